@@ -1,0 +1,160 @@
+"""The command line: arguments, help and exit codes of the three doors.
+
+Exit codes: 0 done, 2 wrong usage or bad input (one line), 130 stopped by Ctrl-C, 1 a bug (with its traceback).
+Nothing here imports TensorFlow, so help and wrong usage answer at once.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import pkgutil
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import gan_tf
+from gan_tf.settings import flag, nearest
+from gan_tf.tasks import TASKS, Task, find
+from pipelines.errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are one line and which takes no abbreviations."""
+
+    def __init__(self, **words):
+        formatter = argparse.RawDescriptionHelpFormatter
+        super().__init__(allow_abbrev=False, formatter_class=formatter, **words)
+        self.add_argument("--version", action="version", version=f"gan_tf {gan_tf.__version__}")
+        tasks = "\n".join(f"  {task.name:10} {task.about}" for task in TASKS.values())
+        self.epilog = f"tasks:\n{tasks}"
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message, "arguments as --help shows them", f"see {self.prog} --help")
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Like ``parse_args``; an unknown option gets the nearest known one suggested."""
+        args, unknown = self.parse_known_args(argv)
+        if unknown:
+            name = unknown[0].split("=")[0]
+            options = [o for action in self._actions for o in action.option_strings if o.startswith("--")]
+            expected = nearest(name, options).split(" one of:")[0] if name.startswith("-") else "no such argument"
+            if not expected.startswith(("did", "no")):
+                expected = "an option that --help shows"
+            raise InputError(f"unknown argument {name}", expected, f"see {self.prog} --help")
+        return args
+
+
+def guarded(body: Callable[[Sequence[str]], int], argv: Sequence[str] | None) -> int:
+    """Runs a command; what a person can mend becomes one line on standard error and exit code 2."""
+    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    try:
+        return body(sys.argv[1:] if argv is None else argv)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away, as in `… | head`
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
+        return 0
+
+
+def task_of(argv: Sequence[str]) -> Task | None:
+    """The row that ``--task`` names, before the other arguments are read; None where it isn't said."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--task", nargs="?")
+    name = early.parse_known_args(argv)[0].task
+    return find(name) if name is not None else None
+
+
+def add_settings(parser: Parser, cls: type) -> None:
+    """One flag for each field of a settings dataclass; what isn't said stays out of the result."""
+    group = parser.add_argument_group("settings (decide the weights; the loss's recipe and the task's row give defaults)")
+    for field in dataclasses.fields(cls):
+        meta, words = field.metadata, {"dest": f"said_{field.name}", "default": argparse.SUPPRESS}
+        about = meta["about"].replace("%", "%%")
+        if field.type is bool:
+            group.add_argument(flag(field.name), action=argparse.BooleanOptionalAction, help=about, **words)
+            continue
+        if meta["choices"]:
+            about += ": " + ", ".join(meta["choices"])
+        metavar = "NAME" if field.type is str else "N" if field.type is int else "X"
+        group.add_argument(
+            flag(field.name), type=field.type, metavar=metavar, help=f"{about} (default: {field.default})", **words
+        )
+
+
+def said(args: argparse.Namespace) -> dict:
+    """The settings that the command line said, by name."""
+    return {name.removeprefix("said_"): value for name, value in vars(args).items() if name.startswith("said_")}
+
+
+def workflow_of(task: Task):
+    """The workflow module of a row."""
+    return pkgutil.resolve_name(task.workflow)
+
+
+def train_parser(task: Task | None) -> Parser:
+    """Arguments of train.py: those of the task's own workflow, or of a GAN's where no task is said."""
+    about = "Trains a model from scratch, or goes on with a run.\n\n  python train.py --task anime --data FOLDER"
+    parser = Parser(prog="train.py", description=about)
+    parser.add_argument("--task", metavar="NAME", help="what to train (below)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of images (without: pictures the program draws)")
+    parser.add_argument("--steps", type=int, metavar="N", help="generator updates in all (default: the task's)")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="JSON with settings, such as a run's config.json")
+    run = parser.add_argument_group("the run")
+    run.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where run folders go (default: runs)")
+    run.add_argument(
+        "--resume",
+        nargs="?",
+        const="newest",
+        metavar="RUN",
+        help="go on with a run (without RUN: the task's newest, or a new one), bit for bit as if it had not stopped",
+    )
+    run.add_argument("--init-from", type=Path, metavar="RUN", help="begin with the weights of another run, nothing else")
+    run.add_argument("--log-every", type=int, default=10, metavar="N", help="steps between points of the curves (10)")
+    run.add_argument("--grid-every", type=int, default=500, metavar="N", help="steps between grids (500; 0: none)")
+    run.add_argument("--checkpoint-every", type=int, default=500, metavar="N", help="steps between checkpoints (500)")
+    run.add_argument("--keep-every", type=int, default=0, metavar="K", help="keep checkpoints of each Kth step for good")
+    run.add_argument("--memory-budget", type=float, default=4000.0, metavar="MB", help="hold decoded images up to this (4000)")
+    add_settings(parser, workflow_of(task or next(iter(TASKS.values()))).SETTINGS)
+    return parser
+
+
+def infer_parser(task: Task | None) -> Parser:
+    """Arguments of infer.py, with those of the task's own workflow."""
+    about = "Makes images with shipped weights or those of a run.\n\n  python infer.py --task anime --grid 5x5 faces.png"
+    parser = Parser(prog="infer.py", description=about)
+    parser.add_argument("--task", metavar="NAME", help="which model (below)")
+    parser.add_argument("--run", type=Path, metavar="RUN", help="use this run's weights instead of the shipped ones")
+    parser.add_argument("--loss", metavar="NAME", help="use the shipped weights trained with this loss")
+    workflow_of(task or next(iter(TASKS.values()))).infer_arguments(parser)
+    return parser
+
+
+def train(argv: Sequence[str] | None = None) -> int:
+    """What train.py does."""
+
+    def body(words: Sequence[str]) -> int:
+        args = train_parser(task_of(words)).parse(words)
+        from gan_tf.commands.train import run
+
+        return run(find(args.task), args, said(args), ["train.py", *words])
+
+    return guarded(body, argv)
+
+
+def infer(argv: Sequence[str] | None = None) -> int:
+    """What infer.py does."""
+
+    def body(words: Sequence[str]) -> int:
+        args = infer_parser(task_of(words)).parse(words)
+        from gan_tf.commands.infer import run
+
+        return run(find(args.task), args)
+
+    return guarded(body, argv)

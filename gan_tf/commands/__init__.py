@@ -1,0 +1,1 @@
+"""Commands: what each of the three doors does once its arguments are read."""

@@ -1,0 +1,33 @@
+"""What ``infer.py`` does: find the weights, say which, make the images."""
+
+import argparse
+import pkgutil
+
+from gan_tf import export
+from gan_tf.quiet import import_tensorflow
+from gan_tf.recipes import LOSS_RECIPES
+from gan_tf.settings import nearest
+from gan_tf.tasks import Task
+from gan_tf.training.runs import read_config
+from pipelines.errors import InputError
+
+
+def run(task: Task, args: argparse.Namespace) -> int:
+    """Makes images; returns the exit code.
+
+    Raises:
+        InputError: for arguments that make no sense, missing weights, or an output that can't be written.
+    """
+    workflow = pkgutil.resolve_name(task.workflow)
+    workflow.check_infer(args)
+    if args.run and args.loss:
+        raise InputError("--run with --loss", "one of the two", "leave one out")
+    if args.loss and args.loss not in LOSS_RECIPES:
+        raise InputError(f"--loss {args.loss}", nearest(args.loss, LOSS_RECIPES), "choose one of these")
+    if args.run:
+        read_config(args.run)
+    folder = args.run or export.shipped(task.name, args.loss or task.shipped)
+    print(f"weights: {folder if args.run else f'shipped with gan_tf, {task.name} trained with {folder.name}'}", flush=True)
+    import_tensorflow()
+    workflow.infer(task, args, folder)
+    return 0

@@ -1,0 +1,222 @@
+"""What ``train.py`` does: settle the settings, make or find the run, train it, say what came out."""
+
+import argparse
+import dataclasses
+import json
+import pkgutil
+import shlex
+import sys
+from pathlib import Path
+
+from gan_tf.files import readable_failures, require_space
+from gan_tf.quiet import import_tensorflow
+from gan_tf.settings import Resolved, flag, resolve
+from gan_tf.tasks import Task, first_folder
+from gan_tf.training.runs import Run, create, newest, read_config
+from pipelines.errors import InputError
+
+FREE_SPACE = 500_000_000  # bytes: checkpoints of the largest network, four at once, with room for curves and pictures
+
+
+def run(task: Task, args: argparse.Namespace, said: dict, command: list[str]) -> int:
+    """Trains; returns the exit code.
+
+    Raises:
+        InputError: for whatever the person can mend.
+    """
+    check(args)
+    workflow = pkgutil.resolve_name(task.workflow)
+    found = find_run(task, args)
+    if found:
+        config = found.config
+        resolved = again(workflow, config, said)
+    else:
+        resolved = workflow.resolve(task, settings_from(args.config), said)
+        config = {}
+    if found:
+        found.lock()
+    import_tensorflow()
+    source = open_data(task, args, config)
+    if found:
+        compare_data(found, config, source)
+        require_space(found.folder, FREE_SPACE)
+        place = found
+    else:
+        require_space(args.runs, FREE_SPACE)
+        place = create(args.runs, task.name, f"{label(resolved)}-{source.name}")
+        place.lock()
+    with_steps = args.steps or config.get("steps") or task.steps
+    config = describe(task, resolved, source, args, config, command, with_steps)
+    place.write_config(config)
+    return go(task, workflow, resolved, source, args, config, place, resumed=found is not None)
+
+
+def check(args: argparse.Namespace) -> None:
+    """Refuses numbers that make no sense and options that exclude each other."""
+    for name, low in (("steps", 1), ("log_every", 1), ("grid_every", 0), ("checkpoint_every", 1), ("keep_every", 0)):
+        value = getattr(args, name)
+        if value is not None and value < low:
+            raise InputError(f"{flag(name)} {value}", f"a whole number from {low}", "change it")
+    if not 0 <= args.memory_budget < float("inf"):
+        raise InputError(f"--memory-budget {args.memory_budget}", "megabytes from 0", "change it")
+    if args.resume and args.init_from:
+        raise InputError("--resume with --init-from", "one of the two", "leave one out")
+    if args.resume and args.config:
+        raise InputError("--resume with --config", "one of the two, a run has its own config", "leave one out")
+
+
+def find_run(task: Task, args: argparse.Namespace) -> Run | None:
+    """The run that ``--resume`` means; None to start a new one."""
+    if not args.resume:
+        return None
+    if args.resume == "newest":
+        run = newest(args.runs, task.name)
+        print(f"going on with {run.folder}" if run else f"no run of {task.name} in {args.runs} yet: starting one")
+        return run
+    config = read_config(Path(args.resume))
+    if config["task"] != task.name:
+        raise InputError(f"{args.resume} is a run of {config['task']}", f"one of {task.name}", "correct --task or RUN")
+    return Run(Path(args.resume))
+
+
+def settings_from(path: Path | None) -> dict:
+    """The settings in a JSON file: a plain object, or a run's ``config.json``."""
+    if path is None:
+        return {}
+    try:
+        values = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"--config {path} can't be read ({error})", "a JSON file of settings", "correct it") from None
+    if not isinstance(values, dict):
+        raise InputError(f"--config {path}", "a JSON object of settings", "correct it")
+    return values.get("settings", values)
+
+
+def again(workflow, config: dict, said: dict) -> Resolved:
+    """The settings of a run that goes on; those said again must agree with it."""
+    settings = resolve(workflow.SETTINGS, [("run", config["settings"])]).settings
+    for name, value in said.items():
+        old = getattr(settings, name)
+        if value != old:
+            mend = "leave it out, or start a new run without --resume"
+            raise InputError(f"{flag(name)} {value}", f"{old}, with which this run was begun", mend)
+    return Resolved(settings, config["sources"])
+
+
+def open_data(task: Task, args: argparse.Namespace, config: dict):
+    """The training images: those of ``--data``, or of the run that goes on, or drawn ones, which is said loudly."""
+    said = args.data or (Path(config["data"]["path"]) if config.get("data", {}).get("path") else None)
+    if said is None:
+        print("NO --data GIVEN: training on faces that this program draws itself; nothing real is learnt from them.")
+        return pkgutil.resolve_name(task.drawn)()
+    from pipelines.images import Folder
+
+    folder = first_folder(said, task.train_folders)
+    if folder != said:
+        print(f"training images: {folder} (the rest of {said} is left alone)")
+    source = Folder(folder, task.shape[0], task.shape[2], memory_budget=int(args.memory_budget * 1e6))
+    print(source.summary, flush=True)
+    return source
+
+
+def compare_data(run: Run, config: dict, source) -> None:
+    """A run goes on with the images it began with, or not at all."""
+    if source.digest != config["data"]["digest"]:
+        given = f"the images now at hand ({source.name}, {len(source)}) are not those of {run.folder}"
+        expected = f"the same {config['data']['count']} files"
+        raise InputError(given, expected, "put them back, name them by --data, or start a new run")
+
+
+def label(resolved: Resolved) -> str:
+    """The word for the method in a run's name."""
+    return getattr(resolved.settings, "loss", "run")
+
+
+def describe(task, resolved, source, args, before: dict, command: list[str], steps: int) -> dict:
+    """The content of ``config.json``."""
+    from gan_tf.training.environment import describe as environment
+    from gan_tf.training.environment import differences
+
+    now = environment()
+    if before:
+        changed = differences(before["environment"], now)
+        if changed:
+            print(f"no longer bit-exact: since this run began, it has other {', '.join(changed)}", file=sys.stderr)
+    path = args.data or (before.get("data", {}).get("path") if before else None)
+    return {
+        "task": task.name,
+        "command": before.get("command") or command_line(command),
+        "steps": steps,
+        "settings": dataclasses.asdict(resolved.settings),
+        "sources": resolved.sources,
+        "data": {
+            "name": source.name,
+            "path": str(Path(path).resolve()) if path else None,
+            "count": len(source),
+            "digest": source.digest,
+        },
+        "environment": before.get("environment") or now,
+    }
+
+
+def command_line(words: list[str]) -> str:
+    """The command for others to type: its own folders are left out or named DIR."""
+    shown, skip = ["python"], False
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if skip:
+            skip = False
+        elif word in ("--runs", "--resume", "--init-from"):
+            skip = not following.startswith("--")
+        elif word == "--data":
+            shown, skip = [*shown, "--data", "DIR"], True
+        elif not word.startswith(("--runs=", "--data=", "--resume=", "--init-from=")):
+            shown.append(shlex.quote(word))
+    return " ".join(shown)
+
+
+def go(task, workflow, resolved, source, args, config: dict, place: Run, resumed: bool) -> int:
+    """Builds the method, restores what there is, trains to the last step."""
+    from gan_tf.training.checkpoints import Checkpoints
+    from gan_tf.training.loop import Plan, train
+    from gan_tf.training.writers import Writers
+
+    method, stream = workflow.prepare(task, resolved.settings, source)
+    checkpoints = Checkpoints(place.folder / "checkpoints", method, keep_every=args.keep_every)
+    plan = Plan(config["steps"], args.log_every, args.checkpoint_every)
+    first = restore(checkpoints, plan, place) if resumed else 0
+    if args.init_from:
+        for line in workflow.begin_with(method, args.init_from, task):
+            print(line)
+    if first > plan.steps:
+        raise InputError(f"--steps {plan.steps}", f"at least {first}, which this run has done", "say more steps")
+    print(f"run folder: {place.folder}; watch it: tensorboard --logdir {place.folder}", flush=True)
+    with readable_failures(place.folder):
+        writers = Writers(place.folder, first)
+    workflow.actions(task, config, method, place.folder, plan, writers, args.grid_every)
+    try:
+        done = train(method, stream, plan, checkpoints, writers, first)
+    finally:
+        writers.close()
+        place.unlock()
+    again = f"python train.py --task {task.name} --runs {args.runs} --resume {place.folder}"
+    if done < plan.steps:
+        print(f"stopped at step {done} with a checkpoint; go on with: {again}")
+        return 130
+    print(f"done: {done} steps; weights and card in {place.folder}; look at {place.folder / 'images'}")
+    print(f"sample: python infer.py --task {task.name} --run {place.folder} --grid 5x5 samples/mine.png")
+    return 0
+
+
+def restore(checkpoints, plan, place: Run) -> int:
+    """The step to go on from: the newest whole checkpoint's, or 0 where none was written yet."""
+    step = checkpoints.newest()
+    if step is None:
+        if checkpoints.steps():
+            given = f"no checkpoint of {place.folder} is whole"
+            raise InputError(given, "at least one that its manifest confirms", "start a new run")
+        print("no checkpoint yet: beginning at step 0")
+        return 0
+    plan.state.update(checkpoints.restore(step))
+    checkpoints.discard_after(step)
+    print(f"restored step {step}")
+    return step

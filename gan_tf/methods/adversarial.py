@@ -1,0 +1,158 @@
+"""Generator against discriminator (Goodfellow et al. 2014), with any loss, penalty and pair of networks."""
+
+import keras
+import tensorflow as tf
+
+from gan_tf.losses import LOSSES, per_image, same_shape
+from gan_tf.penalties import PENALTIES
+from gan_tf.sampling.noise import PENALTY_POINTS, PREVIEW, STEP_NOISE, gaussian
+from gan_tf.settings import GanSettings
+from gan_tf.training import ema
+from gan_tf.training.guard import apply_gradients, checked
+from pipelines.stream import key
+
+REFRESH_CHUNKS = 16  # batches of noise from which the averaged generator's batch-norm statistics are computed
+
+
+class Adversarial(keras.Model):
+    """A GAN whose ``train_step`` is one generator update, after its discriminator updates.
+
+    Args:
+        generator: noise ``[batch, latent]`` -> images in [-1, 1].
+        averaged: a second network of the same structure, which holds the generator's moving average.
+        discriminator: images -> logits ``[batch, …]``.
+        settings: see ``GanSettings``.
+    """
+
+    def __init__(self, generator: keras.Model, averaged: keras.Model, discriminator: keras.Model, settings: GanSettings):
+        super().__init__(name="adversarial")
+        self.generator, self.averaged, self.discriminator = generator, averaged, discriminator
+        self.settings, self.loss_pair = settings, LOSSES[settings.loss]
+        self.g_optimizer = build_optimizer(settings, settings.g_rate, generator.trainable_variables)
+        self.d_optimizer = build_optimizer(settings, settings.d_rate, discriminator.trainable_variables)
+        self.images_seen = self.add_weight(
+            shape=(),
+            dtype="int64",
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+            name="images_seen",
+        )
+        ema.update(averaged, generator, tf.constant(0.0))
+        self.compile(optimizer=None, jit_compile=False)
+
+    def draws(self, step: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The noise of one step: "noise" ``[batch, batches of fakes, latent]``, and "share" for the penalty's points."""
+        s = self.settings
+        fakes = 1 if s.shares_fakes else s.d_steps + s.g_steps
+        share = tf.random.stateless_uniform((s.batch, s.d_steps), key(s.seed, step, PENALTY_POINTS), alg="philox")
+        return {"noise": gaussian((s.batch, fakes, s.latent), s.seed, step, STEP_NOISE), "share": share}
+
+    def train_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """One step on "real" ``[batch, d_steps, height, width, channels]`` and what ``draws`` gives.
+
+        Returns:
+            Scalars; under a strategy each replica's share of them, to be summed.
+        """
+        s = self.settings
+        if s.shares_fakes:
+            logs = self.shared_step(batch["real"][:, 0], batch["noise"][:, 0], batch["share"][:, 0])
+        else:
+            for k in range(s.d_steps):
+                fake = self.generator(batch["noise"][:, k], training=True)
+                logs = self.update_discriminator(batch["real"][:, k], fake, batch["share"][:, k])
+            for k in range(s.g_steps):
+                logs |= self.update_generator(batch["real"][:, -1], batch["noise"][:, s.d_steps + k])
+        ema.update(self.averaged, self.generator, ema.decay(s.ema_half_life, s.batch, self.images_seen))
+        self.images_seen.assign_add(s.batch)
+        return logs
+
+    def shared_step(self, real, noise, share) -> dict[str, tf.Tensor]:
+        """One update of each network on the same fakes: they are made once, D's update stands between (DCGAN)."""
+        variables = [v.value for v in self.generator.trainable_variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            fake = self.generator(noise, training=True)
+            logs = self.update_discriminator(real, tf.stop_gradient(fake), share)
+            loss, more = self.generator_loss(real, fake)
+        return logs | more | self.apply("g", self.g_optimizer, tape.gradient(loss, variables), self.generator)
+
+    def update_generator(self, real, noise) -> dict[str, tf.Tensor]:
+        """One update of G on fakes of its own."""
+        variables = [v.value for v in self.generator.trainable_variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            loss, logs = self.generator_loss(real, self.generator(noise, training=True))
+        return logs | self.apply("g", self.g_optimizer, tape.gradient(loss, variables), self.generator)
+
+    def generator_loss(self, real, fake) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """G's loss on fakes, and D's mean output on them now that D has been updated."""
+        fake_logits = self.discriminator(fake, training=True)
+        real_logits = self.discriminator(real, training=True) if self.loss_pair.pairs else None
+        loss = checked(self.mean(self.loss_pair.generator(fake_logits, real_logits)), "G's loss")
+        return loss, {"g_loss": loss, "d_fake_after": self.mean_output(fake_logits)}
+
+    def update_discriminator(self, real, fake, share) -> dict[str, tf.Tensor]:
+        """One update of D; real and fake images pass it as two batches, so batch norm keeps them apart."""
+        s = self.settings
+        variables = [v.value for v in self.discriminator.trainable_variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            real_logits = self.discriminator(real, training=True)
+            fake_logits = self.discriminator(fake, training=True)
+            same_shape(real_logits, fake_logits)
+            loss = checked(self.mean(self.loss_pair.discriminator(real_logits, fake_logits)), "D's loss")
+            penalty = tf.zeros(())
+            if s.penalty != "none":
+                penalty = self.mean(PENALTIES[s.penalty](self.discriminator, real, fake, share))
+            total = loss + s.penalty_weight * penalty
+        logs = {"d_loss": loss, "penalty": penalty, **self.readings(real_logits, fake_logits)}
+        logs |= self.apply("d", self.d_optimizer, tape.gradient(total, variables), self.discriminator)
+        if s.clip:
+            for v in self.discriminator.trainable_variables:
+                v.assign(tf.clip_by_value(v, -s.clip, s.clip))
+        return logs
+
+    def apply(self, name, optimizer, gradients, network) -> dict[str, tf.Tensor]:
+        """Applies gradients and returns their norm; every replica knows the whole norm, so each gives its share."""
+        norm = apply_gradients(optimizer, gradients, network.trainable_variables, f"{name.upper()}'s gradient")
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        return {f"{name}_gradient_norm": norm / replicas}
+
+    def readings(self, real_logits, fake_logits) -> dict[str, tf.Tensor]:
+        """D's mean output and its accuracy on real and fake images, before its update."""
+        real, fake = per_image(real_logits), per_image(fake_logits)
+        boundary = self.loss_pair.boundary
+        if boundary is None:
+            boundary = 0.5 * (tf.reduce_mean(real) + tf.reduce_mean(fake))
+        return {
+            "d_real": self.mean_output(real_logits),
+            "d_fake_before": self.mean_output(fake_logits),
+            "d_accuracy_real": self.mean(tf.cast(real > boundary, tf.float32)),
+            "d_accuracy_fake": self.mean(tf.cast(fake <= boundary, tf.float32)),
+        }
+
+    def mean_output(self, logits) -> tf.Tensor:
+        """The mean of D(x): a probability where the loss reads the logit as one, else the raw output."""
+        return self.mean(per_image(tf.sigmoid(logits) if self.loss_pair.probability else logits))
+
+    def mean(self, values: tf.Tensor) -> tf.Tensor:
+        """The sum of ``[batch]`` values over the *global* batch's size: this replica's share of the mean."""
+        return tf.reduce_sum(values) / self.settings.batch
+
+    def sampler(self) -> keras.Model:
+        """The averaged generator, its batch-norm statistics computed anew from the same noise each time."""
+        s = self.settings
+        chunks = (gaussian((s.batch, s.latent), s.seed, n, PREVIEW) for n in range(REFRESH_CHUNKS))
+        ema.refresh_batch_norm(self.averaged, chunks)
+        return self.averaged
+
+
+def build_optimizer(settings: GanSettings, rate: float, variables: list) -> keras.optimizers.Optimizer:
+    """The optimiser that the settings name, built at once: one built inside the first step would trace it twice."""
+    if settings.optimizer == "rmsprop":
+        optimizer = keras.optimizers.RMSprop(rate)
+    else:
+        optimizer = keras.optimizers.Adam(rate, settings.beta1, settings.beta2)
+    optimizer.build(variables)
+    return optimizer

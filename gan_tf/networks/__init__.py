@@ -1,0 +1,1 @@
+"""Networks: ``build_*`` functions that return a ``keras.Model`` of stock layers, and nothing else."""

@@ -1,0 +1,1 @@
+"""Sampling: noise and walks, whole chunks of one size, grids of pictures."""

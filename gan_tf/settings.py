@@ -1,0 +1,150 @@
+"""Settings: one small frozen dataclass a method, and where each value came from.
+
+Order of precedence, weakest first: defaults < task < loss recipe < network recipe < ``--config`` file < command line.
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from gan_tf.recipes import LOSS_RECIPES, NETWORK_RECIPES, PENALTY_RECIPE
+from pipelines.errors import InputError
+
+
+def option(default: Any, about: str, *, choices=None, low=None, high=None, above=None) -> Any:
+    """A dataclass field that also says what its command-line flag means and which values it may take."""
+    metadata = {"about": about, "choices": choices, "low": low, "high": high, "above": above}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class GanSettings:
+    """All that decides a GAN's weights, besides the images and the number of steps."""
+
+    loss: str = option("gan", "what D and G minimise", choices=tuple(LOSS_RECIPES))
+    network: str = option("dcgan", "the pair of networks", choices=tuple(NETWORK_RECIPES))
+    latent: int = option(100, "dimensions of the noise z", low=1)
+    hidden: int = option(32, "channels next to the image; each halving of the size doubles them", low=1)
+    norm: str = option("batch", "normalisation in D", choices=("batch", "layer", "instance", "spectral", "none"))
+    penalty: str = option("none", "gradient penalty on D", choices=("none", "two-sided", "one-sided", "r1", "r2", "r1r2"))
+    penalty_weight: float = option(10.0, "weight of the penalty (lambda of WGAN-GP, gamma of R1 and R2)", low=0.0)
+    clip: float = option(0.0, "clip D's weights to this after each step (0: never)", low=0.0)
+    optimizer: str = option("adam", "optimiser of both networks", choices=("adam", "rmsprop"))
+    g_rate: float = option(2e-4, "learning rate of G", above=0.0)
+    d_rate: float = option(2e-4, "learning rate of D", above=0.0)
+    beta1: float = option(0.5, "Adam's decay of the first moment", low=0.0, high=0.9999)
+    beta2: float = option(0.999, "Adam's decay of the second moment", low=0.0, high=0.999999)
+    batch: int = option(64, "images a step, over all devices together", low=2)
+    d_steps: int = option(1, "D updates a step", low=1, high=100)
+    g_steps: int = option(1, "G updates a step", low=1, high=100)
+    flip: bool = option(True, "mirror half of the real images at random")
+    ema_half_life: float = option(20_000.0, "half-life of the averaged generator, in images (0: no averaging)", low=0.0)
+    seed: int = option(0, "decides the first weights, the order of the images and all noise", low=0, high=2**31 - 1)
+
+    @property
+    def shares_fakes(self) -> bool:
+        """Whether one batch of fakes serves D and G (the DCGAN way); Wasserstein critics draw new noise for G."""
+        return self.d_steps == self.g_steps == 1 and self.loss not in ("wgan", "wgangp")
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Settings, and for each field the layer that decided it ("default", "task", "loss", …, "said")."""
+
+    settings: Any
+    sources: dict[str, str]
+
+
+def flag(name: str) -> str:
+    """The command-line spelling of a field."""
+    return "--" + name.replace("_", "-")
+
+
+def resolve(cls: type, layers: list[tuple[str, dict[str, Any]]]) -> Resolved:
+    """Merges layers of values, weakest first, over the defaults of ``cls``; every value is checked.
+
+    Raises:
+        InputError: for a name that ``cls`` does not have, or a value out of its range.
+    """
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    values = {name: f.default for name, f in fields.items()}
+    sources = dict.fromkeys(fields, "default")
+    for source, layer in layers:
+        for name, value in layer.items():
+            if name not in fields:
+                raise InputError(f"unknown setting {name!r} ({source})", nearest(name, fields), "correct the name")
+            values[name] = check_value(fields[name], value, source)
+            sources[name] = source
+    return Resolved(cls(**values), sources)
+
+
+def check_value(field: dataclasses.Field, value: Any, source: str) -> Any:
+    """``value`` as the field's type, or an InputError that names the flag."""
+    name, meta = flag(field.name), field.metadata
+    wanted = field.type
+    given = f"{name} {value}" + (f" (from {source})" if source != "said" else "")
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+        raise InputError(given, f"a value of type {wanted.__name__}", "change it")
+    if meta["choices"] and value not in meta["choices"]:
+        raise InputError(given, nearest(value, meta["choices"]), "choose one of these")
+    if wanted in (int, float):
+        low, high, above = meta["low"], meta["high"], meta["above"]
+        if not math.isfinite(value) or (low is not None and value < low) or (high is not None and value > high):
+            raise InputError(given, f"a number{between(low, high, above)}", "change it")
+        if above is not None and value <= above:
+            raise InputError(given, f"a number{between(low, high, above)}", "change it")
+    return value
+
+
+def between(low, high, above) -> str:
+    """The allowed range in words."""
+    words = [f"above {above}"] if above is not None else [f"from {low}"] if low is not None else []
+    return " " + " ".join(words + ([f"to {high}"] if high is not None else []))
+
+
+def nearest(name: str, known) -> str:
+    """The known names, with the nearest one suggested first where one is near."""
+    import difflib
+
+    names = sorted(known)
+    close = difflib.get_close_matches(str(name), names, n=1)
+    return (f"did you mean {close[0]!r}? one of: " if close else "one of: ") + ", ".join(names)
+
+
+def resolve_gan(task: dict, config: dict, said: dict) -> Resolved:
+    """GAN settings from the task's row, a config file and the command line, with loss and network recipes between.
+
+    Raises:
+        InputError: for unknown names, values out of range, and contradictions said by hand.
+    """
+    chosen = resolve(GanSettings, [("task", task), ("config", config), ("said", said)]).settings
+    layers = [("task", task), ("loss", LOSS_RECIPES[chosen.loss]), ("network", NETWORK_RECIPES[chosen.network])]
+    by_hand = {**config, **said}
+    penalty = by_hand.get("penalty", LOSS_RECIPES[chosen.loss].get("penalty", "none"))
+    if penalty != "none" and LOSS_RECIPES[chosen.loss].get("penalty", "none") == "none":
+        layers.append(("penalty", dict(PENALTY_RECIPE)))
+    if by_hand.get("norm") == "spectral" and chosen.loss == "wgan":
+        layers.append(("norm", {"clip": 0.0}))
+    resolved = resolve(GanSettings, [*layers, ("config", config), ("said", said)])
+    refuse_contradictions(resolved.settings, by_hand)
+    return resolved
+
+
+def refuse_contradictions(s: GanSettings, by_hand: dict) -> None:
+    """Raises an InputError where choices made by hand exclude each other; defaults have given way before."""
+    if s.penalty != "none" and s.norm == "batch":
+        why = "a gradient penalty judges each image alone, batch norm mixes them (Gulrajani et al. 2017)"
+        raise InputError(f"--norm batch with a gradient penalty ({s.penalty})", "another norm: " + why, "say --norm layer")
+    if s.loss == "wgangp" and s.penalty not in ("two-sided", "one-sided"):
+        mend = "say --loss wgan to clip instead, or leave --penalty out"
+        raise InputError(f"--loss wgangp --penalty {s.penalty}", "two-sided or one-sided", mend)
+    if s.clip and s.penalty != "none":
+        raise InputError(f"--clip {s.clip} with --penalty {s.penalty}", "one of the two", "leave one out")
+    if s.loss == "wgan" and not s.clip and s.penalty == "none" and s.norm != "spectral":
+        why = "a critic held in bounds by clipping, a penalty or spectral norm"
+        raise InputError("--loss wgan --clip 0", why, "leave --clip out, or say --loss wgangp")
+    if s.optimizer == "rmsprop" and ("beta1" in by_hand or "beta2" in by_hand):
+        raise InputError("--beta1 or --beta2 with rmsprop", "betas with adam only", "say --optimizer adam or leave them out")

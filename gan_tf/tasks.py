@@ -1,0 +1,78 @@
+"""THE table: one row a task says which data, which networks and which method go together. Free of TensorFlow."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gan_tf.settings import nearest
+from pipelines.errors import InputError
+
+
+@dataclass(frozen=True)
+class Task:
+    """A row of the table. Modules and functions are named by dotted paths, resolved when they are needed.
+
+    Attributes:
+        name: what ``--task`` takes.
+        about: one line for ``--help``.
+        workflow: the module that trains and samples this kind of model (see ``workflows/__init__.py``).
+        networks: the names ``--network`` may take, and the module that builds each.
+        shape: height, width and channels of an image.
+        drawn: the function ``() -> source`` of pictures the program draws itself, for machines without data.
+        train_folders: where, below ``--data``, the handout keeps training images; the first that exists is taken,
+            else the folder itself. So validation images beside them are never trained on.
+        reference_folders: the same for the images that scores are computed against.
+        defaults: settings that differ from the method's own.
+        steps: updates of a training run when nothing is said.
+        shipped: the loss whose weights are used when nothing is said.
+        judge: what counts faces or reads digits in the handout's own score, if anything does.
+    """
+
+    name: str
+    about: str
+    workflow: str
+    networks: dict[str, str]
+    shape: tuple[int, int, int]
+    drawn: str
+    train_folders: tuple[str, ...] = ()
+    reference_folders: tuple[str, ...] = ()
+    defaults: dict[str, Any] = field(default_factory=dict)
+    steps: int = 20_000
+    shipped: str = "gan"
+    judge: str | None = None
+
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        Task(
+            name="anime",
+            about="anime faces, 64x64 (extra_data/images or faces of MLDS 2018 HW3-1, or any folder of faces)",
+            workflow="gan_tf.workflows.gan",
+            networks={"dcgan": "gan_tf.networks.dcgan", "baseline": "gan_tf.networks.baseline"},
+            shape=(64, 64, 3),
+            drawn="pipelines.drawn.anime:DrawnFaces",
+            train_folders=("extra_data/images", "extra_data", "faces"),
+            reference_folders=("extra_val", "val"),
+            judge="anime",
+        ),
+    )
+}
+
+
+def find(name: str | None) -> Task:
+    """The row of a task.
+
+    Raises:
+        InputError: for no name or one that isn't in the table; the nearest is suggested.
+    """
+    if name is None:
+        raise InputError("no task", "--task NAME, " + nearest("", TASKS), "for instance --task anime")
+    if name not in TASKS:
+        raise InputError(f"--task {name}", nearest(name, TASKS), "choose one of these")
+    return TASKS[name]
+
+
+def first_folder(data: Path, candidates: tuple[str, ...]) -> Path:
+    """The first of ``candidates`` that is a folder below ``data``, else ``data``."""
+    return next((data / name for name in candidates if (data / name).is_dir()), data)

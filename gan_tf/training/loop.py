@@ -1,0 +1,125 @@
+"""The only training loop. It knows steps, intervals, signals, progress and writers, and nothing of what is trained."""
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import tensorflow as tf
+from tqdm import tqdm
+
+from gan_tf.training.checkpoints import Checkpoints
+from gan_tf.training.guard import diverged
+from gan_tf.training.writers import Writers
+from pipelines.stream import Stream
+
+
+@dataclass
+class Plan:
+    """How long to train and what to do on the way; none of it changes the weights.
+
+    Attributes:
+        steps: updates in all, those before a resume included.
+        log_every: steps between two points of the curves.
+        checkpoint_every: steps between two checkpoints, which is what a kill can lose.
+        every: other things to do, as (interval, action of the step); done before a checkpoint of the same step.
+        state: small JSON state saved with each checkpoint, changed by the actions.
+        strategy: several devices; None for one.
+    """
+
+    steps: int
+    log_every: int = 10
+    checkpoint_every: int = 500
+    every: list[tuple[int, Callable[[int], None]]] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=dict)
+    strategy: tf.distribute.Strategy | None = None
+
+
+def train(method, stream: Stream, plan: Plan, checkpoints: Checkpoints, writers: Writers, first: int = 0) -> int:
+    """Trains ``method`` from step ``first`` to ``plan.steps``; returns the steps done.
+
+    The weights are those of ``method.fit(stream.dataset(first, plan.steps))``. A stop asked for by SIGINT or SIGTERM
+    ends with a checkpoint and returns early; after a failure none is written.
+
+    Raises:
+        InputError: from the guard, where a loss or a gradient is not finite.
+    """
+    update = compiled(method, plan.strategy)
+    done, began = first, time.monotonic() - plan.state.get("seconds", 0.0)
+    with asked_to_stop() as stop, progress(first, plan.steps) as bar:
+        for batch in batches(stream, plan, first):
+            try:
+                logs = update(batch)
+            except tf.errors.InvalidArgumentError as error:
+                raise diverged(error, done + 1) or error from None
+            done += 1
+            bar.update()
+            if done % plan.log_every == 0:
+                values = {name: float(value) for name, value in logs.items()}
+                writers.scalars(done, values)
+                bar.set_postfix({name: f"{values[name]:.3f}" for name in [*list(values)[:1], "g_loss"] if name in values})
+            stopped = bool(stop) or done == plan.steps
+            plan.state["seconds"] = time.monotonic() - began
+            for interval, action in plan.every:
+                if interval and (done % interval == 0 or done == plan.steps):
+                    action(done)
+            if stopped or done % plan.checkpoint_every == 0:
+                writers.flush()
+                checkpoints.save(done, plan.state)
+            if stopped:
+                break
+    return done
+
+
+def compiled(method, strategy) -> Callable[[dict], dict]:
+    """The one ``tf.function``: a step on one device, or on all devices of a strategy with the replicas' logs summed."""
+
+    @tf.function(reduce_retracing=False)
+    def update(batch):
+        if strategy is None:
+            return method.train_step(batch)
+        logs = strategy.run(method.train_step, args=(batch,))
+        return {name: strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for name, value in logs.items()}
+
+    return update
+
+
+def batches(stream: Stream, plan: Plan, first: int):
+    """The stream from ``first`` on, each batch cut into equal shares where there are several devices."""
+    dataset = stream.dataset(first, plan.steps)
+    if plan.strategy is None:
+        return dataset
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return plan.strategy.experimental_distribute_dataset(dataset.with_options(options))
+
+
+def progress(first: int, steps: int) -> tqdm:
+    """A bar with the time left on a terminal, a line now and then in a log."""
+    quiet = not sys.stderr.isatty()
+    interval = 30.0 if quiet else 0.2
+    return tqdm(initial=first, total=steps, unit="step", mininterval=interval, maxinterval=interval, dynamic_ncols=True)
+
+
+@contextlib.contextmanager
+def asked_to_stop():
+    """A list that is no longer empty once SIGINT or SIGTERM came; a second signal ends the process the usual way."""
+    asked: list[int] = []
+
+    def note(number, frame):
+        asked.append(number)
+        signal.signal(number, before[number])
+        print("\nstopping after this step, with a checkpoint (again: at once)", file=sys.stderr)
+
+    try:
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not the main thread: a notebook's worker, say, has no signals to handle
+        before = {}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,196 @@
+"""The workflow of all GANs: noise to images."""
+
+import argparse
+import dataclasses
+import pkgutil
+import sys
+from pathlib import Path
+
+from gan_tf import export
+from gan_tf.settings import GanSettings, Resolved, resolve_gan
+from gan_tf.tasks import Task
+from pipelines.errors import InputError
+
+SETTINGS = GanSettings
+PREVIEW_ROWS = 8
+
+
+def resolve(task: Task, config: dict, said: dict) -> Resolved:
+    """Settings of a run; see ``settings.resolve_gan``. The networks must be among the task's."""
+    resolved = resolve_gan(task.defaults, config, said)
+    if resolved.settings.network not in task.networks:
+        known = ", ".join(task.networks)
+        raise InputError(f"--network {resolved.settings.network}", f"one of: {known}", f"choose one that {task.name} has")
+    return resolved
+
+
+def networks(task: Task, settings: GanSettings):
+    """The module with ``build_generator`` and ``build_discriminator`` that the settings name."""
+    return pkgutil.resolve_name(task.networks[settings.network])
+
+
+def prepare(task: Task, settings: GanSettings, source):
+    """The method, its networks initialised from the seed, and the stream that feeds it."""
+    from gan_tf.methods.adversarial import Adversarial
+    from gan_tf.sampling.noise import REAL_FLIPS
+    from pipelines.images import flip, to_float
+    from pipelines.stream import Stream, key
+
+    module, s = networks(task, settings), settings
+    generators = [module.build_generator(task.shape, s.latent, s.hidden, seed=s.seed) for _ in range(2)]
+    discriminator = module.build_discriminator(task.shape, s.hidden, s.norm, seed=s.seed)
+    method = Adversarial(*generators, discriminator, s)
+
+    def ready(images, step):
+        return to_float(flip(images, key(s.seed, step, REAL_FLIPS)) if s.flip else images)
+
+    return method, Stream(source, s.batch, per_step=s.d_steps, seed=s.seed, prepare=ready, draws=method.draws)
+
+
+def actions(task: Task, config: dict, method, folder: Path, plan, writers, grid_every: int) -> None:
+    """Adds to the plan: a grid of fixed noises every ``grid_every`` steps, the averaged weights at every checkpoint."""
+    from gan_tf.sampling.chunks import generate
+    from gan_tf.sampling.grids import grid, write_png
+    from gan_tf.sampling.noise import noises
+
+    settings = method.settings
+    noise = noises(PREVIEW_ROWS**2, settings.latent, settings.seed)
+
+    def picture(step: int) -> None:
+        image = grid(generate(method.sampler(), noise), PREVIEW_ROWS, PREVIEW_ROWS)
+        write_png(folder / "images" / f"step-{step:09d}.png", image)
+        writers.image(step, "fixed noise", image)
+
+    def weights(step: int) -> None:
+        about = {"task": task.name, "settings": dataclasses.asdict(settings), "shape": task.shape}
+        card = {
+            "task": task.name,
+            "step": step,
+            "images_seen": int(method.images_seen.numpy()),
+            "seconds": round(plan.state.get("seconds", 0.0)),
+            "data": {name: config["data"][name] for name in ("name", "count", "digest")},
+            **{name: config[name] for name in ("command", "settings", "sources", "environment")},
+        }
+        export.write(folder, method.sampler().get_weights(), about, card)
+
+    plan.every += [(grid_every, picture), (plan.checkpoint_every, weights)]
+
+
+def begin_with(method, folder: Path, task: Task) -> list[str]:
+    """Copies the weights of another run's generator, layer by layer where shapes fit; says in lines what did not.
+
+    The discriminator and the optimisers begin anew: the weights a run exports are its averaged generator's.
+    """
+    import tensorflow as tf
+
+    from gan_tf.training import ema
+
+    arrays, about = export.read(folder)
+    if about.get("task") != task.name:
+        print(f"note: {folder} holds weights of task {about.get('task')!r}")
+    weights = method.generator.weights
+    fitting = [a.shape == tuple(w.shape) for a, w in zip(arrays, weights, strict=False)]
+    for fits, array, weight in zip(fitting, arrays, weights, strict=False):
+        if fits:
+            weight.assign(array)
+    ema.update(method.averaged, method.generator, tf.constant(0.0))
+    odd = [
+        f"  did not fit: {w.path} {tuple(w.shape)}"
+        for w, ok in zip(weights, [*fitting, *[False] * len(weights)], strict=False)
+        if not ok
+    ]
+    return [f"began with {sum(fitting)} of {len(weights)} weights of {folder} (D and the optimisers begin anew)", *odd]
+
+
+def generator_of(folder: Path, task: Task):
+    """The generator of a run or of shipped weights, and the settings it was trained with.
+
+    Raises:
+        InputError: where the folder holds weights of another task or size, or none.
+    """
+    arrays, about = export.read(folder)
+    if about.get("task") != task.name:
+        mend = f"say --task {about.get('task')}, or name a run of {task.name}"
+        raise InputError(f"{folder} holds weights of task {about.get('task')!r}", f"task {task.name!r}", mend)
+    names = {f.name for f in dataclasses.fields(GanSettings)}
+    settings = GanSettings(**{k: v for k, v in about["settings"].items() if k in names})
+    network = networks(task, settings).build_generator(task.shape, settings.latent, settings.hidden)
+    export.fit(arrays, network, str(folder))
+    return network, settings
+
+
+def infer_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``infer.py`` takes for a GAN."""
+    parser.add_argument("out", metavar="OUT", type=Path, help="folder for 0000.png …; a .png file with --grid or --interpolate")
+    parser.add_argument("--count", type=int, help="images to write (default: 1000)")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise: the same seed gives the same images")
+    parser.add_argument("--grid", metavar="RxC", help="one picture of R rows and C columns, for instance 5x5")
+    parser.add_argument("--interpolate", type=int, metavar="K", help="one picture of walks between noises, K images a walk")
+    parser.add_argument("--pairs", type=int, default=5, metavar="N", help="walks of --interpolate, one a row (default: 5)")
+    parser.add_argument("--walk", default="great-circle", metavar="KIND", help="great-circle (default) or straight")
+    parser.add_argument(
+        "--extrapolate", type=float, default=0.0, metavar="SHARE", help="how far a walk goes on beyond both its ends"
+    )
+
+
+def check_infer(args: argparse.Namespace) -> tuple[int, int] | None:
+    """Refuses arguments that make no sense, before TensorFlow is loaded; returns rows and columns of ``--grid``."""
+    walk = args.interpolate is not None
+    if args.grid and walk:
+        raise InputError("--grid with --interpolate", "one of the two", "leave one out")
+    if args.count is not None and (args.grid or walk):
+        raise InputError("--count with a single picture", "--grid RxC or --interpolate K --pairs N", "leave --count out")
+    if (args.grid or walk) != (args.out.suffix.lower() == ".png"):
+        expected = "a .png file with --grid or --interpolate, a folder without"
+        raise InputError(f"OUT {args.out}", expected, "change OUT, or add --grid 5x5")
+    for name, value, low in (("--count", args.count, 1), ("--pairs", args.pairs, 1), ("--seed", args.seed, 0)):
+        if value is not None and value < low:
+            raise InputError(f"{name} {value}", f"a whole number from {low}", "change it")
+    if walk and args.interpolate < 2:
+        raise InputError(f"--interpolate {args.interpolate}", "at least 2 images a walk", "change it")
+    if args.walk not in ("great-circle", "straight"):
+        raise InputError(f"--walk {args.walk}", "great-circle or straight", "choose one of these")
+    if not 0.0 <= args.extrapolate <= 10.0:
+        raise InputError(f"--extrapolate {args.extrapolate}", "a share from 0 to 10", "change it")
+    return parse_grid(args.grid) if args.grid else None
+
+
+def parse_grid(text: str) -> tuple[int, int]:
+    """ "5x4" as (5, 4)."""
+    rows, _, columns = text.partition("x")
+    if not (rows.isdecimal() and columns.isdecimal() and 0 < int(rows) <= 200 and 0 < int(columns) <= 200):
+        raise InputError(f"--grid {text}", "rows x columns such as 5x5, each from 1 to 200", "change it")
+    return int(rows), int(columns)
+
+
+def infer(task: Task, args: argparse.Namespace, folder: Path) -> None:
+    """Writes what ``infer.py`` was asked for from the weights in ``folder``."""
+    shape = check_infer(args)
+    from gan_tf.sampling.chunks import generate, stream_images
+    from gan_tf.sampling.grids import grid, write_images, write_png
+    from gan_tf.sampling.noise import noises
+
+    generator, settings = generator_of(folder, task)
+    if args.interpolate is not None:
+        images = generate(generator, walk_noises(args, settings.latent))
+        write_png(args.out, grid(images, args.pairs, args.interpolate))
+        print(f"{args.out}: {args.pairs} walks of {args.interpolate} images ({args.walk})")
+    elif shape:
+        images = generate(generator, noises(shape[0] * shape[1], settings.latent, args.seed))
+        write_png(args.out, grid(images, *shape))
+        print(f"{args.out}: {shape[0]} x {shape[1]} images of seed {args.seed}")
+    else:
+        count = args.count or 1000
+        write_images(args.out, stream_images(generator, count, args.seed), count)
+        print(f"{args.out}: {count} images of seed {args.seed}", file=sys.stdout)
+
+
+def walk_noises(args: argparse.Namespace, latent: int):
+    """The noises of all walks, ``[pairs * points, latent]``; walk n goes from noise 2n to 2n + 1 of the seed."""
+    import numpy as np
+
+    from gan_tf.sampling.noise import WALKS, noises, walk_shares
+
+    ends = noises(2 * args.pairs, latent, args.seed)
+    shares = walk_shares(args.interpolate, args.extrapolate)
+    return np.concatenate([WALKS[args.walk](ends[2 * n], ends[2 * n + 1], shares) for n in range(args.pairs)])

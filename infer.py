@@ -1,0 +1,8 @@
+"""Door: see ``python infer.py --help``."""
+
+import sys
+
+from gan_tf.cli import infer
+
+if __name__ == "__main__":
+    sys.exit(infer())

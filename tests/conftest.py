@@ -1,0 +1,51 @@
+"""What all tests share: TensorFlow without its chatter, two virtual devices, small folders of pictures, the doors as processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def two_devices():
+    """A strategy over two virtual CPU devices; they must be made before TensorFlow runs anything."""
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+def pytest_configure(config):
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    """A folder of 12 small colour pictures."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for i in range(12):
+        Image.fromarray(random.integers(0, 256, (64, 64, 3), np.uint8)).save(folder / f"{i}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def door():
+    """Runs a door as its user does: ``door("train.py", "--task", "anime") -> CompletedProcess`` with text."""
+
+    def run(*words, timeout=300, **more) -> subprocess.CompletedProcess:
+        command = [sys.executable, *map(str, words)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False, **more)
+
+    return run

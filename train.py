@@ -1,0 +1,8 @@
+"""Door: see ``python train.py --help``."""
+
+import sys
+
+from gan_tf.cli import train
+
+if __name__ == "__main__":
+    sys.exit(train())
