@@ -1,7 +1,4 @@
-"""Folders of pictures: list them, decode what JPEG, PNG, BMP and WebP files hold, hand out uint8 batches by index.
-
-Pillow decodes, because ``tf.io`` reads neither WebP files nor CMYK, palette and rotated (EXIF) pictures as meant.
-"""
+"""Folders of pictures: list them and hand out uint8 batches by index; scaling and mirroring of batches."""
 
 import hashlib
 import logging
@@ -14,33 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
-from PIL import ExifTags, Image, ImageOps
 
+from pipelines.decode import UnreadableImage, check_header, decode
 from pipelines.errors import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")  # GIF, because collected pictures often bear the wrong suffix
-_Turn = Image.Transpose
-_FIRST = (_Turn.FLIP_LEFT_RIGHT, _Turn.ROTATE_180, _Turn.FLIP_TOP_BOTTOM, _Turn.TRANSPOSE, _Turn.ROTATE_270)
-_TURNS = dict(enumerate((*_FIRST, _Turn.TRANSVERSE, _Turn.ROTATE_90), start=2))  # what undoes EXIF orientations 2 to 8
 _GROUP = 16  # files a task of the thread pool: a third faster than one by one on small pictures
 _REACH = 100  # as many unreadable files in a row mean that the folder is gone, not that a picture is damaged
 _NAMED = 5
 
 _log = logging.getLogger(__name__)
-_Result = TypeVar("_Result")
-
-
-class UnreadableImage(Exception):
-    """The file at ``path`` holds no whole picture; ``reason`` says in a few words what is wrong with it."""
-
-    def __init__(self, path: Path, reason: str):
-        self.path, self.reason = path, reason
-        super().__init__(f"{path}: {reason}")
 
 
 def list_images(folder: str | os.PathLike[str]) -> list[Path]:
@@ -95,86 +78,6 @@ def _scan(root: Path) -> tuple[list[str], Counter[str]]:
                 else:
                     others[suffix] += 1
     return found, others
-
-
-def decode(path: str | os.PathLike[str], size: int, channels: int = 3) -> np.ndarray:
-    """Decodes one picture, fitted to cover a square and cropped to its centre (Lanczos); left alone at that size.
-
-    EXIF orientation is applied, transparency laid on white, 16-bit grey scaled to 8 bits; of an animation it is the
-    first frame. JPEG files more than twice as large are decoded at a reduced scale, as for Pillow's thumbnails.
-
-    Args:
-        path: a JPEG, PNG, BMP or WebP file.
-        size: side of the square in pixels.
-        channels: 3 for RGB, 1 for grey.
-
-    Returns:
-        uint8 [size, size, channels], in [0, 255].
-
-    Raises:
-        UnreadableImage: there is no whole picture in the file.
-        ValueError: ``channels`` is neither 1 nor 3.
-    """
-    if channels not in (1, 3):
-        raise ValueError(f"channels must be 1 or 3, not {channels}")
-    picture = _readable(Path(path), lambda image: _pixels(image, size))
-    if picture.size != (size, size):
-        picture = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
-    pixels = np.asarray(picture.convert("RGB" if channels == 3 else "L"))
-    return pixels.reshape(size, size, channels)
-
-
-def check_header(path: str | os.PathLike[str]) -> None:
-    """Checks that a file isn't empty, begins as a format read here, and that its header parses and tells a sane size.
-
-    The pixels aren't decoded, so a file that is cut off further on passes.
-
-    Raises:
-        UnreadableImage: one of these doesn't hold.
-    """
-    _readable(Path(path), lambda image: image.size)
-
-
-def _readable(path: Path, use: Callable[[Image.Image], _Result]) -> _Result:
-    try:
-        if not os.path.getsize(path):
-            raise UnreadableImage(path, "empty file")
-        with Image.open(path, formats=_FORMATS) as image:
-            return use(image)
-    except (UnreadableImage, MemoryError):
-        raise
-    except Image.UnidentifiedImageError as error:
-        raise UnreadableImage(path, "not a picture in a format read here") from error
-    except Image.DecompressionBombError as error:
-        raise UnreadableImage(path, f"more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels") from error
-    except Exception as error:  # damaged bytes lead Pillow's parsers into errors of many classes
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise UnreadableImage(path, " ".join(reason.split())) from error
-
-
-def _pixels(image: Image.Image, size: int) -> Image.Image:
-    image.draft(None, (2 * size, 2 * size))
-    image.load()
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # a damaged EXIF block says nothing about the pixels
-        orientation = 1
-    if orientation in _TURNS:
-        image = image.transpose(_TURNS[orientation])
-    if image.mode.startswith("I"):
-        return _from_16_bits(image)
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
-
-
-def _from_16_bits(image: Image.Image) -> Image.Image:
-    # Pillow's own convert("L") clips at 255 instead of scaling.
-    values = np.asarray(image).astype(np.int64)
-    if (transparent := image.info.get("transparency")) is not None:
-        values[values == transparent] = 65535
-    return Image.fromarray(((values.clip(0, 65535) + 128) // 257).astype(np.uint8))
 
 
 class Folder:

@@ -1,15 +1,14 @@
 """What all tests share: TensorFlow without its chatter, two virtual devices, small folders of pictures, the doors as processes."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import numpy as np
 import pytest
 from PIL import Image
+
+from gan_tf.quiet import import_tensorflow
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,6 +22,7 @@ def two_devices():
 
 
 def pytest_configure(config):
+    import_tensorflow()
     import tensorflow as tf
 
     cpu = tf.config.list_physical_devices("CPU")[0]

@@ -115,6 +115,7 @@ def open_data(task: Task, args: argparse.Namespace, config: dict):
     if folder != said:
         print(f"training images: {folder} (the rest of {said} is left alone)")
     source = Folder(folder, task.shape[0], task.shape[2], memory_budget=int(args.memory_budget * 1e6))
+    source.name = Path(said.resolve().name, *folder.relative_to(said).parts).as_posix()
     print(source.summary, flush=True)
     return source
 

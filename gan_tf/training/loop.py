@@ -1,6 +1,7 @@
 """The only training loop. It knows steps, intervals, signals, progress and writers, and nothing of what is trained."""
 
 import contextlib
+import re
 import signal
 import sys
 import time
@@ -14,6 +15,7 @@ from tqdm import tqdm
 from gan_tf.training.checkpoints import Checkpoints
 from gan_tf.training.guard import diverged
 from gan_tf.training.writers import Writers
+from pipelines.errors import InputError
 from pipelines.stream import Stream
 
 
@@ -50,11 +52,12 @@ def train(method, stream: Stream, plan: Plan, checkpoints: Checkpoints, writers:
     update = compiled(method, plan.strategy)
     done, began = first, time.monotonic() - plan.state.get("seconds", 0.0)
     with asked_to_stop() as stop, progress(first, plan.steps) as bar:
-        for batch in batches(stream, plan, first):
+        upcoming = iter(batches(stream, plan, first))
+        while done < plan.steps:
             try:
-                logs = update(batch)
-            except tf.errors.InvalidArgumentError as error:
-                raise diverged(error, done + 1) or error from None
+                logs = update(next(upcoming))
+            except (tf.errors.InvalidArgumentError, tf.errors.UnknownError) as error:
+                raise diverged(error, done + 1) or input_error(error) or error from None
             done += 1
             bar.update()
             if done % plan.log_every == 0:
@@ -72,6 +75,12 @@ def train(method, stream: Stream, plan: Plan, checkpoints: Checkpoints, writers:
             if stopped:
                 break
     return done
+
+
+def input_error(error: tf.errors.OpError) -> InputError | None:
+    """An InputError raised while data was read, which the graph hands on as text; None for any other error."""
+    words = re.search(r"InputError: ([^;\n]*); expected ([^;\n]*); ([^\n]*)", str(error))
+    return InputError(*words.groups()) if words else None
 
 
 def compiled(method, strategy) -> Callable[[dict], dict]:

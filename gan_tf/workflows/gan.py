@@ -6,7 +6,6 @@ import pkgutil
 import sys
 from pathlib import Path
 
-from gan_tf import export
 from gan_tf.settings import GanSettings, Resolved, resolve_gan
 from gan_tf.tasks import Task
 from pipelines.errors import InputError
@@ -49,6 +48,7 @@ def prepare(task: Task, settings: GanSettings, source):
 
 def actions(task: Task, config: dict, method, folder: Path, plan, writers, grid_every: int) -> None:
     """Adds to the plan: a grid of fixed noises every ``grid_every`` steps, the averaged weights at every checkpoint."""
+    from gan_tf import export
     from gan_tf.sampling.chunks import generate
     from gan_tf.sampling.grids import grid, write_png
     from gan_tf.sampling.noise import noises
@@ -83,6 +83,7 @@ def begin_with(method, folder: Path, task: Task) -> list[str]:
     """
     import tensorflow as tf
 
+    from gan_tf import export
     from gan_tf.training import ema
 
     arrays, about = export.read(folder)
@@ -108,6 +109,8 @@ def generator_of(folder: Path, task: Task):
     Raises:
         InputError: where the folder holds weights of another task or size, or none.
     """
+    from gan_tf import export
+
     arrays, about = export.read(folder)
     if about.get("task") != task.name:
         mend = f"say --task {about.get('task')}, or name a run of {task.name}"

@@ -1,0 +1,234 @@
+"""Decoding against pictures whose pixels are known before they are written."""
+
+import contextlib
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from pipelines.decode import UnreadableImage, _from_16_bits, check_header, decode
+
+SIDE = 8
+LOSSLESS = {"png": {}, "bmp": {}, "webp": {"lossless": True, "exact": True}}
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def save(path: Path, pixels: np.ndarray, mode: str | None = None, **options) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(pixels)
+    (image.convert(mode) if mode else image).save(path, **options)
+    return path
+
+
+def grey_png(path: Path, values: np.ndarray, transparent: int | None = None) -> Path:
+    """Writes a 16-bit grey PNG by the letter of its specification."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width = values.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    key = b"" if transparent is None else chunk(b"tRNS", struct.pack(">H", transparent))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + key + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    return path
+
+
+def on_white(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    share = alpha[..., None].astype(float) / 255
+    return colour * share + 255 * (1 - share)
+
+
+@pytest.mark.parametrize("kind", LOSSLESS)
+def test_a_picture_of_the_right_size_is_left_untouched(tmp_path, kind):
+    pixels = noise(SIDE, SIDE, 3)
+    path = save(tmp_path / f"x.{kind}", pixels, **LOSSLESS[kind])
+    np.testing.assert_array_equal(decode(path, SIDE), pixels)
+
+
+def test_grey_and_one_bit_become_three_equal_channels(tmp_path):
+    grey = noise(SIDE, SIDE)
+    black = np.where(grey > 127, 255, 0).astype(np.uint8)
+    for name, pixels, mode in (("grey.png", grey, None), ("bit.png", black, "1"), ("grey.bmp", grey, None)):
+        decoded = decode(save(tmp_path / name, pixels, mode), SIDE)
+        np.testing.assert_array_equal(decoded, np.repeat(pixels[..., None], 3, axis=2))
+
+
+def test_one_channel_is_luma(tmp_path):
+    pixels = noise(SIDE, SIDE, 3)
+    decoded = decode(save(tmp_path / "x.png", pixels), SIDE, channels=1)
+    assert decoded.shape == (SIDE, SIDE, 1)
+    np.testing.assert_allclose(decoded[..., 0], pixels @ [0.299, 0.587, 0.114], atol=0.6)  # ITU-R BT.601
+    with pytest.raises(ValueError, match="channels"):
+        decode(tmp_path / "x.png", SIDE, channels=4)
+
+
+@pytest.mark.parametrize("kind", ["png", "webp"])
+@pytest.mark.parametrize("colours", [1, 3])
+def test_transparency_is_laid_on_white(tmp_path, kind, colours):
+    colour, alpha = noise(SIDE, SIDE, colours), noise(SIDE, SIDE, seed=1)
+    path = save(tmp_path / f"x.{kind}", np.dstack((colour, alpha)), **LOSSLESS[kind])
+    assert path.suffix != ".png" or Image.open(path).mode == ("LA" if colours == 1 else "RGBA")
+    expected = np.broadcast_to(on_white(colour, alpha), (SIDE, SIDE, 3))
+    np.testing.assert_allclose(decode(path, SIDE), expected, atol=1)
+
+
+@pytest.mark.parametrize("form", ["opaque", "bytes", "index"])
+def test_palettes_with_and_without_transparency(tmp_path, form):
+    palette, indices = noise(16, 3), noise(SIDE, SIDE) % 16
+    alphas = {"opaque": np.full(16, 255), "bytes": noise(16, seed=1), "index": np.where(np.arange(16) == 5, 0, 255)}
+    image = Image.fromarray(indices.astype(np.uint8), "L")
+    image.putpalette(palette.tobytes())
+    options = {"bytes": {"transparency": alphas["bytes"].astype(np.uint8).tobytes()}, "index": {"transparency": 5}}
+    image.save(tmp_path / "x.png", **options.get(form, {}))
+    assert Image.open(tmp_path / "x.png").mode == "P"
+    expected = on_white(palette[indices], alphas[form][indices])
+    np.testing.assert_allclose(decode(tmp_path / "x.png", SIDE), expected, atol=1)
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_a_transparent_key_colour_becomes_white(tmp_path, colours):
+    pixels = noise(SIDE, SIDE, colours)
+    key = pixels[2, 3].copy()
+    transparency = int(key[0]) if colours == 1 else tuple(key.tolist())
+    path = save(tmp_path / "x.png", pixels.squeeze(), transparency=transparency)
+    expected = np.where((pixels == key).all(axis=2, keepdims=True), 255, pixels)
+    np.testing.assert_array_equal(decode(path, SIDE), np.broadcast_to(expected, (SIDE, SIDE, 3)))
+
+
+def test_cmyk_is_ink_not_light(tmp_path):
+    ink = np.zeros((SIDE, SIDE, 4), np.uint8)
+    ink[:] = (200, 40, 0, 60)
+    Image.frombytes("CMYK", (SIDE, SIDE), ink.tobytes()).save(tmp_path / "x.jpg", quality=100)
+    expected = (255 - np.array([200, 40, 0])) * (255 - 60) / 255
+    np.testing.assert_allclose(decode(tmp_path / "x.jpg", SIDE), np.broadcast_to(expected, (SIDE, SIDE, 3)), atol=4)
+
+
+def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
+    values = np.linspace(0, 65535, SIDE * SIDE).reshape(SIDE, SIDE).astype(np.uint16)
+    decoded = decode(grey_png(tmp_path / "x.png", values), SIDE, channels=1)[..., 0]
+    np.testing.assert_array_equal(decoded, np.rint(values / 257))
+    keyed = decode(grey_png(tmp_path / "k.png", values, transparent=int(values[1, 1])), SIDE, channels=1)[..., 0]
+    np.testing.assert_array_equal(keyed, np.where(values == values[1, 1], 255, np.rint(values / 257)))
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("I", "<i4"), ("I;16", "<u2"), ("I;16B", ">u2")])
+def test_every_pillow_mode_of_sixteen_bits_is_scaled(mode, kind):
+    values = np.linspace(0, 65535, SIDE * SIDE).reshape(SIDE, SIDE).astype(kind)
+    image = Image.frombytes(mode, (SIDE, SIDE), values.tobytes())
+    np.testing.assert_array_equal(_from_16_bits(image), np.rint(values / 257))
+
+
+# How each orientation is stored, by the letter of the EXIF specification: where the first row and column are seen.
+STORED = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, 1),
+    7: lambda a: np.rot90(a, 2).transpose(1, 0, 2),
+    8: lambda a: np.rot90(a, -1),
+}
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("kind", ["png", "webp"])
+def test_exif_orientation_is_undone(tmp_path, orientation, kind):
+    upright = noise(SIDE, SIDE, 3)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = np.ascontiguousarray(STORED[orientation](upright))
+    path = save(tmp_path / f"x.{kind}", stored, exif=exif, **LOSSLESS[kind])
+    np.testing.assert_array_equal(decode(path, SIDE), upright)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("exif", [b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12broken", b"Exif\0\0no such thing"])
+def test_damaged_exif_does_not_spoil_the_pixels(tmp_path, exif):
+    pixels = noise(SIDE, SIDE, 3)
+    plain, broken = save(tmp_path / "a.jpg", pixels), save(tmp_path / "b.jpg", pixels, exif=exif)
+    np.testing.assert_array_equal(decode(broken, SIDE), decode(plain, SIDE))
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_the_centre_of_a_long_picture_is_kept(tmp_path, upright):
+    pixels = np.zeros((SIDE, 3 * SIDE, 3), np.uint8)
+    for third in range(3):
+        pixels[:, third * SIDE : (third + 1) * SIDE, third] = 255
+    pixels = pixels.transpose(1, 0, 2) if upright else pixels
+    decoded = decode(save(tmp_path / "x.png", np.ascontiguousarray(pixels)), SIDE)
+    np.testing.assert_array_equal(decoded, np.broadcast_to([0, 255, 0], (SIDE, SIDE, 3)))
+
+
+@pytest.mark.parametrize(("kind", "side"), [("png", 256), ("jpg", 256), ("jpg", 1024), ("png", 16)])
+def test_resizing_keeps_a_ramp(tmp_path, kind, side):
+    size = 32
+    ramp = np.rint(np.linspace(20, 220, side)).astype(np.uint8)
+    pixels = np.broadcast_to(ramp[None, :, None], (side, side, 3))
+    decoded = decode(save(tmp_path / f"x.{kind}", np.ascontiguousarray(pixels), quality=100), size)
+    centres = (np.arange(size) + 0.5) * side / size - 0.5
+    expected = np.broadcast_to((20 + 200 * centres / (side - 1))[None, 3:-3, None], (size, size - 6, 3))
+    np.testing.assert_allclose(decoded[:, 3:-3], expected, atol=2)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg"])
+def test_resizing_keeps_fine_stripes(tmp_path, kind):
+    side, size, period = 128, 32, 4  # the period in pixels of the small picture; 2 is the finest there is
+    stripes = np.sin(2 * np.pi * (np.arange(side) + 0.5) / side * size / period)
+    pixels = np.broadcast_to(np.rint(128 + 100 * stripes)[None, :, None], (side, side, 3)).astype(np.uint8)
+    decoded = decode(save(tmp_path / f"x.{kind}", np.ascontiguousarray(pixels), quality=100), size)
+    expected = 128 + 100 * np.sin(2 * np.pi * (np.arange(size) + 0.5) / period)
+    expected = np.broadcast_to(expected[None, 3:-3, None], (size, size - 6, 3))
+    np.testing.assert_allclose(decoded[:, 3:-3], expected, atol=15)
+
+
+def test_wrong_suffixes_do_not_matter(tmp_path):
+    pixels = noise(SIDE, SIDE, 3)
+    path = save(tmp_path / "really-a-png.jpg", pixels, format="PNG")
+    np.testing.assert_array_equal(decode(path, SIDE), pixels)
+
+
+# Unreadable files
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "bmp", "webp"])
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.9])
+def test_cut_off_files_are_unreadable(tmp_path, kind, share):
+    whole = save(tmp_path / f"x.{kind}", noise(64, 64, 3)).read_bytes()
+    (tmp_path / f"x.{kind}").write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(UnreadableImage, match=f"x.{kind}: ."):
+        decode(tmp_path / f"x.{kind}", SIDE)
+
+
+def test_other_files_under_a_pictures_name_are_unreadable(tmp_path):
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "folder.png").mkdir()
+    huge = grey_png(tmp_path / "bomb.png", np.zeros((1, 1), np.uint16)).read_bytes()
+    header = b"IHDR" + struct.pack(">IIBBBBB", 60000, 60000, 16, 0, 0, 0, 0)
+    huge = huge[:12] + header + struct.pack(">I", zlib.crc32(header)) + huge[33:]
+    (tmp_path / "bomb.png").write_bytes(huge)
+    for name in ("text.png", "folder.png", "bomb.png", "missing.png"):
+        for read in (check_header, lambda path: decode(path, SIDE)):
+            with pytest.raises(UnreadableImage):
+                read(tmp_path / name)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), kind=st.sampled_from(["jpg", "png", "bmp", "webp", "tif.png"]))
+def test_damaged_bytes_give_a_picture_or_unreadable(tmp_path, data, kind):
+    path = tmp_path / f"x.{kind}"
+    whole = bytearray(save(path, noise(16, 16, 3), format="GIF" if kind == "tif.png" else None).read_bytes())
+    for place in data.draw(st.lists(st.integers(0, len(whole) - 1), min_size=1, max_size=8)):
+        whole[place] = data.draw(st.integers(0, 255))
+    path.write_bytes(whole)
+    with contextlib.suppress(UnreadableImage):
+        assert decode(path, SIDE).shape == (SIDE, SIDE, 3)

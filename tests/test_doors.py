@@ -1,0 +1,192 @@
+"""The doors as people meet them: help, wrong usage, bad input, and what bad input must not do."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests_doors import run_folder, tiny
+
+from gan_tf import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A run of two steps on the drawn faces, as someone without data gets it."""
+    runs = tmp_path_factory.mktemp("runs")
+    words = ["--task", "anime", "--loss", "wgangp", "--steps", 2, "--runs", runs, *tiny]
+    assert cli.train([str(w) for w in words]) == 0
+    return run_folder(runs)
+
+
+@pytest.mark.parametrize("name", ["train", "infer"])
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["--task", "anim"], ["--nonsense"]])
+def test_help_and_wrong_usage_load_no_tensorflow(name, words):
+    code = (
+        f"import sys; from gan_tf import cli\ntry: sys.exit(cli.{name}({words!r}))\n"
+        "finally: print('loaded', sorted({'tensorflow', 'keras', 'numpy'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == (0 if words[0] in ("--help", "--version") else 2)
+    assert "loaded []" in done.stderr
+
+
+TRAIN, INFER = "train", "infer"
+REFUSED = [
+    (TRAIN, [], "no task"),
+    (TRAIN, ["--task", "anme"], "did you mean 'anime'"),
+    (TRAIN, ["--task", "anime", "--loss", "wgan-gp"], "did you mean 'wgangp'"),
+    (TRAIN, ["--task", "anime", "--los", "gan"], "--loss"),
+    (TRAIN, ["--task", "anime", "--steps", "0"], "from 1"),
+    (TRAIN, ["--task", "anime", "--steps", "many"], "--steps"),
+    (TRAIN, ["--task", "anime", "--g-rate", "-1"], "above 0"),
+    (TRAIN, ["--task", "anime", "--g-rate", "nan"], "above 0"),
+    (TRAIN, ["--task", "anime", "--loss", "wgangp", "--norm", "batch"], "batch norm mixes them"),
+    (TRAIN, ["--task", "anime", "--data", "{tmp}/nowhere"], "nowhere"),
+    (TRAIN, ["--task", "anime", "--data", "{tmp}/empty"], "empty"),
+    (TRAIN, ["--task", "anime", "--data", "{tmp}/words"], "words"),
+    (TRAIN, ["--task", "anime", "--data", "{tmp}/words/a.txt"], "a.txt"),
+    (TRAIN, ["--task", "anime", "--resume", "{tmp}/empty"], "config.json"),
+    (TRAIN, ["--task", "anime", "--init-from", "{tmp}/empty"], "generator.npz"),
+    (TRAIN, ["--task", "anime", "--config", "{tmp}/words/a.txt"], "a JSON file"),
+    (TRAIN, ["--task", "anime", "--runs", "{tmp}/words/a.txt"], "a.txt"),
+    (INFER, ["{tmp}/out"], "no task"),
+    (INFER, ["--task", "anime"], "OUT"),
+    (INFER, ["--task", "anime", "--run", "{tmp}/empty", "{tmp}/out"], "config.json"),
+    (INFER, ["--task", "anime", "--run", "{tmp}/nowhere", "{tmp}/out"], "not a folder"),
+    (INFER, ["--task", "anime", "--run", "{run}", "--grid", "5", "{tmp}/x.png"], "5x5"),
+    (INFER, ["--task", "anime", "--run", "{run}", "--grid", "5x5", "{tmp}/out"], ".png"),
+    (INFER, ["--task", "anime", "--run", "{run}", "--count", "0", "{tmp}/out"], "from 1"),
+    (INFER, ["--task", "anime", "--run", "{run}", "--interpolate", "1", "{tmp}/x.png"], "at least 2"),
+    (INFER, ["--task", "anime", "--run", "{run}", "--count", "2", "{tmp}/words/a.txt"], "a.txt"),
+    (INFER, ["--task", "anime", "--loss", "rpgann", "{tmp}/out"], "did you mean 'rpgan'"),
+]
+
+
+@pytest.mark.parametrize(("name", "words", "says"), REFUSED, ids=lambda v: " ".join(v)[:60] if isinstance(v, list) else None)
+def test_bad_input_gets_one_line_and_two(name, words, says, run, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words/a.txt").write_text("no picture")
+    words = [w.format(tmp=tmp_path, run=run) for w in words]
+    assert getattr(cli, name)(words) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len([line for line in lines if line.startswith("error: ")]) == 1
+    assert says in lines[-1]
+    assert "; expected " in lines[-1]
+    left = sorted(p.name for p in tmp_path.rglob("*") if p.name not in ("runs", "anime", ".numbering", "lock"))
+    assert left == ["a.txt", "empty", "words"]
+
+
+def test_without_data_the_run_says_drawn(run):
+    assert run.name == "000-wgangp-drawn"
+
+
+def test_recipe_and_sources_stand_in_the_config(run):
+    config = json.loads((run / "config.json").read_text())
+    assert config["settings"]["d_steps"] == 5
+    assert config["settings"]["norm"] == "layer"
+    sources = {name: config["sources"][name] for name in ("hidden", "d_steps", "latent", "g_steps")}
+    assert sources == {"hidden": "said", "d_steps": "loss", "latent": "said", "g_steps": "default"}
+
+
+def test_settings_that_contradict_a_run_are_refused(run, capsys):
+    words = ["--task", "anime", "--runs", str(run.parents[1]), "--resume"]
+    assert cli.train([*words, "--hidden", "8"]) == 2
+    assert "--hidden 8; expected 4" in capsys.readouterr().err
+
+
+def test_fewer_steps_than_done_are_refused(run, capsys):
+    assert cli.train(["--task", "anime", "--runs", str(run.parents[1]), "--resume", "--steps", "1"]) == 2
+    assert "at least 2" in capsys.readouterr().err
+
+
+def test_a_run_in_training_is_locked(run, capsys):
+    from gan_tf.training.runs import Run
+
+    holder = Run(run)
+    holder.lock()
+    try:
+        assert cli.train(["--task", "anime", "--runs", str(run.parents[1]), "--resume"]) == 2
+        assert "being trained by another process" in capsys.readouterr().err
+    finally:
+        holder.unlock()
+
+
+def test_other_images_are_refused_on_resume(run, pictures, capsys):
+    words = ["--task", "anime", "--runs", str(run.parents[1]), "--resume", "--data", str(pictures)]
+    assert cli.train(words) == 2
+    assert "are not those of" in capsys.readouterr().err
+
+
+def test_weights_of_another_task_or_size_are_refused(run, tmp_path, capsys):
+    from gan_tf import export
+
+    other = tmp_path / "run"
+    shutil.copytree(run, other)
+    arrays, about = export.read(run)
+    export.write(other, arrays, {**about, "task": "dog"}, {})
+    assert cli.infer(["--task", "anime", "--run", str(other), "--count", "1", str(tmp_path / "out")]) == 2
+    assert "weights of task 'dog'" in capsys.readouterr().err
+    export.write(other, [a[..., :1] for a in arrays], about, {})
+    assert cli.infer(["--task", "anime", "--run", str(other), "--count", "1", str(tmp_path / "out")]) == 2
+    assert "weights of another size" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_init_from_takes_weights_only_and_lists_the_rest(run, tmp_path, capsys):
+    words = ["--task", "anime", "--steps", "1", "--runs", str(tmp_path), "--batch", "4", "--latent", "8", "--init-from", str(run)]
+    assert cli.train([*words, "--hidden", "4"]) == 0
+    assert "did not fit" not in capsys.readouterr().out
+    assert cli.train([*words, "--hidden", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "began with" in said
+    assert said.count("did not fit") > 5
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_output_that_may_not_be_written(run, tmp_path, capsys):
+    tmp_path.chmod(0o500)
+    assert cli.infer(["--task", "anime", "--run", str(run), "--count", "1", str(tmp_path / "out")]) == 2
+    assert "can't be written" in capsys.readouterr().err
+
+
+def infer(run, *words) -> None:
+    assert cli.infer([str(w) for w in ["--task", "anime", "--run", run, *words]]) == 0
+
+
+def pixels(path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+def test_image_i_does_not_depend_on_the_count(run, tmp_path):
+    infer(run, "--count", 3, tmp_path / "few")
+    infer(run, "--count", 70, tmp_path / "many")
+    infer(run, "--grid", "2x2", tmp_path / "grid.png")
+    for i in range(3):
+        assert (tmp_path / f"few/{i:04d}.png").read_bytes() == (tmp_path / f"many/{i:04d}.png").read_bytes()
+    tiles = pixels(tmp_path / "grid.png")
+    assert np.array_equal(tiles[:64, 64:], pixels(tmp_path / "few/0001.png"))
+    assert np.array_equal(tiles[64:, :64], pixels(tmp_path / "few/0002.png"))
+
+
+def test_walks_begin_and_end_at_images_of_the_seed(run, tmp_path):
+    infer(run, "--count", 4, tmp_path / "images")
+    for walk in ("great-circle", "straight"):
+        infer(run, "--interpolate", 5, "--pairs", 2, "--walk", walk, tmp_path / "walk.png")
+        rows = pixels(tmp_path / "walk.png")
+        assert rows.shape == (128, 320, 3)
+        for n, (row, column) in enumerate([(0, 0), (0, 4), (1, 0), (1, 4)]):
+            tile = rows[64 * row : 64 * row + 64, 64 * column : 64 * column + 64].astype(int)
+            assert np.abs(tile - pixels(tmp_path / f"images/{n:04d}.png")).max() <= 1
+    infer(run, "--interpolate", 5, "--extrapolate", 0.5, "--pairs", 1, tmp_path / "beyond.png")
+    inner = pixels(tmp_path / "beyond.png")[:, 64:128].astype(int)  # shares -0.5, 0, 0.5, 1, 1.5
+    assert np.abs(inner - pixels(tmp_path / "images/0000.png")).max() <= 1
