@@ -7,6 +7,7 @@ Nothing here imports TensorFlow, so help and wrong usage answer at once.
 import argparse
 import contextlib
 import dataclasses
+import difflib
 import pkgutil
 import sys
 import warnings
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import gan_tf
-from gan_tf.settings import flag, nearest
+from gan_tf.settings import flag
 from gan_tf.tasks import TASKS, Task, find
 from pipelines.errors import InputError
 
@@ -38,10 +39,9 @@ class Parser(argparse.ArgumentParser):
         args, unknown = self.parse_known_args(argv)
         if unknown:
             name = unknown[0].split("=")[0]
-            options = [o for action in self._actions for o in action.option_strings if o.startswith("--")]
-            expected = nearest(name, options).split(" one of:")[0] if name.startswith("-") else "no such argument"
-            if not expected.startswith(("did", "no")):
-                expected = "an option that --help shows"
+            options = [option for action in self._actions for option in action.option_strings]
+            close = difflib.get_close_matches(name, options, n=1) if name.startswith("-") else []
+            expected = f"perhaps {close[0]}" if close else "what --help shows"
             raise InputError(f"unknown argument {name}", expected, f"see {self.prog} --help")
         return args
 
@@ -154,6 +154,34 @@ def infer(argv: Sequence[str] | None = None) -> int:
     def body(words: Sequence[str]) -> int:
         args = infer_parser(task_of(words)).parse(words)
         from gan_tf.commands.infer import run
+
+        return run(find(args.task), args)
+
+    return guarded(body, argv)
+
+
+def evaluate_parser() -> Parser:
+    """Arguments of evaluate.py."""
+    from gan_tf.evaluation.command import add_arguments
+
+    about = (
+        "Scores images: FID, KID, precision, recall and the handout's judge.\n\n  python evaluate.py --task anime --data FOLDER"
+    )
+    parser = Parser(prog="evaluate.py", description=about)
+    parser.add_argument("--task", metavar="NAME", help="whose images and lines (below)")
+    parser.add_argument("--run", type=Path, metavar="RUN", help="score this run's weights instead of the shipped ones")
+    parser.add_argument("--loss", metavar="NAME", help="score the shipped weights trained with this loss")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the task's images, whose validation part is the reference")
+    add_arguments(parser)
+    return parser
+
+
+def evaluate(argv: Sequence[str] | None = None) -> int:
+    """What evaluate.py does."""
+
+    def body(words: Sequence[str]) -> int:
+        args = evaluate_parser().parse(words)
+        from gan_tf.commands.evaluate import run
 
         return run(find(args.task), args)
 

@@ -70,6 +70,11 @@ def shipped(task: str, loss: str) -> Path:
     return folder
 
 
+def describe(folder: Path, run: Path | None) -> str:
+    """Which weights these are, in words: a run's, or shipped ones."""
+    return str(run) if run else f"shipped with gan_tf, {Path(folder).parent.name} trained with {Path(folder).name}"
+
+
 def fit(arrays: list[np.ndarray], network, given: str) -> None:
     """Puts arrays into a network's weights, in order.
 

@@ -78,12 +78,15 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def require_space(folder: Path, needed: int) -> None:
-    """Refuses to begin where fewer than ``needed`` bytes are free where ``folder`` is or will be.
+    """Refuses to begin where ``folder`` can't be made or written, or fewer than ``needed`` bytes are free for it.
 
     Raises:
-        InputError: saying how much is free.
+        InputError: saying which.
     """
-    there = next(parent for parent in [Path(folder).absolute(), *Path(folder).absolute().parents] if parent.exists())
+    absolute = Path(folder).absolute()
+    there = next(parent for parent in (absolute, *absolute.parents) if parent.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise InputError(f"{folder} can't be written", "a folder you may write to", "choose another folder")
     free = shutil.disk_usage(there).free
     if free < needed:
         given = f"{folder} has {free / 1e6:.0f} MB free"

@@ -21,7 +21,8 @@ def standard_error_closed() -> Iterator[None]:
 def import_tensorflow() -> None:
     """Imports TensorFlow; set ``TF_CPP_MIN_LOG_LEVEL`` to see all that it has to say."""
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        import tensorflow  # noqa: F401
+        import tensorflow
+
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     with standard_error_closed():

@@ -106,12 +106,12 @@ def between(low, high, above) -> str:
 
 
 def nearest(name: str, known) -> str:
-    """The known names, with the nearest one suggested first where one is near."""
+    """The known names, and which of them may have been meant."""
     import difflib
 
     names = sorted(known)
     close = difflib.get_close_matches(str(name), names, n=1)
-    return (f"did you mean {close[0]!r}? one of: " if close else "one of: ") + ", ".join(names)
+    return f"one of: {', '.join(names)}" + (f" (did you mean {close[0]!r}?)" if close else "")
 
 
 def resolve_gan(task: dict, config: dict, said: dict) -> Resolved:

@@ -26,6 +26,8 @@ class Task:
         steps: updates of a training run when nothing is said.
         shipped: the loss whose weights are used when nothing is said.
         judge: what counts faces or reads digits in the handout's own score, if anything does.
+        scored: how many generated images are scored when nothing is said.
+        lines: what the handout asks: (score, relation, bound, handout); see ``evaluation.protocol.Line``.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Task:
     steps: int = 20_000
     shipped: str = "gan"
     judge: str | None = None
+    scored: int = 2000
+    lines: tuple[tuple[str, str, float, str], ...] = ()
 
 
 TASKS: dict[str, Task] = {
@@ -55,6 +59,7 @@ TASKS: dict[str, Task] = {
             train_folders=("extra_data/images", "extra_data", "faces"),
             reference_folders=("extra_val", "val"),
             judge="anime",
+            lines=(("anime_faces", ">=", 21, "MLDS HW3-1"),),
         ),
     )
 }

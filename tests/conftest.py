@@ -1,4 +1,4 @@
-"""What all tests share: TensorFlow without its chatter, two virtual devices, small folders of pictures, the doors as processes."""
+"""What all tests share: TensorFlow without its chatter, two virtual devices, small pictures, the doors as processes."""
 
 import subprocess
 import sys

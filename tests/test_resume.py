@@ -1,4 +1,4 @@
-"""Exact resume, with the real door: killed at random moments again and again, a run ends with the bits of an uninterrupted one."""
+"""Exact resume through the real door: killed at random moments, a run ends with the bits of an uninterrupted one."""
 
 import random
 import subprocess
@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-
-from tests_doors import run_folder, tiny  # noqa: I001
+from tests_doors import run_folder, tiny
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS, KILLS = 60, 10

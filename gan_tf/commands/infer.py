@@ -27,7 +27,7 @@ def run(task: Task, args: argparse.Namespace) -> int:
     if args.run:
         read_config(args.run)
     folder = args.run or export.shipped(task.name, args.loss or task.shipped)
-    print(f"weights: {folder if args.run else f'shipped with gan_tf, {task.name} trained with {folder.name}'}", flush=True)
+    print(f"weights: {export.describe(folder, args.run)}", flush=True)
     import_tensorflow()
     workflow.infer(task, args, folder)
     return 0

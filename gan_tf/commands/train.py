@@ -1,6 +1,7 @@
 """What ``train.py`` does: settle the settings, make or find the run, train it, say what came out."""
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import pkgutil
@@ -26,29 +27,24 @@ def run(task: Task, args: argparse.Namespace, said: dict, command: list[str]) ->
     """
     check(args)
     workflow = pkgutil.resolve_name(task.workflow)
-    found = find_run(task, args)
-    if found:
-        config = found.config
-        resolved = again(workflow, config, said)
-    else:
-        resolved = workflow.resolve(task, settings_from(args.config), said)
-        config = {}
-    if found:
-        found.lock()
+    place = find_run(task, args)
+    before = place.config if place else {}
+    resolved = again(workflow, before, said) if place else workflow.resolve(task, settings_from(args.config), said)
+    if place:
+        place.lock()
+    require_space(place.folder if place else args.runs, FREE_SPACE)
     import_tensorflow()
-    source = open_data(task, args, config)
-    if found:
-        compare_data(found, config, source)
-        require_space(found.folder, FREE_SPACE)
-        place = found
+    from gan_tf.training import devices
+
+    strategy = devices.strategy_for(devices.gpus(), resolved.settings.batch)
+    source = open_data(task, args, before)
+    if place:
+        compare_data(place, before, source)
     else:
-        require_space(args.runs, FREE_SPACE)
         place = create(args.runs, task.name, f"{label(resolved)}-{source.name}")
         place.lock()
-    with_steps = args.steps or config.get("steps") or task.steps
-    config = describe(task, resolved, source, args, config, command, with_steps)
-    place.write_config(config)
-    return go(task, workflow, resolved, source, args, config, place, resumed=found is not None)
+    config = describe(task, resolved, source, args, before, command)
+    return go(task, workflow, resolved, source, args, config, place, strategy, resumed=bool(before))
 
 
 def check(args: argparse.Namespace) -> None:
@@ -63,6 +59,8 @@ def check(args: argparse.Namespace) -> None:
         raise InputError("--resume with --init-from", "one of the two", "leave one out")
     if args.resume and args.config:
         raise InputError("--resume with --config", "one of the two, a run has its own config", "leave one out")
+    if args.init_from:
+        read_config(args.init_from)
 
 
 def find_run(task: Task, args: argparse.Namespace) -> Run | None:
@@ -133,7 +131,7 @@ def label(resolved: Resolved) -> str:
     return getattr(resolved.settings, "loss", "run")
 
 
-def describe(task, resolved, source, args, before: dict, command: list[str], steps: int) -> dict:
+def describe(task, resolved, source, args, before: dict, command: list[str]) -> dict:
     """The content of ``config.json``."""
     from gan_tf.training.environment import describe as environment
     from gan_tf.training.environment import differences
@@ -147,7 +145,7 @@ def describe(task, resolved, source, args, before: dict, command: list[str], ste
     return {
         "task": task.name,
         "command": before.get("command") or command_line(command),
-        "steps": steps,
+        "steps": args.steps or before.get("steps") or task.steps,
         "settings": dataclasses.asdict(resolved.settings),
         "sources": resolved.sources,
         "data": {
@@ -175,21 +173,25 @@ def command_line(words: list[str]) -> str:
     return " ".join(shown)
 
 
-def go(task, workflow, resolved, source, args, config: dict, place: Run, resumed: bool) -> int:
+def go(task, workflow, resolved, source, args, config: dict, place: Run, strategy, resumed: bool) -> int:
     """Builds the method, restores what there is, trains to the last step."""
     from gan_tf.training.checkpoints import Checkpoints
     from gan_tf.training.loop import Plan, train
     from gan_tf.training.writers import Writers
 
-    method, stream = workflow.prepare(task, resolved.settings, source)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        method = workflow.build(task, resolved.settings)
+    stream = workflow.stream_for(method, source)
     checkpoints = Checkpoints(place.folder / "checkpoints", method, keep_every=args.keep_every)
-    plan = Plan(config["steps"], args.log_every, args.checkpoint_every)
+    plan = Plan(config["steps"], args.log_every, args.checkpoint_every, strategy=strategy)
     first = restore(checkpoints, plan, place) if resumed else 0
     if args.init_from:
         for line in workflow.begin_with(method, args.init_from, task):
             print(line)
+        checkpoints.save(0)  # or a run killed before its first checkpoint would go on from other weights
     if first > plan.steps:
         raise InputError(f"--steps {plan.steps}", f"at least {first}, which this run has done", "say more steps")
+    place.write_config(config)
     print(f"run folder: {place.folder}; watch it: tensorboard --logdir {place.folder}", flush=True)
     with readable_failures(place.folder):
         writers = Writers(place.folder, first)

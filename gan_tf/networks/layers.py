@@ -45,7 +45,8 @@ def normalise(x, norm: str, scale="ones"):
     """Applies ``norm`` to activations ``[batch, height, width, channels]``.
 
     "layer" is over height, width and channels with a scale a channel, "instance" over height and width (Ulyanov et al.
-    2016), "batch" is computed over all devices together; "spectral" and "none" leave activations alone. ``scale`` initialises batch norm's gamma.
+    2016), "batch" is computed over all devices together; "spectral" and "none" leave activations alone.
+    ``scale`` initialises batch norm's gamma.
     """
     if norm == "batch":
         return batch_norm(scale)(x)

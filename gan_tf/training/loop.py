@@ -27,7 +27,8 @@ class Plan:
         steps: updates in all, those before a resume included.
         log_every: steps between two points of the curves.
         checkpoint_every: steps between two checkpoints, which is what a kill can lose.
-        every: other things to do, as (interval, action of the step); done before a checkpoint of the same step.
+        every: other things to do, as (interval, action of the step); all of them come at the last step too.
+        at_checkpoint: actions of the step that come before each checkpoint.
         state: small JSON state saved with each checkpoint, changed by the actions.
         strategy: several devices; None for one.
     """
@@ -36,6 +37,7 @@ class Plan:
     log_every: int = 10
     checkpoint_every: int = 500
     every: list[tuple[int, Callable[[int], None]]] = field(default_factory=list)
+    at_checkpoint: list[Callable[[int], None]] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
     strategy: tf.distribute.Strategy | None = None
 
@@ -70,6 +72,8 @@ def train(method, stream: Stream, plan: Plan, checkpoints: Checkpoints, writers:
                 if interval and (done % interval == 0 or done == plan.steps):
                     action(done)
             if stopped or done % plan.checkpoint_every == 0:
+                for action in plan.at_checkpoint:
+                    action(done)
                 writers.flush()
                 checkpoints.save(done, plan.state)
             if stopped:
@@ -86,7 +90,7 @@ def input_error(error: tf.errors.OpError) -> InputError | None:
 def compiled(method, strategy) -> Callable[[dict], dict]:
     """The one ``tf.function``: a step on one device, or on all devices of a strategy with the replicas' logs summed."""
 
-    @tf.function(reduce_retracing=False)
+    @tf.function
     def update(batch):
         if strategy is None:
             return method.train_step(batch)

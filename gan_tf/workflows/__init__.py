@@ -3,9 +3,11 @@
 A workflow module offers
 
 * ``SETTINGS``: its settings dataclass, and ``resolve(task, config, said) -> Resolved``; free of TensorFlow;
-* ``prepare(task, settings, source) -> (method, stream)``;
-* ``actions(task, config, method, run, plan, writers, …)``: pictures and weights on the way;
-* ``infer(task, arguments)``: what ``infer.py`` does, and ``infer_arguments(parser)``.
+* ``build(task, settings) -> method`` and ``stream_for(method, source) -> Stream``;
+* ``actions(task, config, method, folder, plan, writers, grid_every)``: pictures and weights on the way;
+* ``begin_with(method, folder, task) -> lines``: the weights of another run, and what did not fit;
+* ``infer_arguments(parser)``, ``check_infer(arguments)`` and ``infer(task, arguments, folder)``: what ``infer.py`` does;
+* ``sample(task, folder, count, seed)``: images for ``evaluate.py``.
 
 Everything that imports TensorFlow is imported inside the functions, so that ``--help`` answers at once.
 """

@@ -2,12 +2,14 @@
 
 import argparse
 import dataclasses
+import difflib
 import pkgutil
 import sys
 from pathlib import Path
 
 from gan_tf.settings import GanSettings, Resolved, resolve_gan
-from gan_tf.tasks import Task
+from gan_tf.settings import resolve as resolve_settings
+from gan_tf.tasks import Task, find
 from pipelines.errors import InputError
 
 SETTINGS = GanSettings
@@ -28,22 +30,27 @@ def networks(task: Task, settings: GanSettings):
     return pkgutil.resolve_name(task.networks[settings.network])
 
 
-def prepare(task: Task, settings: GanSettings, source):
-    """The method, its networks initialised from the seed, and the stream that feeds it."""
+def build(task: Task, settings: GanSettings):
+    """The method, its networks initialised from the seed."""
     from gan_tf.methods.adversarial import Adversarial
+
+    module, s = networks(task, settings), settings
+    generators = [module.build_generator(task.shape, s.latent, s.hidden, seed=s.seed) for _ in range(2)]
+    return Adversarial(*generators, module.build_discriminator(task.shape, s.hidden, s.norm, seed=s.seed), s)
+
+
+def stream_for(method, source):
+    """The stream of real images and noise that feeds a method of ``build``."""
     from gan_tf.sampling.noise import REAL_FLIPS
     from pipelines.images import flip, to_float
     from pipelines.stream import Stream, key
 
-    module, s = networks(task, settings), settings
-    generators = [module.build_generator(task.shape, s.latent, s.hidden, seed=s.seed) for _ in range(2)]
-    discriminator = module.build_discriminator(task.shape, s.hidden, s.norm, seed=s.seed)
-    method = Adversarial(*generators, discriminator, s)
+    s = method.settings
 
     def ready(images, step):
         return to_float(flip(images, key(s.seed, step, REAL_FLIPS)) if s.flip else images)
 
-    return method, Stream(source, s.batch, per_step=s.d_steps, seed=s.seed, prepare=ready, draws=method.draws)
+    return Stream(source, s.batch, per_step=s.d_steps, seed=s.seed, prepare=ready, draws=method.draws)
 
 
 def actions(task: Task, config: dict, method, folder: Path, plan, writers, grid_every: int) -> None:
@@ -73,34 +80,51 @@ def actions(task: Task, config: dict, method, folder: Path, plan, writers, grid_
         }
         export.write(folder, method.sampler().get_weights(), about, card)
 
-    plan.every += [(grid_every, picture), (plan.checkpoint_every, weights)]
+    plan.every.append((grid_every, picture))
+    plan.at_checkpoint.append(weights)
 
 
 def begin_with(method, folder: Path, task: Task) -> list[str]:
-    """Copies the weights of another run's generator, layer by layer where shapes fit; says in lines what did not.
+    """Copies the weights of another run's newest checkpoint, where shapes fit; says in lines what did not.
 
-    The discriminator and the optimisers begin anew: the weights a run exports are its averaged generator's.
+    Optimisers, counters and the stream begin anew.
+
+    Raises:
+        InputError: where the folder is no run, or none of its checkpoints is whole.
     """
-    import tensorflow as tf
+    from gan_tf.training.checkpoints import Checkpoints
+    from gan_tf.training.runs import read_config
 
-    from gan_tf import export
-    from gan_tf.training import ema
+    config = read_config(folder)
+    other = build(find(config["task"]), restore_settings(config["settings"]))
+    checkpoints = Checkpoints(Path(folder) / "checkpoints", other)
+    step = checkpoints.newest()
+    if step is None:
+        raise InputError(f"{folder} has no whole checkpoint", "a run that reached one", "name another run")
+    checkpoints.restore(step)
+    copied, total, odd = 0, 0, []
+    for name in ("generator", "averaged", "discriminator"):
+        ours, theirs = getattr(method, name).weights, getattr(other, name).weights
+        shapes = [[(w.name, tuple(w.shape)) for w in weights] for weights in (ours, theirs)]
+        total += len(ours)
+        # The longest runs of weights of equal names and shapes, so that one layer more or less doesn't shift the rest.
+        for tag, a, b, c, d in difflib.SequenceMatcher(None, *shapes, autojunk=False).get_opcodes():
+            if tag == "equal":
+                for mine, his in zip(ours[a:b], theirs[c:d], strict=True):
+                    mine.assign(his)
+                copied += b - a
+            else:
+                odd += [f"  did not fit: {name} {w.path} {tuple(w.shape)}" for w in ours[a:b]]
+    return [f"began with {copied} of {total} weights of {folder}, step {step}; the optimisers begin anew", *odd]
 
-    arrays, about = export.read(folder)
-    if about.get("task") != task.name:
-        print(f"note: {folder} holds weights of task {about.get('task')!r}")
-    weights = method.generator.weights
-    fitting = [a.shape == tuple(w.shape) for a, w in zip(arrays, weights, strict=False)]
-    for fits, array, weight in zip(fitting, arrays, weights, strict=False):
-        if fits:
-            weight.assign(array)
-    ema.update(method.averaged, method.generator, tf.constant(0.0))
-    odd = [
-        f"  did not fit: {w.path} {tuple(w.shape)}"
-        for w, ok in zip(weights, [*fitting, *[False] * len(weights)], strict=False)
-        if not ok
-    ]
-    return [f"began with {sum(fitting)} of {len(weights)} weights of {folder} (D and the optimisers begin anew)", *odd]
+
+def restore_settings(values: dict) -> GanSettings:
+    """Settings as a run or an export wrote them.
+
+    Raises:
+        InputError: where this version doesn't know them.
+    """
+    return resolve_settings(GanSettings, [("file", values)]).settings
 
 
 def generator_of(folder: Path, task: Task):
@@ -115,11 +139,17 @@ def generator_of(folder: Path, task: Task):
     if about.get("task") != task.name:
         mend = f"say --task {about.get('task')}, or name a run of {task.name}"
         raise InputError(f"{folder} holds weights of task {about.get('task')!r}", f"task {task.name!r}", mend)
-    names = {f.name for f in dataclasses.fields(GanSettings)}
-    settings = GanSettings(**{k: v for k, v in about["settings"].items() if k in names})
+    settings = restore_settings(about["settings"])
     network = networks(task, settings).build_generator(task.shape, settings.latent, settings.hidden)
     export.fit(arrays, network, str(folder))
     return network, settings
+
+
+def sample(task: Task, folder: Path, count: int, seed: int):
+    """Images 0 to ``count - 1`` of a seed from the weights in ``folder``, uint8, chunk by chunk."""
+    from gan_tf.sampling.chunks import stream_images
+
+    return stream_images(generator_of(folder, task)[0], count, seed)
 
 
 def infer_arguments(parser: argparse.ArgumentParser) -> None:
@@ -143,7 +173,9 @@ def check_infer(args: argparse.Namespace) -> tuple[int, int] | None:
         raise InputError("--grid with --interpolate", "one of the two", "leave one out")
     if args.count is not None and (args.grid or walk):
         raise InputError("--count with a single picture", "--grid RxC or --interpolate K --pairs N", "leave --count out")
-    if (args.grid or walk) != (args.out.suffix.lower() == ".png"):
+    if args.extrapolate and not walk:
+        raise InputError("--extrapolate alone", "a walk to extend", "add --interpolate K")
+    if bool(args.grid or walk) != (args.out.suffix.lower() == ".png"):
         expected = "a .png file with --grid or --interpolate, a folder without"
         raise InputError(f"OUT {args.out}", expected, "change OUT, or add --grid 5x5")
     for name, value, low in (("--count", args.count, 1), ("--pairs", args.pairs, 1), ("--seed", args.seed, 0)):

@@ -42,7 +42,7 @@ def state(method) -> list[bytes]:
 
 
 def test_it_learns(tmp_path):
-    method, done, _ = go(tmp_path / "run", 60)
+    _, done, _ = go(tmp_path / "run", 60)
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert done == 60
     assert [line["step"] for line in lines] == list(range(1, 61))

@@ -1,0 +1,8 @@
+"""Door: see ``python evaluate.py --help``."""
+
+import sys
+
+from gan_tf.cli import evaluate
+
+if __name__ == "__main__":
+    sys.exit(evaluate())

@@ -1,0 +1,64 @@
+"""What ``evaluate.py`` does: find images and their reference, score them, print the table."""
+
+import argparse
+import pkgutil
+from pathlib import Path
+
+from gan_tf import export
+from gan_tf.evaluation import command
+from gan_tf.evaluation.protocol import Images, Line
+from gan_tf.quiet import import_tensorflow
+from gan_tf.tasks import Task, first_folder
+from gan_tf.training.runs import read_config
+from pipelines.errors import InputError
+
+
+def run(task: Task, args: argparse.Namespace) -> int:
+    """Scores the task's images: those of ``--images``, of ``--run``, or of the shipped weights; returns the exit code.
+
+    Raises:
+        InputError: for anything the person can mend.
+    """
+    if args.images and (args.run or args.loss):
+        raise InputError("--images with --run or --loss", "one source of images", "leave the others out")
+    if args.run and args.loss:
+        raise InputError("--run with --loss", "one of the two", "leave one out")
+    data = folder_of_data(args)
+    import_tensorflow()
+    generated = None if args.images else generated_by(task, args)
+    reference, second = (None, None) if args.reference or data is None else real_images(task, data, args)
+    lines = [Line(*line) for line in task.lines]
+    return command.run(args, generated=generated, reference=reference, second_real=second, lines=lines, judge=task.judge)
+
+
+def folder_of_data(args: argparse.Namespace) -> Path | None:
+    """The folder of ``--data``, or the one that the run was trained on; None: only the judge can be asked."""
+    if args.data:
+        if not args.data.is_dir():
+            raise InputError(f"--data {args.data} is not a folder", "the folder with the task's images", "correct it")
+        return args.data
+    path = read_config(args.run)["data"]["path"] if args.run else None
+    return Path(path) if path and Path(path).is_dir() else None
+
+
+def generated_by(task: Task, args: argparse.Namespace) -> Images:
+    """Images of the run's or the shipped generator, made with ``--seed``; says which weights these are."""
+    folder = args.run or export.shipped(task.name, args.loss or task.shipped)
+    print(f"weights: {export.describe(folder, args.run)}", flush=True)
+    count = args.count or task.scored
+    parts = pkgutil.resolve_name(task.workflow).sample(task, folder, count, args.seed)
+    return Images(f"{task.name} {folder.name}, seed {args.seed}", parts)
+
+
+def real_images(task: Task, data: Path, args: argparse.Namespace) -> tuple[Images | None, Images | None]:
+    """The task's reference images below ``data``, and as many training images as are scored, for the floor."""
+    from gan_tf.evaluation.pictures import read_folder
+
+    folder = first_folder(data, task.reference_folders)
+    if folder == data:
+        print(f"no reference: {data} has none of {', '.join(task.reference_folders)}; name real pictures by --reference")
+        return None, None
+    train = first_folder(data, task.train_folders)
+    count = args.count or task.scored
+    second = read_folder(str(train), count=count, seed=args.seed) if train != data else None
+    return read_folder(str(folder)), second

@@ -1,0 +1,178 @@
+"""The GAN losses against closed forms in NumPy, in float64, with their gradients written out by hand."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gan_tf.losses import LOSSES, per_image, same_shape
+from gan_tf.recipes import LOSS_RECIPES
+from gan_tf.settings import GanSettings
+
+NAMES = sorted(LOSSES)
+SHAPES = [(5,), (5, 1), (5, 3, 3, 1), (5, 2, 4, 1)]
+
+
+def sigmoid(x):
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+def mean(values):
+    """The mean over all axes but the first."""
+    return values.reshape(len(values), -1).mean(axis=1)
+
+
+# What D minimises, as SPEC's table prints it: logarithms of probabilities, not softplus.
+DISCRIMINATOR = {
+    "gan": lambda r, f: mean(-np.log(sigmoid(r))) + mean(-np.log(1 - sigmoid(f))),
+    "lsgan": lambda r, f: mean((r - 1) ** 2) / 2 + mean((f - 0) ** 2) / 2,
+    "wgan": lambda r, f: mean(f) - mean(r),
+    "wgangp": lambda r, f: mean(f) - mean(r),
+    "hinge": lambda r, f: mean(np.maximum(0, 1 - r)) + mean(np.maximum(0, 1 + f)),
+    "rpgan": lambda r, f: mean(-np.log(sigmoid(r - f))),
+}
+GENERATOR = {
+    "gan": lambda r, f: mean(-np.log(sigmoid(f))),
+    "lsgan": lambda r, f: mean((f - 1) ** 2) / 2,
+    "wgan": lambda r, f: -mean(f),
+    "wgangp": lambda r, f: -mean(f),
+    "hinge": lambda r, f: -mean(f),
+    "rpgan": lambda r, f: mean(-np.log(sigmoid(f - r))),
+}
+# Derivatives of the two by each logit, before the mean over patches: (by real, by fake).
+DISCRIMINATOR_SLOPES = {
+    "gan": lambda r, f: (sigmoid(r) - 1, sigmoid(f)),
+    "lsgan": lambda r, f: (r - 1, f),
+    "wgan": lambda r, f: (-np.ones_like(r), np.ones_like(f)),
+    "wgangp": lambda r, f: (-np.ones_like(r), np.ones_like(f)),
+    "hinge": lambda r, f: (-1.0 * (r < 1), 1.0 * (f > -1)),
+    "rpgan": lambda r, f: (sigmoid(r - f) - 1, 1 - sigmoid(r - f)),
+}
+GENERATOR_SLOPES = {
+    "gan": lambda r, f: (np.zeros_like(r), sigmoid(f) - 1),
+    "lsgan": lambda r, f: (np.zeros_like(r), f - 1),
+    "wgan": lambda r, f: (np.zeros_like(r), -np.ones_like(f)),
+    "wgangp": lambda r, f: (np.zeros_like(r), -np.ones_like(f)),
+    "hinge": lambda r, f: (np.zeros_like(r), -np.ones_like(f)),
+    "rpgan": lambda r, f: (1 - sigmoid(f - r), sigmoid(f - r) - 1),
+}
+
+
+def logits(shape):
+    """Real and fake logits on both sides of every kink, far from it."""
+    random = np.random.default_rng(len(shape))
+    return 2.0 * random.normal(size=shape) + 0.3, 2.0 * random.normal(size=shape) - 0.2
+
+
+def test_every_loss_has_a_recipe_and_every_recipe_a_loss():
+    assert set(LOSSES) == set(LOSS_RECIPES) == set(DISCRIMINATOR)
+
+
+def test_recipes_name_settings_only():
+    fields = set(GanSettings.__dataclass_fields__)
+    assert all(set(recipe) <= fields for recipe in LOSS_RECIPES.values())
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_values(name, shape):
+    real, fake = logits(shape)
+    found = LOSSES[name].discriminator(tf.constant(real), tf.constant(fake))
+    np.testing.assert_allclose(found, DISCRIMINATOR[name](real, fake), rtol=1e-12)
+    found = LOSSES[name].generator(tf.constant(fake), tf.constant(real) if LOSSES[name].pairs else None)
+    np.testing.assert_allclose(found, GENERATOR[name](real, fake), rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", SHAPES[1:3], ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients(name, shape):
+    real, fake = map(tf.constant, logits(shape))
+    patches = np.prod(shape[1:])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([real, fake])
+        d = LOSSES[name].discriminator(real, fake)
+        g = LOSSES[name].generator(fake, real)
+    zero = tf.UnconnectedGradients.ZERO
+    for loss, slopes in ((d, DISCRIMINATOR_SLOPES[name]), (g, GENERATOR_SLOPES[name])):
+        found = tape.gradient(loss, [real, fake], unconnected_gradients=zero)
+        for gradient, expected in zip(found, slopes(real.numpy(), fake.numpy()), strict=True):
+            np.testing.assert_allclose(gradient, expected / patches, rtol=1e-12, atol=1e-15)
+
+
+def test_an_undecided_discriminator_costs_two_log_two():
+    undecided = tf.zeros((4, 1), tf.float64)  # D = sigmoid(0) = 0.5
+    np.testing.assert_allclose(LOSSES["gan"].discriminator(undecided, undecided), 2 * np.log(2), rtol=1e-15)
+    np.testing.assert_allclose(LOSSES["gan"].generator(undecided), np.log(2), rtol=1e-15)
+
+
+def test_relativistic_losses_look_at_differences_only():
+    real, fake = map(tf.constant, logits((6, 1)))
+    for loss in (LOSSES["rpgan"].discriminator, LOSSES["rpgan"].generator):
+        np.testing.assert_allclose(loss(real + 7.0, fake + 7.0), loss(real, fake), rtol=1e-12)
+
+
+def test_patches_are_averaged_image_by_image():
+    values = np.arange(24.0).reshape(2, 3, 4, 1)
+    np.testing.assert_array_equal(per_image(tf.constant(values)), [5.5, 17.5])
+
+
+@pytest.mark.parametrize("shapes", [((4,), (4, 1)), ((4, 1), (4,)), ((4, 1), (1, 1)), ((4, 1), (4, 2, 2, 1))], ids=str)
+def test_other_shapes_are_refused(shapes):
+    real, fake = (tf.zeros(shape) for shape in shapes)
+    with pytest.raises(ValueError, match="differ in shape"):
+        same_shape(real, fake)
+    with pytest.raises(ValueError, match="differ in shape"):
+        LOSSES["rpgan"].generator(fake, real)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_vector_never_meets_a_column(name):
+    """[B] against [B, 1]: refused, or one value an image; never the [B, B] of NumPy's rules."""
+    real, fake = logits((5, 1))
+    if LOSSES[name].pairs:
+        with pytest.raises(ValueError, match="differ in shape"):
+            LOSSES[name].discriminator(tf.constant(real[:, 0]), tf.constant(fake))
+    else:
+        found = LOSSES[name].discriminator(tf.constant(real[:, 0]), tf.constant(fake))
+        np.testing.assert_allclose(found, DISCRIMINATOR[name](real, fake), rtol=1e-12)
+
+
+def test_equal_shapes_pass():
+    same_shape(tf.zeros((4, 1)), tf.ones((4, 1)))
+    same_shape(tf.zeros((4, 3, 3, 1)), tf.ones((4, 3, 3, 1)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", [-1e4, 1e4])
+def test_extreme_logits_stay_finite(name, size):
+    real, fake = tf.constant([[size], [-size]]), tf.constant([[-size], [-size]])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([real, fake])
+        d = LOSSES[name].discriminator(real, fake)
+        g = LOSSES[name].generator(fake, real)
+    assert np.isfinite(d).all()
+    assert np.isfinite(g).all()
+    for loss in (d, g):
+        gradients = tape.gradient(loss, [real, fake], unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        assert all(np.isfinite(gradient).all() for gradient in gradients)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_losses_fall_towards_what_each_side_wants(name):
+    """D wants real images high and fakes low; G wants fakes high."""
+    high, low = tf.constant([[0.9]]), tf.constant([[-0.9]])
+    loss = LOSSES[name]
+    assert float(loss.discriminator(high, low)[0]) < float(loss.discriminator(low, high)[0])
+    assert float(loss.generator(high, tf.zeros((1, 1)))[0]) < float(loss.generator(low, tf.zeros((1, 1)))[0])
+
+
+def test_what_a_logit_means():
+    """A sigmoid belongs to `gan` alone; lsgan's labels 0 and 1 meet at 0.5; critics have no boundary of their own."""
+    assert {name for name in NAMES if LOSSES[name].probability} == {"gan"}
+    assert {name: LOSSES[name].boundary for name in NAMES} == {
+        "gan": 0.0,
+        "lsgan": 0.5,
+        "wgan": None,
+        "wgangp": None,
+        "hinge": 0.0,
+        "rpgan": None,
+    }

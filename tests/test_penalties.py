@@ -1,0 +1,185 @@
+"""Gradient penalties against critics whose gradients are known exactly, and against finite differences."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gan_tf.penalties import PENALTIES, between, gradient_norm, squared_gradient_norm
+from gan_tf.settings import GanSettings
+
+SHAPE = (3, 4, 4, 2)
+NAMES = sorted(PENALTIES)
+
+
+def random(*shape):
+    return np.random.default_rng(sum(shape)).normal(size=shape)
+
+
+def squares(values):
+    """Sum of squares of each image."""
+    return np.square(values).sum(axis=(1, 2, 3))
+
+
+def linear(weights):
+    """D(x) = w.x, whose gradient is w everywhere."""
+
+    def critic(images, training):
+        assert training is True
+        return tf.reduce_sum(images * weights, axis=[1, 2, 3])[:, None]
+
+    return critic
+
+
+def quadratic(weights):
+    """D(x) = 1/2 sum w x^2, whose gradient is w x."""
+
+    def critic(images, training):
+        return 0.5 * tf.reduce_sum(weights * tf.square(images), axis=[1, 2, 3])[:, None]
+
+    return critic
+
+
+def expected_penalties(gradient, real, fake, share):
+    """All penalties in NumPy, from the gradient of the critic as a function of the images."""
+    points = share * real + (1 - share) * fake
+    norm = np.sqrt(squares(gradient(points)))
+    on_real, on_fake = squares(gradient(real)), squares(gradient(fake))
+    return {
+        "two-sided": (norm - 1) ** 2,
+        "one-sided": np.maximum(0, norm - 1),
+        "r1": on_real / 2,
+        "r2": on_fake / 2,
+        "r1r2": (on_real + on_fake) / 2,
+    }
+
+
+@pytest.fixture
+def images():
+    """Real and fake images, and a share for each, as NumPy's."""
+    return random(*SHAPE), random(*SHAPE)[::-1].copy(), np.array([[0.0], [0.25], [0.9]])
+
+
+def test_the_settings_know_the_penalties():
+    choices = GanSettings.__dataclass_fields__["penalty"].metadata["choices"]
+    assert set(choices) == {"none", *PENALTIES}
+
+
+@pytest.mark.parametrize("size", [0.3, 1.0, 5.0])
+@pytest.mark.parametrize("name", NAMES)
+def test_linear_critic(name, size, images):
+    real, fake, share = images
+    weights = random(*SHAPE[1:])
+    weights *= size / np.linalg.norm(weights)  # so the gradient's norm is `size` at every image
+    found = PENALTIES[name](linear(weights), tf.constant(real), tf.constant(fake), tf.constant(share))
+    by_hand = {
+        "two-sided": (size - 1) ** 2,
+        "one-sided": max(0.0, size - 1),
+        "r1": size**2 / 2,
+        "r2": size**2 / 2,
+        "r1r2": size**2,
+    }
+    np.testing.assert_allclose(found, np.full(SHAPE[0], by_hand[name]), rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_quadratic_critic(name, images):
+    real, fake, share = images
+    weights = 0.4 * random(*SHAPE[1:])
+    found = PENALTIES[name](quadratic(weights), tf.constant(real), tf.constant(fake), tf.constant(share))
+    expected = expected_penalties(lambda x: weights * x, real, fake, share[..., None, None])
+    np.testing.assert_allclose(found, expected[name], rtol=1e-9)
+
+
+def test_patches_count_by_their_mean(images):
+    """A critic with one patch a row and column: the gradient of the mean over 16 patches is w / 16."""
+    weights = random(*SHAPE[1:])
+
+    def patches(x, training):
+        return tf.reduce_sum(x * weights, axis=3, keepdims=True)
+
+    found = squared_gradient_norm(patches, tf.constant(images[0]))
+    np.testing.assert_allclose(found, np.full(SHAPE[0], np.square(weights / 16).sum()), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_second_order_gradient_against_finite_differences(name, images):
+    real, fake, share = map(tf.constant, images)
+    start = [0.8 * random(8, 5), 1.5 * random(5, 1)]  # gradients of norm above 1, for the one-sided penalty too
+    project = random(32, 8) / 5.0
+
+    def penalty(first, second):
+        def critic(x, training):
+            hidden = tf.tanh(tf.reshape(x, [-1, 32]) @ project @ first)
+            return tf.square(hidden) @ second + hidden @ second
+
+        return tf.reduce_sum(PENALTIES[name](critic, real, fake, share))
+
+    weights = [tf.Variable(w) for w in start]
+    with tf.GradientTape() as tape:
+        value = penalty(*weights)
+    found = tape.gradient(value, weights)
+    step = 1e-5
+    for which, gradient in enumerate(found):
+        for at in np.ndindex(*start[which].shape):
+            ends = []
+            for sign in (1, -1):
+                moved = [w.copy() for w in start]
+                moved[which][at] += sign * step
+                ends.append(float(penalty(*moved)))
+            np.testing.assert_allclose(gradient.numpy()[at], (ends[0] - ends[1]) / (2 * step), rtol=1e-5, atol=1e-7)
+    assert float(tf.linalg.global_norm(found)) > 1e-3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_flat_critic_has_finite_gradients(name, images):
+    """The root of the squared norm has an infinite slope at 0; float32, as in training."""
+    real, fake, share = (tf.constant(x, tf.float32) for x in images)
+    weights = tf.Variable(tf.zeros(SHAPE[1:]))
+    with tf.GradientTape() as tape:
+        value = PENALTIES[name](linear(weights), real, fake, share)
+    assert np.isfinite(value).all()
+    assert np.isfinite(tape.gradient(value, weights)).all()
+
+
+def test_a_flat_critic_has_norm_zero(images):
+    norm = gradient_norm(linear(tf.zeros(SHAPE[1:], tf.float64)), tf.constant(images[0]))
+    np.testing.assert_allclose(norm, np.zeros(SHAPE[0]), atol=1.1e-6)
+
+
+def test_points_between_real_and_fake(images):
+    real, fake, share = images
+    found = between(tf.constant(real), tf.constant(fake), tf.constant(share)).numpy()
+    np.testing.assert_array_equal(found[0], fake[0])  # share 0
+    np.testing.assert_allclose(found[1], 0.25 * real[1] + 0.75 * fake[1], rtol=1e-12)
+    np.testing.assert_allclose(found[2], 0.9 * real[2] + 0.1 * fake[2], rtol=1e-12)
+    ones = between(tf.constant(real), tf.constant(fake), tf.ones((3, 1), tf.float64))
+    np.testing.assert_allclose(ones, real, rtol=1e-12, atol=1e-15)
+
+
+def test_shares_of_shape_batch_mean_the_same(images):
+    """The training hands shares over as ``[batch]``."""
+    real, fake, share = map(tf.constant, images)
+    np.testing.assert_array_equal(between(real, fake, share[:, 0]), between(real, fake, share))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_images_do_not_touch_each_other(name, images):
+    """One image changed: its own penalty changes, those of the others don't."""
+    real, fake, share = images
+    critic = quadratic(0.4 * random(*SHAPE[1:]))
+    before = PENALTIES[name](critic, *map(tf.constant, (real, fake, share))).numpy()
+    real, fake = real.copy(), fake.copy()
+    real[1], fake[1] = real[1] + 3.0, fake[1] - 3.0
+    after = PENALTIES[name](critic, *map(tf.constant, (real, fake, share))).numpy()
+    np.testing.assert_array_equal(after[[0, 2]], before[[0, 2]])
+    assert after[1] != before[1]
+
+
+@pytest.mark.parametrize(("name", "other"), [("r1", "fake"), ("r2", "real")])
+def test_one_sided_choice_of_images(name, other, images):
+    """R1 never looks at fakes, R2 never at real images."""
+    real, fake, share = map(tf.constant, images)
+    critic = quadratic(random(*SHAPE[1:]))
+    broken = tf.fill(SHAPE, tf.constant(np.nan, tf.float64))
+    real, fake = (broken if other == "real" else real), (broken if other == "fake" else fake)
+    assert np.isfinite(PENALTIES[name](critic, real, fake, share)).all()
