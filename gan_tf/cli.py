@@ -120,6 +120,10 @@ def train_parser(task: Task | None) -> Parser:
     run.add_argument("--grid-every", type=int, default=500, metavar="N", help="steps between grids (500; 0: none)")
     run.add_argument("--checkpoint-every", type=int, default=500, metavar="N", help="steps between checkpoints (500)")
     run.add_argument("--keep-every", type=int, default=0, metavar="K", help="keep checkpoints of each Kth step for good")
+    run.add_argument(
+        "--eval-every", type=int, default=0, metavar="N", help="steps between FIDs against training images (0: never)"
+    )
+    run.add_argument("--eval-count", type=int, default=2000, metavar="N", help="images of --eval-every (2000)")
     run.add_argument("--memory-budget", type=float, default=4000.0, metavar="MB", help="hold decoded images up to this (4000)")
     add_settings(parser, workflow_of(task or next(iter(TASKS.values()))).SETTINGS)
     return parser

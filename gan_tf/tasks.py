@@ -58,6 +58,8 @@ TASKS: dict[str, Task] = {
             drawn="pipelines.drawn.anime:DrawnFaces",
             train_folders=("extra_data/images", "extra_data", "faces"),
             reference_folders=("extra_val", "val"),
+            defaults={"loss": "hinge"},
+            shipped="hinge",
             judge="anime",
             lines=(("anime_faces", ">=", 21, "MLDS HW3-1"),),
         ),

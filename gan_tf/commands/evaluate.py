@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gan_tf import export
 from gan_tf.evaluation import command
+from gan_tf.evaluation.judges import find_cascade
 from gan_tf.evaluation.protocol import Images, Line
 from gan_tf.quiet import import_tensorflow
 from gan_tf.tasks import Task, first_folder
@@ -28,7 +29,20 @@ def run(task: Task, args: argparse.Namespace) -> int:
     generated = None if args.images else generated_by(task, args)
     reference, second = (None, None) if args.reference or data is None else real_images(task, data, args)
     lines = [Line(*line) for line in task.lines]
-    return command.run(args, generated=generated, reference=reference, second_real=second, lines=lines, judge=task.judge)
+    judge = usable_judge(task, args)
+    return command.run(args, generated=generated, reference=reference, second_real=second, lines=lines, judge=judge)
+
+
+def usable_judge(task: Task, args: argparse.Namespace) -> str | None:
+    """The task's judge; None, and one line, where nobody asked for it by name and its cascade is not at hand."""
+    if task.judge != "anime" or args.judge or args.cascade:
+        return task.judge
+    try:
+        find_cascade()
+    except InputError as error:
+        print(f"the judge is left out: {error}")
+        return None
+    return task.judge
 
 
 def folder_of_data(args: argparse.Namespace) -> Path | None:
@@ -37,8 +51,11 @@ def folder_of_data(args: argparse.Namespace) -> Path | None:
         if not args.data.is_dir():
             raise InputError(f"--data {args.data} is not a folder", "the folder with the task's images", "correct it")
         return args.data
-    path = read_config(args.run)["data"]["path"] if args.run else None
-    return Path(path) if path and Path(path).is_dir() else None
+    for folder in (args.run, args.run.parent) if args.run else ():  # weights kept in RUN/best belong to RUN
+        if (folder / "config.json").is_file():
+            path = read_config(folder)["data"]["path"]
+            return Path(path) if path and Path(path).is_dir() else None
+    return None
 
 
 def generated_by(task: Task, args: argparse.Namespace) -> Images:
@@ -53,12 +70,15 @@ def generated_by(task: Task, args: argparse.Namespace) -> Images:
 def real_images(task: Task, data: Path, args: argparse.Namespace) -> tuple[Images | None, Images | None]:
     """The task's reference images below ``data``, and as many training images as are scored, for the floor."""
     from gan_tf.evaluation.pictures import read_folder
+    from pipelines.images import list_images
 
     folder = first_folder(data, task.reference_folders)
     if folder == data:
         print(f"no reference: {data} has none of {', '.join(task.reference_folders)}; name real pictures by --reference")
         return None, None
     train = first_folder(data, task.train_folders)
-    count = args.count or task.scored
-    second = read_folder(str(train), count=count, seed=args.seed) if train != data else None
+    if train == data:
+        return read_folder(str(folder)), None
+    count = min(args.count or task.scored, len(list_images(train)))
+    second = read_folder(str(train), count=count, seed=args.seed)
     return read_folder(str(folder)), second

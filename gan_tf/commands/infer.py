@@ -24,7 +24,7 @@ def run(task: Task, args: argparse.Namespace) -> int:
         raise InputError("--run with --loss", "one of the two", "leave one out")
     if args.loss and args.loss not in LOSS_RECIPES:
         raise InputError(f"--loss {args.loss}", nearest(args.loss, LOSS_RECIPES), "choose one of these")
-    if args.run:
+    if args.run and not (args.run / export.WEIGHTS).is_file():
         read_config(args.run)
     folder = args.run or export.shipped(task.name, args.loss or task.shipped)
     print(f"weights: {export.describe(folder, args.run)}", flush=True)

@@ -18,6 +18,16 @@ from pipelines.errors import InputError
 
 FREE_SPACE = 500_000_000  # bytes: checkpoints of the largest network, four at once, with room for curves and pictures
 
+LOWEST = {
+    "steps": 1,
+    "log_every": 1,
+    "grid_every": 0,
+    "checkpoint_every": 1,
+    "keep_every": 0,
+    "eval_every": 0,
+    "eval_count": 2,
+}
+
 
 def run(task: Task, args: argparse.Namespace, said: dict, command: list[str]) -> int:
     """Trains; returns the exit code.
@@ -49,7 +59,7 @@ def run(task: Task, args: argparse.Namespace, said: dict, command: list[str]) ->
 
 def check(args: argparse.Namespace) -> None:
     """Refuses numbers that make no sense and options that exclude each other."""
-    for name, low in (("steps", 1), ("log_every", 1), ("grid_every", 0), ("checkpoint_every", 1), ("keep_every", 0)):
+    for name, low in LOWEST.items():
         value = getattr(args, name)
         if value is not None and value < low:
             raise InputError(f"{flag(name)} {value}", f"a whole number from {low}", "change it")
@@ -195,8 +205,8 @@ def go(task, workflow, resolved, source, args, config: dict, place: Run, strateg
     print(f"run folder: {place.folder}; watch it: tensorboard --logdir {place.folder}", flush=True)
     with readable_failures(place.folder):
         writers = Writers(place.folder, first)
-    workflow.actions(task, config, method, place.folder, plan, writers, args.grid_every)
     try:
+        workflow.actions(task, config, method, source, place.folder, plan, writers, args)
         done = train(method, stream, plan, checkpoints, writers, first)
     finally:
         writers.close()
@@ -207,7 +217,20 @@ def go(task, workflow, resolved, source, args, config: dict, place: Run, strateg
         return 130
     print(f"done: {done} steps; weights and card in {place.folder}; look at {place.folder / 'images'}")
     print(f"sample: python infer.py --task {task.name} --run {place.folder} --grid 5x5 samples/mine.png")
+    score(task, place.folder)
     return 0
+
+
+def score(task: Task, folder: Path) -> None:
+    """Ends a training by the task's scores (validation images, once), or by one line that says what is missing."""
+    from gan_tf.cli import evaluate_parser
+    from gan_tf.commands import evaluate
+
+    try:
+        words = ["--task", task.name, "--run", str(folder), "--json", str(folder / "scores.json")]
+        evaluate.run(task, evaluate_parser().parse(words))
+    except InputError as error:
+        print(f"not scored: {error}")
 
 
 def restore(checkpoints, plan, place: Run) -> int:

@@ -53,9 +53,8 @@ def stream_for(method, source):
     return Stream(source, s.batch, per_step=s.d_steps, seed=s.seed, prepare=ready, draws=method.draws)
 
 
-def actions(task: Task, config: dict, method, folder: Path, plan, writers, grid_every: int) -> None:
-    """Adds to the plan: a grid of fixed noises every ``grid_every`` steps, the averaged weights at every checkpoint."""
-    from gan_tf import export
+def actions(task: Task, config: dict, method, source, folder: Path, plan, writers, args: argparse.Namespace) -> None:
+    """Adds to the plan: grids of fixed noises, scores against training images, the averaged weights at checkpoints."""
     from gan_tf.sampling.chunks import generate
     from gan_tf.sampling.grids import grid, write_png
     from gan_tf.sampling.noise import noises
@@ -68,20 +67,36 @@ def actions(task: Task, config: dict, method, folder: Path, plan, writers, grid_
         write_png(folder / "images" / f"step-{step:09d}.png", image)
         writers.image(step, "fixed noise", image)
 
-    def weights(step: int) -> None:
-        about = {"task": task.name, "settings": dataclasses.asdict(settings), "shape": task.shape}
-        card = {
-            "task": task.name,
-            "step": step,
-            "images_seen": int(method.images_seen.numpy()),
-            "seconds": round(plan.state.get("seconds", 0.0)),
-            "data": {name: config["data"][name] for name in ("name", "count", "digest")},
-            **{name: config[name] for name in ("command", "settings", "sources", "environment")},
-        }
-        export.write(folder, method.sampler().get_weights(), about, card)
+    plan.every.append((args.grid_every, picture))
+    plan.at_checkpoint.append(lambda step: export_weights(task, config, method, folder, plan, step))
+    if args.eval_every:
+        from gan_tf.workflows.scoring import best_folder, scorer
 
-    plan.every.append((grid_every, picture))
-    plan.at_checkpoint.append(weights)
+        def sample(count: int):
+            return generate(method.sampler(), noises(count, settings.latent, settings.seed))
+
+        def keep(step: int) -> None:
+            export_weights(task, config, method, best_folder(folder), plan, step)
+
+        score = scorer(source, args.eval_count, settings.seed, sample, writers, plan, keep)
+        plan.every.append((args.eval_every, score))
+
+
+def export_weights(task: Task, config: dict, method, folder: Path, plan, step: int) -> None:
+    """Writes the averaged generator and its card into ``folder``."""
+    from gan_tf import export
+
+    about = {"task": task.name, "settings": dataclasses.asdict(method.settings), "shape": task.shape}
+    card = {
+        "task": task.name,
+        "step": step,
+        "images_seen": int(method.images_seen.numpy()),
+        "seconds": round(plan.state["seconds"]),
+        "data": {name: config["data"][name] for name in ("name", "count", "digest")},
+        **({"best": plan.state["best"]} if "best" in plan.state else {}),
+        **{name: config[name] for name in ("command", "settings", "sources", "environment")},
+    }
+    export.write(folder, method.sampler().get_weights(), about, card)
 
 
 def begin_with(method, folder: Path, task: Task) -> list[str]:

@@ -1,0 +1,77 @@
+"""The README tells the truth: its commands are ones the doors take, its files exist, its picture is what the weights make."""
+
+import hashlib
+import importlib.util
+import json
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_tf import cli, export
+from gan_tf.tasks import TASKS
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.S)
+COMMANDS = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines() if line.split("#")[0].strip()]
+CARDS = sorted((ROOT / "gan_tf/weights").rglob("card.json"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_of_the_readme_is_one(command):
+    words = shlex.split(command)
+    if words[0] == "bash":
+        assert (ROOT / words[1]).is_file()
+    elif words[:2] == ["python", "-m"]:
+        assert importlib.util.find_spec(words[2]) is not None
+    else:
+        assert words[0] == "python"
+        name = Path(words[1]).stem
+        assert (ROOT / words[1]).is_file()
+        parser = cli.evaluate_parser() if name == "evaluate" else getattr(cli, f"{name}_parser")(cli.task_of(words[2:]))
+        args = parser.parse(words[2:])
+        assert args.task in TASKS
+
+
+def test_there_are_commands_to_check():
+    assert len(COMMANDS) > 10
+
+
+def test_links_and_pictures_exist():
+    targets = [t for t in re.findall(r"\]\(([^)]+)\)", README) if "://" not in t]
+    assert targets
+    for target in targets:
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda p: p.parent.name)
+def test_shipped_weights_are_those_of_their_card(card):
+    weights = card.with_name(export.WEIGHTS)
+    said = json.loads(card.read_text())
+    assert hashlib.sha256(weights.read_bytes()).hexdigest() == said["sha256"]
+    assert weights.stat().st_size < 8e6
+    _, about = export.read(card.parent)
+    assert about["task"] == said["task"] == card.parents[1].name
+    assert about["settings"] == said["settings"]
+    assert said["settings"]["loss"] == card.parent.name
+    assert "drawn" not in said["data"]["name"]
+    assert said["seconds"] > 0
+    assert not re.search(r"/(home|root|tmp|work)/", card.read_text())
+
+
+@pytest.mark.parametrize("task", sorted({card.parents[1].name for card in CARDS}))
+def test_the_committed_picture_is_what_the_weights_make(task, tmp_path):
+    for name in ("one.png", "two.png"):
+        assert cli.infer(["--task", task, "--grid", "5x5", "--seed", "0", str(tmp_path / name)]) == 0
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    made, committed = (np.asarray(Image.open(p)).astype(int) for p in (tmp_path / "one.png", ROOT / "samples/gan_original.png"))
+    assert made.shape == committed.shape == (320, 320, 3)
+    assert np.abs(made - committed).max() <= 2
+
+
+def test_every_task_ships_weights():
+    assert {card.parents[1].name for card in CARDS} == set(TASKS)
