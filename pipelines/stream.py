@@ -15,8 +15,8 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def take(self, indices: tf.Tensor) -> tf.Tensor:
-        """The samples at ``indices`` (``[n]``, int64), stacked along the first axis."""
+    def take(self, indices: tf.Tensor) -> tf.Tensor | dict[str, tf.Tensor]:
+        """The samples at ``indices`` (``[n]``, int64), stacked along the first axis: a tensor, or a structure of them."""
         ...
 
 
@@ -83,7 +83,7 @@ class Stream:
         samples = self.source.take(self.indices(step))
         if self.prepare:
             samples = self.prepare(samples, tf.convert_to_tensor(step))
-        real = tf.reshape(samples, [self.batch, self.per_step, *samples.shape[1:]])
+        real = tf.nest.map_structure(lambda x: tf.reshape(x, [self.batch, self.per_step, *x.shape[1:]]), samples)
         return {"real": real, **(self.draws(tf.convert_to_tensor(step)) if self.draws else {})}
 
     def dataset(self, first: int, last: int) -> tf.data.Dataset:
