@@ -17,7 +17,7 @@ from typing import NoReturn
 
 import gan_tf
 from gan_tf.settings import flag
-from gan_tf.tasks import TASKS, Task, find
+from gan_tf.tasks import TASKS, Task, find, find_for
 from pipelines.errors import InputError
 
 
@@ -185,8 +185,9 @@ def evaluate(argv: Sequence[str] | None = None) -> int:
 
     def body(words: Sequence[str]) -> int:
         args = evaluate_parser().parse(words)
+        task = find_for(args.task, args.judge)
         from gan_tf.commands.evaluate import run
 
-        return run(find(args.task), args)
+        return run(task, args)
 
     return guarded(body, argv)

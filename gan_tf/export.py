@@ -75,6 +75,12 @@ def describe(folder: Path, run: Path | None) -> str:
     return str(run) if run else f"shipped with gan_tf, {Path(folder).parent.name} trained with {Path(folder).name}"
 
 
+def add_scores(folder: Path, scores: dict[str, Any]) -> None:
+    """Puts scores, each with its protocol, into the card of the weights that they are of."""
+    card = json.loads((Path(folder) / CARD).read_text())
+    write_json(Path(folder) / CARD, {**card, "scores": scores})
+
+
 def fit(arrays: list[np.ndarray], network, given: str) -> None:
     """Puts arrays into a network's weights, in order.
 

@@ -2,9 +2,11 @@
 
 import contextlib
 import errno
+import io
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,15 @@ def write_whole(path: Path, data: bytes, durable: bool = True) -> None:
             raise
         if durable:
             sync(path.parent)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Writes named arrays as an ``.npz`` that is read without pickle."""
+    import numpy as np
+
+    data = io.BytesIO()
+    np.savez(data, **arrays)
+    write_whole(path, data.getvalue())
 
 
 def write_json(path: Path, value: Any) -> None:

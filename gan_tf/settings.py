@@ -49,6 +49,20 @@ class GanSettings:
 
 
 @dataclass(frozen=True)
+class ReaderSettings:
+    """All that decides a digit reader's weights, besides the images and the number of steps."""
+
+    network: str = option("reader", "the network", choices=("reader",))
+    hidden: int = option(24, "channels of the first layer; each halving of the size doubles them", low=1)
+    smoothing: float = option(0.05, "share of the label spread over all ten digits", low=0.0, high=0.9)
+    augment: bool = option(True, "move, blend and recolour the training images at random")
+    rate: float = option(1e-3, "learning rate of Adam", above=0.0)
+    batch: int = option(64, "images a step, over all devices together", low=2)
+    ema_half_life: float = option(20_000.0, "half-life of the averaged network, in images (0: no averaging)", low=0.0)
+    seed: int = option(0, "decides the first weights, the order of the images and all noise", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
 class Resolved:
     """Settings, and for each field the layer that decided it ("default", "task", "loss", …, "said")."""
 

@@ -19,6 +19,7 @@ class Task:
         networks: the names ``--network`` may take, and the module that builds each.
         shape: height, width and channels of an image.
         drawn: the function ``() -> source`` of pictures the program draws itself, for machines without data.
+        source: the function ``(folder) -> source`` that reads a layout of its own; None for a folder of images.
         train_folders: where, below ``--data``, the handout keeps training images; the first that exists is taken,
             else the folder itself. So validation images beside them are never trained on.
         reference_folders: the same for the images that scores are computed against.
@@ -36,6 +37,7 @@ class Task:
     networks: dict[str, str]
     shape: tuple[int, int, int]
     drawn: str
+    source: str | None = None
     train_folders: tuple[str, ...] = ()
     reference_folders: tuple[str, ...] = ()
     defaults: dict[str, Any] = field(default_factory=dict)
@@ -63,6 +65,19 @@ TASKS: dict[str, Task] = {
             judge="anime",
             lines=(("anime_faces", ">=", 21, "MLDS HW3-1"),),
         ),
+        Task(
+            name="reader",
+            about="reads digits, 28x28 (MNIST's IDX files and MNIST-M with train.csv, val.csv); it is the digit judge",
+            workflow="gan_tf.workflows.reader",
+            networks={"reader": "gan_tf.networks.reader"},
+            shape=(28, 28, 3),
+            drawn="pipelines.drawn.digits:DrawnDigits",
+            source="pipelines.digits:training_digits",
+            steps=5000,
+            shipped="reader",
+            judge="digits",
+            lines=(("mnist_accuracy", ">=", 99, "this project"), ("mnistm_accuracy", ">=", 97, "this project")),
+        ),
     )
 }
 
@@ -78,6 +93,12 @@ def find(name: str | None) -> Task:
     if name not in TASKS:
         raise InputError(f"--task {name}", nearest(name, TASKS), "choose one of these")
     return TASKS[name]
+
+
+def find_for(name: str | None, judge: str | None) -> Task:
+    """The row of a task; where none is named, the first whose judge is ``judge``; raises as ``find``."""
+    judged = [task.name for task in TASKS.values() if judge and task.judge == judge]
+    return find(name if name or not judged else judged[0])
 
 
 def first_folder(data: Path, candidates: tuple[str, ...]) -> Path:

@@ -23,8 +23,8 @@ def moved(images: tf.Tensor, seed: tf.Tensor, turn: float = 12.0, zoom: float = 
     scale = 1.0 + uniform([n], seed, 1, -zoom, zoom)
     slant = uniform([n], seed, 2, -zoom, zoom)
     across, down = uniform([n], seed, 3, -shift, shift), uniform([n], seed, 4, -shift, shift)
-    a, b = scale * tf.cos(angle), scale * (slant - tf.sin(angle))
-    c, d = scale * tf.sin(angle), scale * (tf.cos(angle) + slant * tf.sin(angle))
+    a, b = scale * tf.cos(angle), scale * (slant * tf.cos(angle) - tf.sin(angle))
+    c, d = scale * tf.sin(angle), scale * (slant * tf.sin(angle) + tf.cos(angle))
     x, y = (width - 1) / 2, (height - 1) / 2  # the centre stays where it is, save for the shift
     zero = tf.zeros_like(a)
     rows = tf.stack([a, b, x - a * x - b * y + across, c, d, y - c * x - d * y + down, zero, zero], axis=1)

@@ -1,5 +1,6 @@
 """What every row of the task table must do: one real step, finite numbers, a checkpoint, resume, inference."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -8,19 +9,34 @@ from PIL import Image
 from tests_doors import run_folder, tiny
 
 from gan_tf import cli
+from gan_tf.settings import flag
 from gan_tf.tasks import TASKS
+
+
+def write_pictures(task, folder):
+    """Six pictures of the task's size: a folder of them, or with the tables of labels that a layout of its own has."""
+    place = folder / ("data" if task.source else "faces")
+    place.mkdir()
+    height, width, channels = task.shape
+    for i in range(6):
+        pixels = np.random.default_rng(i).integers(0, 256, (height, width, channels), np.uint8)
+        Image.fromarray(pixels.squeeze()).save(place / f"{i}.png")
+    for part in ("train", "val") if task.source else ():
+        (folder / f"{part}.csv").write_text("image_name,label\n" + "".join(f"{i}.png,{i}\n" for i in range(6)))
+
+
+def tiny_for(task) -> list:
+    """Of the words for tiny networks those that the task's settings have."""
+    names = {flag(field.name) for field in dataclasses.fields(cli.workflow_of(task).SETTINGS)}
+    return [word for name, value in zip(tiny[::2], tiny[1::2], strict=True) if name in names for word in (name, value)]
 
 
 @pytest.fixture(scope="module", params=sorted(TASKS))
 def trained(request, tmp_path_factory):
     """A run of two steps on a handful of pictures of the task's size."""
     task, folder = TASKS[request.param], tmp_path_factory.mktemp(request.param)
-    (folder / "faces").mkdir()
-    height, width, channels = task.shape
-    for i in range(6):
-        pixels = np.random.default_rng(i).integers(0, 256, (height, width, channels), np.uint8)
-        Image.fromarray(pixels.squeeze()).save(folder / f"faces/{i}.png")
-    words = ["--task", task.name, "--runs", folder / "runs", *tiny]
+    write_pictures(task, folder)
+    words = ["--task", task.name, "--runs", folder / "runs", *tiny_for(task)]
     assert cli.train([str(w) for w in [*words, "--data", folder, "--steps", 2, "--log-every", 1]]) == 0
     return task, folder
 
@@ -57,6 +73,12 @@ def test_resume_goes_on(trained, capsys):
 def test_inference_from_the_run(trained, tmp_path, capsys):
     task, folder = trained
     run = run_folder(folder / "runs", task.name)
+    if task.source:  # pictures to labels
+        assert cli.infer(["--task", task.name, "--run", str(run), str(folder / "data"), str(tmp_path / "out.csv")]) == 0
+        header, *rows = (tmp_path / "out.csv").read_text().splitlines()
+        assert header == "image_name,label"
+        assert [row.split(",")[0] for row in rows] == [f"{i}.png" for i in range(6)]
+        return
     assert cli.infer(["--task", task.name, "--run", str(run), "--count", "3", str(tmp_path / "out")]) == 0
     assert capsys.readouterr().out.startswith(f"weights: {run}")
     files = sorted((tmp_path / "out").iterdir())

@@ -57,13 +57,13 @@ def test_shipped_weights_are_those_of_their_card(card):
     _, about = export.read(card.parent)
     assert about["task"] == said["task"] == card.parents[1].name
     assert about["settings"] == said["settings"]
-    assert said["settings"]["loss"] == card.parent.name
+    assert said["settings"].get("loss", said["settings"]["network"]) == card.parent.name
     assert "drawn" not in said["data"]["name"]
     assert said["seconds"] > 0
     assert not re.search(r"/(home|root|tmp|work)/", card.read_text())
 
 
-@pytest.mark.parametrize("task", sorted({card.parents[1].name for card in CARDS}))
+@pytest.mark.parametrize("task", sorted({card.parents[1].name for card in CARDS} - {"reader"}))
 def test_the_committed_picture_is_what_the_weights_make(task, tmp_path):
     for name in ("one.png", "two.png"):
         assert cli.infer(["--task", task, "--grid", "5x5", "--seed", "0", str(tmp_path / name)]) == 0

@@ -1,6 +1,7 @@
 """What ``evaluate.py`` does: find images and their reference, score them, print the table."""
 
 import argparse
+import dataclasses
 import pkgutil
 from pathlib import Path
 
@@ -26,6 +27,9 @@ def run(task: Task, args: argparse.Namespace) -> int:
         raise InputError("--run with --loss", "one of the two", "leave one out")
     data = folder_of_data(args)
     import_tensorflow()
+    workflow = pkgutil.resolve_name(task.workflow)
+    if hasattr(workflow, "evaluate") and not args.images:
+        return command.show(args, workflow.evaluate(task, weights_of(task, args), data), [Line(*line) for line in task.lines])
     generated = None if args.images else generated_by(task, args)
     reference, second = (None, None) if args.reference or data is None else real_images(task, data, args)
     lines = [Line(*line) for line in task.lines]
@@ -58,10 +62,16 @@ def folder_of_data(args: argparse.Namespace) -> Path | None:
     return None
 
 
-def generated_by(task: Task, args: argparse.Namespace) -> Images:
-    """Images of the run's or the shipped generator, made with ``--seed``; says which weights these are."""
+def weights_of(task: Task, args: argparse.Namespace) -> Path:
+    """The folder of the run's or the shipped weights; says which these are."""
     folder = args.run or export.shipped(task.name, args.loss or task.shipped)
     print(f"weights: {export.describe(folder, args.run)}", flush=True)
+    return folder
+
+
+def generated_by(task: Task, args: argparse.Namespace) -> Images:
+    """Images of the run's or the shipped generator, made with ``--seed``."""
+    folder = weights_of(task, args)
     count = args.count or task.scored
     parts = pkgutil.resolve_name(task.workflow).sample(task, folder, count, args.seed)
     return Images(f"{task.name} {folder.name}, seed {args.seed}", parts)
@@ -78,7 +88,12 @@ def real_images(task: Task, data: Path, args: argparse.Namespace) -> tuple[Image
         return None, None
     train = first_folder(data, task.train_folders)
     if train == data:
-        return read_folder(str(folder)), None
+        return named(read_folder(folder), data, folder), None
     count = min(args.count or task.scored, len(list_images(train)))
-    second = read_folder(str(train), count=count, seed=args.seed)
-    return read_folder(str(folder)), second
+    second = named(read_folder(train, count=count, seed=args.seed), data, train)
+    return named(read_folder(folder), data, folder), second
+
+
+def named(images: Images, data: Path, folder: Path) -> Images:
+    """The same images, called by their place below the data folder: a protocol holds no path of one machine."""
+    return dataclasses.replace(images, name=Path(data.resolve().name, *folder.relative_to(data).parts).as_posix())

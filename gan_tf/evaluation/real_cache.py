@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_tf.evaluation.cache import write_whole
 from gan_tf.evaluation.features import Extractor, extract
+from gan_tf.files import write_arrays
 from pipelines.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def real_features(extractor: Extractor, images: np.ndarray, folder: Path | None)
     features, logits = extract(extractor, images)
     arrays = {"features": features} | ({} if logits is None else {"logits": logits})
     try:
-        write_whole(file, lambda out: np.savez(out, **arrays))
+        write_arrays(file, arrays)
     except InputError as error:
         _log.warning("features of real images are not kept: %s", error)
     return features, logits

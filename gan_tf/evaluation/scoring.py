@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gan_tf.evaluation.cache import cache_folder
+from gan_tf.evaluation.cifar10_head import SCORE, HeadScore
 from gan_tf.evaluation.features import Extractor, extract, in_chunks
 from gan_tf.evaluation.frechet import frechet_distance_of_features
 from gan_tf.evaluation.inception_score import inception_score
@@ -33,6 +34,7 @@ def score_images(
     splits: int = 10,
     seed: int = 2020,
     cache: Path | None = None,
+    head: HeadScore | None = None,
 ) -> dict[str, Score]:
     """Scores generated images against a reference.
 
@@ -49,9 +51,10 @@ def score_images(
         splits: parts of the Inception Score.
         seed: of all draws (KID's subsets, the order for the Inception Score, the halves of the reference).
         cache: folder for features of real images; by default the project's cache folder.
+        head: adds the Inception Score by a head of CIFAR-10's classes, under its own name.
 
     Returns:
-        Scores by name, in the order of `MEASURES`.
+        Scores by name, in the order of `MEASURES`, the head's last.
 
     Raises:
         InputError: a side has too few images, mixed sizes, or features that are not finite.
@@ -77,7 +80,18 @@ def score_images(
     scores = {name: Score(s.value, s.protocol, s.deviation, floors[name]) for name, s in scores.items()}
     if logits is not None and "inception_score" in wanted:
         scores["inception_score"] = _inception_score(logits, real_logits, protocol, reference, splits, seed)
+    if head is not None:
+        scores[SCORE] = head(values, protocol, splits=splits, seed=seed)
     return scores
+
+
+def score_by_head(
+    generated: Images, extractor: Extractor, head: HeadScore, *, splits: int = 10, seed: int = 2020
+) -> dict[str, Score]:
+    """The score that `score_images` adds for a head, by itself: it needs no reference. Arguments and errors as there."""
+    values, _ = extract(extractor, generated.parts)
+    protocol = {**_extractor_protocol(extractor), "generated": generated.name, "images": len(values), "seed": seed}
+    return {SCORE: head(values, protocol, splits=splits, seed=seed)}
 
 
 def streamed_statistics(extractor: Extractor, images: Iterable[np.ndarray]) -> FeatureStatistics:

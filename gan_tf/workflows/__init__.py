@@ -7,7 +7,9 @@ A workflow module offers
 * ``actions(task, config, method, source, folder, plan, writers, args)``: pictures, scores and weights on the way;
 * ``begin_with(method, folder, task) -> lines``: the weights of another run, and what did not fit;
 * ``infer_arguments(parser)``, ``check_infer(arguments)`` and ``infer(task, arguments, folder)``: what ``infer.py`` does;
-* ``sample(task, folder, count, seed)``: images for ``evaluate.py``.
+* ``EXAMPLE``: the words that follow ``infer.py --task T --run RUN`` in the line that ends a training;
+* ``sample(task, folder, count, seed)``: images for ``evaluate.py``; or ``evaluate(task, folder, data) -> scores``, where
+  what is scored isn't images.
 
 Everything that imports TensorFlow is imported inside the functions, so that ``--help`` answers at once.
 """

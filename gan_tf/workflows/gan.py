@@ -13,6 +13,7 @@ from gan_tf.tasks import Task, find
 from pipelines.errors import InputError
 
 SETTINGS = GanSettings
+EXAMPLE = "--grid 5x5 samples/mine.png"
 PREVIEW_ROWS = 8
 
 

@@ -24,7 +24,7 @@ _STROKES: tuple[tuple[tuple[complex, ...], ...], ...] = (
 class DrawnDigits(Drawn):
     """``count`` digits of ``draw_digit``, drawn at construction and held in memory; samples are as ``Labelled``'s."""
 
-    def __init__(self, count: int = 4000, size: int = 28, seed: int = 0):
+    def __init__(self, count: int = 2000, size: int = 28, seed: int = 0):
         super().__init__(draw_digit, "drawn", count, size, seed)
         self.images, self.labels = self._pixels, (np.arange(count) % 10).astype(np.uint8)
 
@@ -51,7 +51,7 @@ def draw_digit(seed: int, index: int, size: int = 28) -> np.ndarray:
         line = curve(points[0], *inner, points[-1])
         line = narrow * line.real - slant * line.imag + 1j * line.imag
         pen.line(line, ink, thickness)
-        for point in line:  # round ends and joints
+        for point in line[::3]:  # round ends and joints
             pen.fill(ellipse(point, thickness / 2, thickness / 2), ink)
     return pen.finish()
 

@@ -205,12 +205,11 @@ def sensible(**said) -> bool:
 
 
 def combinations():
-    """Every loss x network x norm, every loss x network x penalty, every norm x penalty; contradictions left out."""
+    """Every loss x network x norm, every loss x penalty, every norm x penalty; contradictions left out."""
     penalties = ("none", *PENALTIES)
-    pairs = list(itertools.product(LOSS_RECIPES, MODULES))
-    found = [{"loss": loss, "network": net, "norm": norm} for (loss, net), norm in itertools.product(pairs, NORMS)]
-    found += [{"loss": loss, "network": net, "penalty": p} for (loss, net), p in itertools.product(pairs, penalties)]
-    found += [{"loss": "gan", "norm": norm, "penalty": p} for norm, p in itertools.product(NORMS, penalties)]
+    found = [{"loss": loss, "network": n, "norm": norm} for loss, n, norm in itertools.product(LOSS_RECIPES, MODULES, NORMS)]
+    found += [{"loss": loss, "penalty": penalty} for loss, penalty in itertools.product(LOSS_RECIPES, penalties)]
+    found += [{"network": "baseline", "norm": norm, "penalty": p} for norm, p in itertools.product(NORMS, penalties)]
     return [said for said in found if sensible(**said)]
 
 
@@ -221,7 +220,7 @@ def cached_networks(network, norm):
 
 def test_no_combination_is_forgotten():
     combined = combinations()
-    assert len(combined) > 120
+    assert len(combined) > 100
     for name, choices in (("loss", LOSSES), ("network", MODULES), ("norm", NORMS), ("penalty", PENALTIES)):
         assert {said[name] for said in combined if name in said} >= set(choices)
 
@@ -246,11 +245,9 @@ def test_every_combination_makes_a_step(said):
 # --- what a step is besides its gradients ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "said", [{}, {"loss": "wgangp", "d_steps": 2, "g_steps": 2}, {"loss": "wgan", "d_steps": 2}, {"loss": "hinge"}], ids=str
-)
-def test_a_step_is_traced_once(said):
-    method, traces = method_of(**said), []
+@pytest.mark.parametrize("said", [{"loss": "gan"}, {"loss": "wgangp", "d_steps": 2}, {"loss": "hinge"}], ids=str)
+def test_a_step_is_traced_once_and_does_what_the_eager_one_does(said):
+    method, eager, traces = method_of(sgd=0.003, **said), method_of(sgd=0.003, **said), []
 
     @tf.function
     def update(batch):
@@ -258,21 +255,30 @@ def test_a_step_is_traced_once(said):
         return method.train_step(batch)
 
     for step in range(3):
-        logs = update(batch_of(method, step, seed=step))
+        batch = batch_of(method, step, seed=step)
+        logs, eager_logs = update(batch), eager.train_step(batch)
+        for name in logs:
+            np.testing.assert_allclose(logs[name], eager_logs[name], rtol=1e-3, atol=1e-5)
     assert len(traces) == 1
     assert update.experimental_get_tracing_count() == 1
-    assert all(np.isfinite(float(value)) for value in logs.values())
     assert int(method.images_seen) == 3 * BATCH
+    for a, b in zip(values(eager.generator), values(method.generator), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 
 
-def test_a_graph_step_is_the_eager_step():
-    eager, graph = method_of(sgd=0.05), method_of(sgd=0.05)
-    batch = batch_of(eager)
-    eager_logs, graph_logs = eager.train_step(batch), tf.function(graph.train_step)(batch)
-    for name in eager_logs:
-        np.testing.assert_allclose(eager_logs[name], graph_logs[name], rtol=1e-4, atol=1e-6)
-    for a, b in zip(values(eager.generator), values(graph.generator), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+def test_the_optimisers_trace_no_second_time(optimizer):
+    """Slots made inside the first step would trace it twice."""
+    method, traces = method_of(network="baseline", optimizer=optimizer), []
+
+    @tf.function
+    def update(batch):
+        traces.append(1)
+        return method.train_step(batch)
+
+    for step in range(2):
+        update(batch_of(method, step))
+    assert len(traces) == 1
 
 
 def test_clipping_bounds_the_discriminator_and_nothing_else():
@@ -292,8 +298,7 @@ def test_without_clipping_weights_are_free():
     assert max(np.abs(v).max() for v in values(method.discriminator)) > 0.05
 
 
-@pytest.mark.parametrize(("d_steps", "g_steps"), [(1, 1), (3, 1), (1, 2), (2, 3)])
-@pytest.mark.parametrize("loss", ["gan", "wgan"])
+@pytest.mark.parametrize(("loss", "d_steps", "g_steps"), [("gan", 1, 1), ("gan", 1, 2), ("wgan", 3, 1)])
 def test_updates_are_counted(loss, d_steps, g_steps):
     method = method_of(loss=loss, d_steps=d_steps, g_steps=g_steps)
     for step in range(2):
@@ -366,6 +371,27 @@ def test_accuracy_tells_a_sure_discriminator_from_a_wrong_one():
     right, wrong = method.readings(high, low), method.readings(low, high)
     assert (float(right["d_accuracy_real"]), float(right["d_accuracy_fake"])) == (1.0, 1.0)
     assert (float(wrong["d_accuracy_real"]), float(wrong["d_accuracy_fake"])) == (0.0, 0.0)
+
+
+def test_a_critics_boundary_lies_between_the_means_of_the_whole_batch(two_devices):
+    """Not of each device's share of it: here the first share's outputs are all high, the second's all low."""
+    method = method_of(loss="wgan", d_steps=1)
+    real, fake = np.array([9.0, 7.0, -1.0, 2.0], np.float32), np.array([6.0, 8.0, -9.0, -8.0], np.float32)
+    boundary = (real.mean() + fake.mean()) / 2
+
+    @tf.function
+    def readings():
+        def share():
+            index = tf.distribute.get_replica_context().replica_id_in_sync_group
+            return method.readings(*(tf.reshape(logits, [2, 2, 1])[index] for logits in (real, fake)))
+
+        shares = two_devices.run(share)
+        return {name: two_devices.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for name, value in shares.items()}
+
+    found = {name: float(value) for name, value in readings().items()}
+    assert found["d_accuracy_real"] == np.mean(real > boundary) == 0.75
+    assert found["d_accuracy_fake"] == np.mean(fake <= boundary) == 0.5
+    np.testing.assert_allclose([found["d_real"], found["d_fake_before"]], [real.mean(), fake.mean()], rtol=1e-6)
 
 
 def test_batch_norm_keeps_real_and_fake_apart():

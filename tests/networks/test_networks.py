@@ -242,7 +242,7 @@ def unit(vector):
 
 def test_sigma_becomes_the_largest_singular_value():
     layer, images, flat = layer_and_input()
-    for _ in range(300):
+    for _ in range(80):
         layer(images, training=True)
     largest = np.linalg.svd(matrix_of(layer), compute_uv=False)[0]
     for training in (True, False):
@@ -308,7 +308,7 @@ def test_the_gradient_against_finite_differences_with_the_vectors_fixed():
 def test_the_gradient_is_that_of_the_true_norm_once_the_iteration_has_settled():
     layer, images, flat = layer_and_input()
     target = random(4, 6)
-    for _ in range(300):
+    for _ in range(80):
         layer(images, training=True)
     matrix = matrix_of(layer)
 
@@ -331,7 +331,7 @@ def test_bias_strides_and_padding_are_those_of_a_convolution():
     for each in (layer, plain):
         each.build(images.shape)
     layer.bias.assign(np.arange(5.0))
-    for _ in range(200):
+    for _ in range(80):
         layer(images, training=True)
     plain.set_weights([layer.kernel.numpy() / np.linalg.svd(matrix_of(layer), compute_uv=False)[0], np.arange(5.0)])
     np.testing.assert_allclose(layer(images), plain(images), rtol=1e-6, atol=1e-9)

@@ -44,7 +44,9 @@ def sources(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_digest_by_hand(sources):
+def test_the_digest_by_hand(sources, monkeypatch):
+    listed = environment.Path.rglob  # in any order, as file systems do
+    monkeypatch.setattr(environment.Path, "rglob", lambda path, pattern: sorted(listed(path, pattern), reverse=True))
     text = b"gan_tf/a.py\0a\0gan_tf/deep/b.py\0b\0pipelines/c.py\0c\0"
     assert environment.code_digest() == hashlib.sha256(text).hexdigest()
 

@@ -1,5 +1,6 @@
 """Run folders: numbered once, locked by one process at a time, readable or refused."""
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -45,6 +46,29 @@ def test_several_processes_at_once_get_distinct_numbers(tmp_path):
         names = [name for out in pool.map(end, processes) for name in out.split()]
     assert sorted(names) == [f"{n:03d}-gan-faces" for n in range(100)]
     assert all((tmp_path / "anime" / name).is_dir() for name in names)
+
+
+def test_others_wait_while_a_number_is_chosen_and_taken(tmp_path, monkeypatch):
+    """What makes the numbers of the test above distinct, whoever is fast."""
+    waits = []
+
+    def looked(original):
+        def look(path, *args, **more):
+            numbering = tmp_path / "anime" / ".numbering"
+            if numbering.exists():
+                with open(numbering, "w") as other:
+                    try:
+                        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    except BlockingIOError:
+                        waits.append(original.__name__)
+            return original(path, *args, **more)
+
+        return look
+
+    for name in ("iterdir", "mkdir"):
+        monkeypatch.setattr(Path, name, looked(getattr(Path, name)))
+    create(tmp_path, "anime", "gan-faces")
+    assert waits == ["iterdir", "mkdir"]
 
 
 LOCK = """

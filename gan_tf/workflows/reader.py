@@ -1,0 +1,168 @@
+"""The workflow of the digit reader: labelled pictures to a classifier, which serves as the digit judge."""
+
+import argparse
+import csv
+import dataclasses
+import io
+from pathlib import Path
+
+from gan_tf.settings import ReaderSettings, Resolved
+from gan_tf.settings import resolve as resolve_settings
+from gan_tf.tasks import Task, find
+from pipelines.errors import InputError
+
+SETTINGS = ReaderSettings
+EXAMPLE = "DIGITS_DIR digits.csv"
+MOVES, BLENDS, COLOURS = 10, 11, 12  # purposes of randomness; see pipelines.stream.key
+REFRESH_CHUNKS = 16  # batches from which the averaged network's batch-norm statistics are computed
+PREVIEW_ROWS = 8
+
+
+def resolve(task: Task, config: dict, said: dict) -> Resolved:
+    """Settings of a run; see ``settings.resolve``."""
+    return resolve_settings(ReaderSettings, [("task", task.defaults), ("config", config), ("said", said)])
+
+
+def build(task: Task, settings: ReaderSettings):
+    """The method, its network initialised from the seed."""
+    from gan_tf.methods.classification import Classifier
+    from gan_tf.networks.reader import build_reader
+
+    return Classifier(*(build_reader(task.shape, settings.hidden, settings.seed) for _ in range(2)), settings)
+
+
+def stream_for(method, source):
+    """The stream of labelled images that feeds a method of ``build``."""
+    from pipelines.stream import Stream
+
+    s = method.settings
+    return Stream(source, s.batch, seed=s.seed, prepare=lambda samples, step: ready(s, samples, step))
+
+
+def ready(settings: ReaderSettings, samples: dict, step) -> dict:
+    """Images as float32 in [-1, 1], changed at random as a pure function of (seed, step); labels as int32."""
+    import tensorflow as tf
+
+    from pipelines import augment
+    from pipelines.images import to_float
+    from pipelines.stream import key
+
+    images = to_float(samples["image"])
+    if settings.augment:
+        images = augment.moved(images, key(settings.seed, step, MOVES))
+        images = augment.blended(images, key(settings.seed, step, BLENDS))
+        images = augment.recoloured(images, key(settings.seed, step, COLOURS))
+    return {"image": images, "label": tf.cast(samples["label"], tf.int32)}
+
+
+def actions(task: Task, config: dict, method, source, folder: Path, plan, writers, args: argparse.Namespace) -> None:
+    """Adds to the plan: what the network is shown, every ``--grid-every`` steps, and the averaged weights at checkpoints."""
+    from gan_tf import export
+    from gan_tf.sampling.chunks import to_pixels
+    from gan_tf.sampling.grids import grid, write_png
+
+    stream = stream_for(method, source)
+
+    def images(step: int):
+        return stream.at(step)["real"]["image"][:, 0]
+
+    def picture(step: int) -> None:
+        shown = to_pixels(images(step - 1))
+        rows = min(PREVIEW_ROWS, int(len(shown) ** 0.5))
+        write_png(folder / "images" / f"step-{step:09d}.png", grid(shown[: rows * rows], rows, rows))
+
+    def weights(step: int) -> None:
+        about = {"task": task.name, "settings": dataclasses.asdict(method.settings), "shape": task.shape}
+        card = {
+            "task": task.name,
+            "step": step,
+            "images_seen": int(method.images_seen.numpy()),
+            "seconds": round(plan.state.get("seconds", 0.0)),
+            "data": {name: config["data"][name] for name in ("name", "count", "digest")},
+            **{name: config[name] for name in ("command", "settings", "sources", "environment")},
+        }
+        network = method.sampler(images(n) for n in range(REFRESH_CHUNKS))
+        export.write(folder, network.get_weights(), about, card)
+
+    plan.every.append((args.grid_every, picture))
+    plan.at_checkpoint.append(weights)
+
+
+def begin_with(method, folder: Path, task: Task) -> list[str]:
+    """Copies the weights of another run's newest checkpoint where shapes fit; says in a line how many did.
+
+    Raises:
+        InputError: where the folder is no run of the reader, or none of its checkpoints is whole.
+    """
+    from gan_tf.training.checkpoints import Checkpoints
+    from gan_tf.training.runs import read_config
+
+    config = read_config(folder)
+    if config["task"] != task.name:
+        raise InputError(f"{folder} is a run of {config['task']}", f"one of {task.name}", "name another run")
+    other = build(find(task.name), resolve_settings(ReaderSettings, [("file", config["settings"])]).settings)
+    checkpoints = Checkpoints(Path(folder) / "checkpoints", other)
+    step = checkpoints.newest()
+    if step is None:
+        raise InputError(f"{folder} has no whole checkpoint", "a run that reached one", "name another run")
+    checkpoints.restore(step)
+    copied, odd = 0, []
+    for name in ("network", "averaged"):
+        for mine, his in zip(getattr(method, name).weights, getattr(other, name).weights, strict=True):
+            if mine.shape == his.shape:
+                mine.assign(his)
+                copied += 1
+            else:
+                odd.append(f"  did not fit: {name} {mine.path} {tuple(mine.shape)}")
+    total = copied + len(odd)
+    return [f"began with {copied} of {total} weights of {folder}, step {step}; the optimiser begins anew", *odd]
+
+
+def infer_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ``infer.py`` takes for the reader."""
+    parser.add_argument("images", metavar="IMAGES_DIR", type=Path, help="folder of pictures of digits, at any depth")
+    parser.add_argument("out", metavar="OUT.csv", type=Path, help="file for image_name,label")
+
+
+def check_infer(args: argparse.Namespace) -> None:
+    """Refuses arguments that make no sense, before TensorFlow is loaded."""
+    if args.out.suffix.lower() != ".csv":
+        raise InputError(f"OUT {args.out}", "a .csv file", "change it")
+    if not args.images.is_dir():
+        raise InputError(f"{args.images} is not a folder", "a folder of pictures of digits", "correct it")
+
+
+def infer(task: Task, args: argparse.Namespace, folder: Path) -> None:
+    """Reads each picture of a folder and writes its path below the folder and its digit."""
+    check_infer(args)
+    import numpy as np
+
+    from gan_tf.evaluation.digits import load_reader
+    from gan_tf.files import write_whole
+    from pipelines.images import Folder
+
+    reader = load_reader(folder)
+    pictures = Folder(args.images, task.shape[0], task.shape[2])
+    print(pictures.summary, flush=True)
+    places = np.array_split(np.arange(len(pictures)), -(-len(pictures) // 1024))
+    labels = reader.read(pictures.take(place).numpy() for place in places)
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(("image_name", "label"))
+    rows.writerows((p.relative_to(args.images).as_posix(), int(n)) for p, n in zip(pictures.paths, labels, strict=True))
+    write_whole(args.out, table.getvalue().encode())
+    print(f"{args.out}: {len(labels):,} labels")
+
+
+def evaluate(task: Task, folder: Path, data: Path | None):
+    """The scores of the weights in ``folder`` on the validation parts below ``data``.
+
+    Raises:
+        InputError: where there is no data to read.
+    """
+    from gan_tf.evaluation.digits import labelled_scores, load_reader
+    from pipelines.digits import digit_sets
+
+    if data is None:
+        raise InputError("no digits to read", "MNIST or MNIST-M with labels", "name their folder by --data")
+    return labelled_scores(digit_sets(data, validation=True), load_reader(folder))
