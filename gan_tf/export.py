@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,11 @@ from pipelines.errors import InputError
 
 SHIPPED = Path(__file__).parent / "weights"
 WEIGHTS, CARD = "generator.npz", "card.json"
+# What NumPy and zipfile raise on files that are damaged or something else (found by changing every byte of one in turn).
+DAMAGE = (
+    *(OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error),
+)
 
 
 def write(folder: Path, arrays: list[np.ndarray], about: dict[str, Any], card: dict[str, Any]) -> None:
@@ -26,7 +32,8 @@ def write(folder: Path, arrays: list[np.ndarray], about: dict[str, Any], card: d
     Raises:
         ValueError: where a weight is not finite in float16.
     """
-    halves = [np.asarray(a).astype(np.float16) for a in arrays]
+    with np.errstate(over="ignore"):  # infinities are refused below
+        halves = [np.asarray(a).astype(np.float16) for a in arrays]
     for i, half in enumerate(halves):
         if not np.isfinite(half).all():
             raise ValueError(f"weight {i} of shape {half.shape} doesn't fit float16")
@@ -49,9 +56,11 @@ def read(folder: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             about = json.loads(str(archive["about"]))
-            names = sorted(n for n in archive.files if n != "about")
-            return [archive[n].astype(np.float32) for n in names], about
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+            halves = [archive[n] for n in sorted(archive.files) if n != "about"]
+            if not isinstance(about, dict) or any(getattr(half, "dtype", None) != np.float16 for half in halves):
+                raise ValueError("it holds something else")
+            return [half.astype(np.float32) for half in halves], about
+    except DAMAGE as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{path} can't be read ({reason})", "weights this program wrote", "write them anew") from None
 

@@ -82,6 +82,7 @@ def hinge_discriminator(real, fake):
 
 def rpgan_discriminator(real, fake):
     """softplus(-(D(x) - D(G(z)))) on pairs (Huang et al. 2024, eq. 2)."""
+    same_shape(real, fake)
     return per_image(tf.nn.softplus(fake - real))
 
 

@@ -99,14 +99,16 @@ def check_value(field: dataclasses.Field, value: Any, source: str) -> Any:
     wanted = field.type
     given = f"{name} {value}" + (f" (from {source})" if source != "said" else "")
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = float(value) if abs(value) < 1e300 else math.inf  # float() raises where it would overflow
     if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
         raise InputError(given, f"a value of type {wanted.__name__}", "change it")
     if meta["choices"] and value not in meta["choices"]:
         raise InputError(given, nearest(value, meta["choices"]), "choose one of these")
     if wanted in (int, float):
         low, high, above = meta["low"], meta["high"], meta["above"]
-        if not math.isfinite(value) or (low is not None and value < low) or (high is not None and value > high):
+        if (wanted is float and not math.isfinite(value)) or (low is not None and value < low):
+            raise InputError(given, f"a number{between(low, high, above)}", "change it")
+        if high is not None and value > high:
             raise InputError(given, f"a number{between(low, high, above)}", "change it")
         if above is not None and value <= above:
             raise InputError(given, f"a number{between(low, high, above)}", "change it")
@@ -136,10 +138,12 @@ def resolve_gan(task: dict, config: dict, said: dict) -> Resolved:
     """
     chosen = resolve(GanSettings, [("task", task), ("config", config), ("said", said)]).settings
     layers = [("task", task), ("loss", LOSS_RECIPES[chosen.loss]), ("network", NETWORK_RECIPES[chosen.network])]
-    by_hand = {**config, **said}
-    penalty = by_hand.get("penalty", LOSS_RECIPES[chosen.loss].get("penalty", "none"))
-    if penalty != "none" and LOSS_RECIPES[chosen.loss].get("penalty", "none") == "none":
-        layers.append(("penalty", dict(PENALTY_RECIPE)))
+    # A file may hold every setting of a run: those that equal the defaults say nothing.
+    by_hand = {**{name: value for name, value in config.items() if value != getattr(GanSettings, name)}, **said}
+    defaults = resolve(GanSettings, layers).settings
+    if {"penalty": defaults.penalty, **config, **said}["penalty"] != "none":
+        excluded = {"norm": defaults.norm == "batch", "clip": defaults.clip > 0.0}
+        layers.append(("penalty", {name: value for name, value in PENALTY_RECIPE.items() if excluded[name]}))
     if by_hand.get("norm") == "spectral" and chosen.loss == "wgan":
         layers.append(("norm", {"clip": 0.0}))
     resolved = resolve(GanSettings, [*layers, ("config", config), ("said", said)])

@@ -30,10 +30,29 @@ def shuffled(positions: tf.Tensor, count: int, seed: int) -> tf.Tensor:
     """
     positions = tf.cast(positions, tf.int64)
     epochs = positions // count
-    seeds = tf.stack([tf.fill(tf.shape(epochs), tf.constant(seed, tf.int64)), epochs, tf.zeros_like(epochs)], axis=1)
+    # The operation keeps only the lowest bits of each word of its seed (8 where there are up to 65,536 samples), and with
+    # its default of 4 rounds the orders of neighbouring epochs correlate (0.9 at 60,000): so mixed words and more rounds.
+    mixed = splitmix(splitmix(tf.fill(tf.shape(epochs), tf.constant(seed, tf.uint64))) + tf.cast(epochs, tf.uint64))
+    words = [tf.bitwise.bitwise_and(shift(mixed, bits), tf.constant(0x1FFFFF, tf.uint64)) for bits in (0, 21, 42)]
     return tf.raw_ops.RandomIndexShuffle(
-        index=positions % count, seed=seeds, max_index=tf.constant(count - 1, tf.int64), rounds=4
+        index=positions % count,
+        seed=tf.cast(tf.stack(words, axis=1), tf.int64),
+        max_index=tf.constant(count - 1, tf.int64),
+        rounds=12,
     )
+
+
+def shift(values: tf.Tensor, bits: int) -> tf.Tensor:
+    """``values`` (uint64) moved right by ``bits``."""
+    return tf.bitwise.right_shift(values, tf.constant(bits, tf.uint64))
+
+
+def splitmix(values: tf.Tensor) -> tf.Tensor:
+    """A bijection of 64-bit numbers that changes half of the bits where one changes (Steele et al. 2014, SplitMix64)."""
+    values += tf.constant(0x9E3779B97F4A7C15, tf.uint64)
+    values = tf.bitwise.bitwise_xor(values, shift(values, 30)) * tf.constant(0xBF58476D1CE4E5B9, tf.uint64)
+    values = tf.bitwise.bitwise_xor(values, shift(values, 27)) * tf.constant(0x94D049BB133111EB, tf.uint64)
+    return tf.bitwise.bitwise_xor(values, shift(values, 31))
 
 
 def key(seed: int, step: tf.Tensor, purpose: int) -> tf.Tensor:

@@ -124,7 +124,10 @@ class Adversarial(keras.Model):
         real, fake = per_image(real_logits), per_image(fake_logits)
         boundary = self.loss_pair.boundary
         if boundary is None:
-            boundary = 0.5 * (tf.reduce_mean(real) + tf.reduce_mean(fake))
+            boundary = 0.5 * self.mean(real + fake)
+            replica = tf.distribute.get_replica_context()
+            if replica.num_replicas_in_sync > 1:  # halfway between the means of the whole batch, not of one share of it
+                boundary = replica.all_reduce(tf.distribute.ReduceOp.SUM, boundary)
         return {
             "d_real": self.mean_output(real_logits),
             "d_fake_before": self.mean_output(fake_logits),

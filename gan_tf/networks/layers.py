@@ -33,7 +33,11 @@ class SpectralConv2D(keras.layers.Conv2D):
             self.left.assign(left)
         sigma = tf.reduce_sum(tf.matmul(right, matrix) * tf.math.l2_normalize(left))
         outputs = self.convolution_op(inputs, self.kernel / sigma)
-        return outputs if self.bias is None else outputs + self.bias
+        return self.activation(outputs if self.bias is None else outputs + self.bias)
+
+    # A convolution's own pair knows of kernel and bias only, so that a saved network could not be loaded.
+    save_own_variables = keras.layers.Layer.save_own_variables
+    load_own_variables = keras.layers.Layer.load_own_variables
 
 
 def convolution(norm: str):

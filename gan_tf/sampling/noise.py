@@ -34,6 +34,7 @@ def great_circle(a: np.ndarray, b: np.ndarray, shares: np.ndarray) -> np.ndarray
         b: end, ``[latent]``.
         shares: 0 is ``a``, 1 is ``b``; beyond them the circle goes on.
     """
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)  # in float32 opposite noises have a sine of 3e-4, not 0
     cosine = np.clip(np.dot(a / np.linalg.norm(a), b / np.linalg.norm(b)), -1.0, 1.0)
     angle = np.arccos(cosine)
     if np.sin(angle) < 1e-6:

@@ -37,6 +37,9 @@ def refresh_batch_norm(network: keras.Model, chunks: Iterable[tf.Tensor]) -> Non
     if not layers:
         return
     momenta = [layer.momentum for layer in layers]
+    for layer in layers:  # 0 times what was there is 0 only where that was finite
+        layer.moving_mean.assign(tf.zeros_like(layer.moving_mean))
+        layer.moving_variance.assign(tf.zeros_like(layer.moving_variance))
     try:
         for n, chunk in enumerate(chunks):
             for layer in layers:

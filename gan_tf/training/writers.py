@@ -1,5 +1,6 @@
 """Where numbers and pictures of a run go: TensorBoard and ``metrics.jsonl``, behind one small interface."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from gan_tf.files import readable_failures, write_whole
+from pipelines.errors import InputError
 
 
 class Writers:
@@ -30,24 +32,38 @@ class Writers:
         with readable_failures(self.lines):
             self.file.write(json.dumps({"step": step, **values}) + "\n")
             self.file.flush()
-        with self.board.as_default(step=step):
+        with board_failures(self.lines.parent), self.board.as_default(step=step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
 
     def image(self, step: int, name: str, picture: np.ndarray) -> None:
         """A picture, uint8 ``[height, width, channels]``, for TensorBoard."""
-        with self.board.as_default(step=step):
+        with board_failures(self.lines.parent), self.board.as_default(step=step):
             tf.summary.image(name, picture[None])
 
     def flush(self) -> None:
         """Brings everything to the disk; called before each checkpoint, so no curve lags behind one."""
         with readable_failures(self.lines):
             os.fsync(self.file.fileno())
-        self.board.flush()
+        with board_failures(self.lines.parent):
+            self.board.flush()
 
     def close(self) -> None:
-        self.file.close()
-        self.board.close()
+        """Closes both; what can't be written now was refused when it was handed over."""
+        with contextlib.suppress(OSError):
+            self.file.close()
+        with contextlib.suppress(tf.errors.OpError):
+            self.board.close()
+
+
+@contextlib.contextmanager
+def board_failures(folder: Path):
+    """Turns TensorFlow's refusals to write into the one line of ``readable_failures``."""
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError, tf.errors.UnknownError) as error:
+        given = f"{folder / 'tensorboard'} can't be written ({' '.join(error.message.split())})"
+        raise InputError(given, "free space on the disk", "make room, then go on with --resume") from error
 
 
 def cut_back(path: Path, step: int) -> None:
@@ -55,11 +71,11 @@ def cut_back(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text().splitlines(keepends=True):
+    for line in path.read_bytes().splitlines(keepends=True):
         try:
-            if not line.endswith("\n") or json.loads(line)["step"] > step:
+            if not line.endswith(b"\n") or json.loads(line)["step"] > step:
                 break
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):  # no JSON, or JSON of something else
             break
         kept.append(line)
-    write_whole(path, "".join(kept).encode())
+    write_whole(path, b"".join(kept))
