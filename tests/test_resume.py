@@ -11,12 +11,12 @@ import tensorflow as tf
 from tests_doors import run_folder, tiny
 
 ROOT = Path(__file__).resolve().parents[1]
-STEPS, KILLS = 60, 10
+STEPS, KILLS = 200, 10
 
 
 def train(pictures, runs, *more) -> list[str]:
-    words = ["train.py", "--task", "anime", "--data", pictures, "--runs", runs, "--steps", STEPS, "--checkpoint-every", 5]
-    return [sys.executable, *map(str, [*words, "--grid-every", 20, "--log-every", 1, *tiny, *more])]
+    words = ["train.py", "--task", "anime", "--data", pictures, "--runs", runs, "--steps", STEPS, "--checkpoint-every", 10]
+    return [sys.executable, *map(str, [*words, "--grid-every", 100, "--log-every", 1, "--loss", "gan", *tiny, *more])]
 
 
 def tensors(folder: Path) -> dict[str, np.ndarray]:
@@ -52,7 +52,7 @@ def test_ten_kills_in_a_row_change_no_bit(pictures, tmp_path):
     for kill in range(KILLS):
         lines = tmp_path / "killed/anime/000-gan-pictures/metrics.jsonl"
         command = train(pictures, tmp_path / "killed", "--resume")
-        kill_after(command, lines, more=moments.randint(0, 4), wait=moments.uniform(0, 0.4))
+        kill_after(command, lines, more=moments.randint(0, 4), wait=moments.uniform(0, 0.25))
         assert lines.parent.is_dir(), f"kill {kill} came before the run began"
     done = subprocess.run(
         train(pictures, tmp_path / "killed", "--resume"), cwd=ROOT, capture_output=True, text=True, check=False

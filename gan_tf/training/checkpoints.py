@@ -70,7 +70,7 @@ class Checkpoints:
         try:
             self.tensors.write(str(folder / "tensors"))
         except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError, tf.errors.UnknownError) as error:
-            given = f"{folder} can't be written ({error.message.splitlines()[0]})"
+            given = f"{folder} can't be written ({reason(error)})"
             raise InputError(given, "free space on the disk", "make room, then go on with --resume") from error
         (folder / "state.json").write_text(json.dumps({"step": step, **state}))
         manifest = {path.name: sha256(path) for path in sorted(folder.iterdir())}
@@ -120,6 +120,12 @@ class Checkpoints:
         for newer in self.steps():
             if newer > step:
                 shutil.rmtree(self.folder / f"step-{newer:09d}")
+
+
+def reason(error: tf.errors.OpError) -> str:
+    """What TensorFlow says of an error, on one line and without the names of its own functions and files."""
+    words = " ".join(re.sub(r"\{\{.*?\}\}", "", error.message).split())
+    return words.split("; ")[1] if "; " in words else words
 
 
 def damage(folder: Path) -> str | None:

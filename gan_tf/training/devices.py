@@ -20,4 +20,4 @@ def strategy_for(names: list[str], batch: int) -> tf.distribute.Strategy | None:
         return None
     if batch % len(names):
         raise InputError(f"--batch {batch} on {len(names)} devices", "a multiple of their number", "change --batch")
-    return tf.distribute.MirroredStrategy(names)
+    return tf.distribute.MirroredStrategy(tuple(names))

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from gan_tf.files import readable_failures, write_whole
+from gan_tf.training.checkpoints import reason
 from pipelines.errors import InputError
 
 
@@ -62,7 +63,7 @@ def board_failures(folder: Path):
     try:
         yield
     except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError, tf.errors.UnknownError) as error:
-        given = f"{folder / 'tensorboard'} can't be written ({' '.join(error.message.split())})"
+        given = f"{folder / 'tensorboard'} can't be written ({reason(error)})"
         raise InputError(given, "free space on the disk", "make room, then go on with --resume") from error
 
 

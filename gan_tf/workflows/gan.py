@@ -1,8 +1,6 @@
 """The workflow of all GANs: noise to images."""
 
 import argparse
-import dataclasses
-import difflib
 import pkgutil
 import sys
 from pathlib import Path
@@ -59,6 +57,7 @@ def actions(task: Task, config: dict, method, source, folder: Path, plan, writer
     from gan_tf.sampling.chunks import generate
     from gan_tf.sampling.grids import grid, write_png
     from gan_tf.sampling.noise import noises
+    from gan_tf.workflows.shared import export_weights
 
     settings = method.settings
     noise = noises(PREVIEW_ROWS**2, settings.latent, settings.seed)
@@ -69,7 +68,11 @@ def actions(task: Task, config: dict, method, source, folder: Path, plan, writer
         writers.image(step, "fixed noise", image)
 
     plan.every.append((args.grid_every, picture))
-    plan.at_checkpoint.append(lambda step: export_weights(task, config, method, folder, plan, step))
+
+    def weights(step: int, place: Path = folder) -> None:
+        export_weights(task, config, method, method.sampler(), place, plan, step)
+
+    plan.at_checkpoint.append(weights)
     if args.eval_every:
         from gan_tf.workflows.scoring import best_folder, scorer
 
@@ -77,61 +80,20 @@ def actions(task: Task, config: dict, method, source, folder: Path, plan, writer
             return generate(method.sampler(), noises(count, settings.latent, settings.seed))
 
         def keep(step: int) -> None:
-            export_weights(task, config, method, best_folder(folder), plan, step)
+            weights(step, best_folder(folder))
 
         score = scorer(source, args.eval_count, settings.seed, sample, writers, plan, keep)
         plan.every.append((args.eval_every, score))
 
 
-def export_weights(task: Task, config: dict, method, folder: Path, plan, step: int) -> None:
-    """Writes the averaged generator and its card into ``folder``."""
-    from gan_tf import export
-
-    about = {"task": task.name, "settings": dataclasses.asdict(method.settings), "shape": task.shape}
-    card = {
-        "task": task.name,
-        "step": step,
-        "images_seen": int(method.images_seen.numpy()),
-        "seconds": round(plan.state["seconds"]),
-        "data": {name: config["data"][name] for name in ("name", "count", "digest")},
-        **({"best": plan.state["best"]} if "best" in plan.state else {}),
-        **{name: config[name] for name in ("command", "settings", "sources", "environment")},
-    }
-    export.write(folder, method.sampler().get_weights(), about, card)
-
-
 def begin_with(method, folder: Path, task: Task) -> list[str]:
-    """Copies the weights of another run's newest checkpoint, where shapes fit; says in lines what did not.
+    """The weights of another GAN's run; see ``shared.copy_from_run``."""
+    from gan_tf.workflows.shared import copy_from_run
 
-    Optimisers, counters and the stream begin anew.
+    def rebuild(config: dict):
+        return build(find(config["task"]), restore_settings(config["settings"]))
 
-    Raises:
-        InputError: where the folder is no run, or none of its checkpoints is whole.
-    """
-    from gan_tf.training.checkpoints import Checkpoints
-    from gan_tf.training.runs import read_config
-
-    config = read_config(folder)
-    other = build(find(config["task"]), restore_settings(config["settings"]))
-    checkpoints = Checkpoints(Path(folder) / "checkpoints", other)
-    step = checkpoints.newest()
-    if step is None:
-        raise InputError(f"{folder} has no whole checkpoint", "a run that reached one", "name another run")
-    checkpoints.restore(step)
-    copied, total, odd = 0, 0, []
-    for name in ("generator", "averaged", "discriminator"):
-        ours, theirs = getattr(method, name).weights, getattr(other, name).weights
-        shapes = [[(w.name, tuple(w.shape)) for w in weights] for weights in (ours, theirs)]
-        total += len(ours)
-        # The longest runs of weights of equal names and shapes, so that one layer more or less doesn't shift the rest.
-        for tag, a, b, c, d in difflib.SequenceMatcher(None, *shapes, autojunk=False).get_opcodes():
-            if tag == "equal":
-                for mine, his in zip(ours[a:b], theirs[c:d], strict=True):
-                    mine.assign(his)
-                copied += b - a
-            else:
-                odd += [f"  did not fit: {name} {w.path} {tuple(w.shape)}" for w in ours[a:b]]
-    return [f"began with {copied} of {total} weights of {folder}, step {step}; the optimisers begin anew", *odd]
+    return copy_from_run(method, ("generator", "averaged", "discriminator"), folder, rebuild)
 
 
 def restore_settings(values: dict) -> GanSettings:

@@ -2,13 +2,12 @@
 
 import argparse
 import csv
-import dataclasses
 import io
 from pathlib import Path
 
 from gan_tf.settings import ReaderSettings, Resolved
 from gan_tf.settings import resolve as resolve_settings
-from gan_tf.tasks import Task, find
+from gan_tf.tasks import Task
 from pipelines.errors import InputError
 
 SETTINGS = ReaderSettings
@@ -57,9 +56,9 @@ def ready(settings: ReaderSettings, samples: dict, step) -> dict:
 
 def actions(task: Task, config: dict, method, source, folder: Path, plan, writers, args: argparse.Namespace) -> None:
     """Adds to the plan: what the network is shown, every ``--grid-every`` steps, and the averaged weights at checkpoints."""
-    from gan_tf import export
     from gan_tf.sampling.chunks import to_pixels
     from gan_tf.sampling.grids import grid, write_png
+    from gan_tf.workflows.shared import export_weights
 
     stream = stream_for(method, source)
 
@@ -72,50 +71,23 @@ def actions(task: Task, config: dict, method, source, folder: Path, plan, writer
         write_png(folder / "images" / f"step-{step:09d}.png", grid(shown[: rows * rows], rows, rows))
 
     def weights(step: int) -> None:
-        about = {"task": task.name, "settings": dataclasses.asdict(method.settings), "shape": task.shape}
-        card = {
-            "task": task.name,
-            "step": step,
-            "images_seen": int(method.images_seen.numpy()),
-            "seconds": round(plan.state.get("seconds", 0.0)),
-            "data": {name: config["data"][name] for name in ("name", "count", "digest")},
-            **{name: config[name] for name in ("command", "settings", "sources", "environment")},
-        }
         network = method.sampler(images(n) for n in range(REFRESH_CHUNKS))
-        export.write(folder, network.get_weights(), about, card)
+        export_weights(task, config, method, network, folder, plan, step)
 
     plan.every.append((args.grid_every, picture))
     plan.at_checkpoint.append(weights)
 
 
 def begin_with(method, folder: Path, task: Task) -> list[str]:
-    """Copies the weights of another run's newest checkpoint where shapes fit; says in a line how many did.
+    """The weights of another run of the reader; see ``shared.copy_from_run``."""
+    from gan_tf.workflows.shared import copy_from_run
 
-    Raises:
-        InputError: where the folder is no run of the reader, or none of its checkpoints is whole.
-    """
-    from gan_tf.training.checkpoints import Checkpoints
-    from gan_tf.training.runs import read_config
+    def rebuild(config: dict):
+        if config["task"] != task.name:
+            raise InputError(f"{folder} is a run of {config['task']}", f"one of {task.name}", "name another run")
+        return build(task, resolve_settings(ReaderSettings, [("file", config["settings"])]).settings)
 
-    config = read_config(folder)
-    if config["task"] != task.name:
-        raise InputError(f"{folder} is a run of {config['task']}", f"one of {task.name}", "name another run")
-    other = build(find(task.name), resolve_settings(ReaderSettings, [("file", config["settings"])]).settings)
-    checkpoints = Checkpoints(Path(folder) / "checkpoints", other)
-    step = checkpoints.newest()
-    if step is None:
-        raise InputError(f"{folder} has no whole checkpoint", "a run that reached one", "name another run")
-    checkpoints.restore(step)
-    copied, odd = 0, []
-    for name in ("network", "averaged"):
-        for mine, his in zip(getattr(method, name).weights, getattr(other, name).weights, strict=True):
-            if mine.shape == his.shape:
-                mine.assign(his)
-                copied += 1
-            else:
-                odd.append(f"  did not fit: {name} {mine.path} {tuple(mine.shape)}")
-    total = copied + len(odd)
-    return [f"began with {copied} of {total} weights of {folder}, step {step}; the optimiser begins anew", *odd]
+    return copy_from_run(method, ("network", "averaged"), folder, rebuild)
 
 
 def infer_arguments(parser: argparse.ArgumentParser) -> None:
