@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from gan_tf.evaluation.weights import InceptionWeights, load_weights
+from gan_tf.quiet import import_tensorflow
 from pipelines.errors import InputError
 
 PROTOCOLS = ("pytorch-fid", "torch-fidelity")
@@ -131,6 +132,7 @@ def fid_extractor(weights: InceptionWeights | str | Path | None = None, protocol
     """
     if not isinstance(weights, InceptionWeights):
         weights = load_weights(weights)
+    import_tensorflow()
     from gan_tf.evaluation.inception import build_inception
 
     warning = None if weights.original else "not the original 2015 weights: not the literature's FID"

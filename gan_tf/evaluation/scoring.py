@@ -36,7 +36,7 @@ def score_images(
     cache: Path | None = None,
     head: HeadScore | None = None,
 ) -> dict[str, Score]:
-    """Scores generated images against a reference.
+    """Scores generated images against a reference, by name in the order of `MEASURES`, the head's last.
 
     The floor of each distance is the same distance of a second real sample, of as many images as were generated where
     it has them; without one, of one half of the reference against the other. The Inception Score, which has no reference,
@@ -53,9 +53,6 @@ def score_images(
         cache: folder for features of real images; by default the project's cache folder.
         head: adds the Inception Score by a head of CIFAR-10's classes, under its own name.
 
-    Returns:
-        Scores by name, in the order of `MEASURES`, the head's last.
-
     Raises:
         InputError: a side has too few images, mixed sizes, or features that are not finite.
     """
@@ -63,16 +60,9 @@ def score_images(
     real = _gathered(reference)
     real_values, real_logits = real_features(extractor, real, cache)
     values, logits = extract(extractor, generated.parts)
-    protocol = {
-        **_extractor_protocol(extractor),
-        "generated": generated.name,
-        "images": len(values),
-        "reference": reference.name,
-        "reference_images": len(real),
-        "reference_sha256": pixels_sha256(real),
-        "split": reference.split,
-        "seed": seed,
-    }
+    told = {"generated": generated.name, "images": len(values), "reference": reference.name, "reference_images": len(real)}
+    told |= {"reference_sha256": pixels_sha256(real), "split": reference.split, "seed": seed}
+    protocol = _extractor_protocol(extractor) | told
     wanted = [name for name in MEASURES if name in measures]
     scores = _distances(values, real_values, protocol, wanted, seed)
     first, second, told = _floor_samples(len(values), real_values, reference, second_real, extractor, seed, cache)

@@ -109,7 +109,10 @@ def test_a_killed_process_leaves_no_lock(tmp_path):
 
 
 def test_unlocking_what_is_not_locked_does_nothing(tmp_path):
-    Run(tmp_path).unlock()
+    run = Run(tmp_path)
+    run.unlock()
+    assert run.lock_file is None
+    assert not (tmp_path / "lock").exists()
 
 
 def test_numbers_go_on_after_the_highest(tmp_path):
