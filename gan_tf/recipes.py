@@ -29,6 +29,7 @@ LOSS_RECIPES: dict[str, dict] = {
 # A network's own table wins over the loss's choice of normalisation.
 NETWORK_RECIPES: dict[str, dict] = {
     "dcgan": {},
+    "residual": {},
     "baseline": {"norm": "none", "hidden": 32},  # the table of the handout has no normalisation at all
 }
 

@@ -29,6 +29,7 @@ class GanSettings:
     norm: str = option("batch", "normalisation in D", choices=("batch", "layer", "instance", "spectral", "none"))
     penalty: str = option("none", "gradient penalty on D", choices=("none", "two-sided", "one-sided", "r1", "r2", "r1r2"))
     penalty_weight: float = option(10.0, "weight of the penalty (lambda of WGAN-GP, gamma of R1 and R2)", low=0.0)
+    penalty_every: int = option(1, "take the penalty each so many steps, as many times as strongly", low=1, high=1000)
     clip: float = option(0.0, "clip D's weights to this after each step (0: never)", low=0.0)
     optimizer: str = option("adam", "optimiser of both networks", choices=("adam", "rmsprop"))
     g_rate: float = option(2e-4, "learning rate of G", above=0.0)
@@ -38,6 +39,12 @@ class GanSettings:
     batch: int = option(64, "images a step, over all devices together", low=2)
     d_steps: int = option(1, "D updates a step", low=1, high=100)
     g_steps: int = option(1, "G updates a step", low=1, high=100)
+    precision: str = option(
+        "float32",
+        "what the trained networks compute in, their variables are float32 (left out: bfloat16 where the CPU has units for it)",
+        choices=("float32", "bfloat16"),
+    )
+    augment: str = option("none", "how D's images, real and fake, are changed at random", choices=("none", "diffaugment"))
     flip: bool = option(True, "mirror half of the real images at random")
     ema_half_life: float = option(20_000.0, "half-life of the averaged generator, in images (0: no averaging)", low=0.0)
     seed: int = option(0, "decides the first weights, the order of the images and all noise", low=0, high=2**31 - 1)
@@ -138,9 +145,10 @@ def resolve_gan(task: dict, config: dict, said: dict) -> Resolved:
     """
     chosen = resolve(GanSettings, [("task", task), ("config", config), ("said", said)]).settings
     layers = [("task", task), ("loss", LOSS_RECIPES[chosen.loss]), ("network", NETWORK_RECIPES[chosen.network])]
-    # A file may hold every setting of a run: those that equal the defaults say nothing.
-    by_hand = {**{name: value for name, value in config.items() if value != getattr(GanSettings, name)}, **said}
     defaults = resolve(GanSettings, layers).settings
+    # A file may hold every setting of a run: those that equal the defaults, or what the loss brings, say nothing.
+    known = {name: (getattr(GanSettings, name), getattr(defaults, name)) for name in config}
+    by_hand = {**{name: value for name, value in config.items() if value not in known[name]}, **said}
     if {"penalty": defaults.penalty, **config, **said}["penalty"] != "none":
         excluded = {"norm": defaults.norm == "batch", "clip": defaults.clip > 0.0}
         layers.append(("penalty", {name: value for name, value in PENALTY_RECIPE.items() if excluded[name]}))
@@ -164,5 +172,9 @@ def refuse_contradictions(s: GanSettings, by_hand: dict) -> None:
     if s.loss == "wgan" and not s.clip and s.penalty == "none" and s.norm != "spectral":
         why = "a critic held in bounds by clipping, a penalty or spectral norm"
         raise InputError("--loss wgan --clip 0", why, "leave --clip out, or say --loss wgangp")
+    for name in ("penalty_weight", "penalty_every"):
+        if name in by_hand and s.penalty == "none":
+            given = f"{flag(name)} without a penalty"
+            raise InputError(given, "a penalty that it belongs to", "say --penalty r1r2, or leave it out")
     if s.optimizer == "rmsprop" and ("beta1" in by_hand or "beta2" in by_hand):
         raise InputError("--beta1 or --beta2 with rmsprop", "betas with adam only", "say --optimizer adam or leave them out")

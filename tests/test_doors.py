@@ -46,6 +46,9 @@ REFUSED = [
     (TRAIN, ["--task", "anime", "--los", "gan"], "perhaps --loss"),
     (TRAIN, ["--task", "anime", "--steps", "0"], "from 1"),
     (TRAIN, ["--task", "anime", "--steps", "many"], "--steps"),
+    (TRAIN, ["--task", "anime", "--minutes", "0"], "above 0"),
+    (TRAIN, ["--task", "anime", "--minutes", "nan"], "above 0"),
+    (TRAIN, ["--task", "anime", "--minutes", "inf"], "above 0"),
     (TRAIN, ["--task", "anime", "--g-rate", "-1"], "above 0"),
     (TRAIN, ["--task", "anime", "--g-rate", "nan"], "above 0"),
     (TRAIN, ["--task", "anime", "--loss", "wgangp", "--norm", "batch"], "batch norm mixes them"),
@@ -107,6 +110,22 @@ def test_settings_that_contradict_a_run_are_refused(run, capsys):
 def test_fewer_steps_than_done_are_refused(run, capsys):
     assert cli.train(["--task", "anime", "--runs", str(run.parents[1]), "--resume", "--steps", "1"]) == 2
     assert "at least 2" in capsys.readouterr().err
+
+
+def test_minutes_end_a_training_that_can_go_on(pictures, tmp_path, capsys):
+    words = ["--task", "anime", "--data", str(pictures), "--runs", str(tmp_path / "runs"), "--resume", *map(str, tiny)]
+    assert cli.train([*words, "--steps", "2000", "--minutes", "0.0001"]) == 0
+    said = capsys.readouterr().out
+    folder = run_folder(tmp_path / "runs")
+    assert "stopped at step 1 with a checkpoint, since --minutes 0.0001 are over" in said
+    assert f"--resume {folder} --minutes 0.0002  (or without --minutes, to step 2000)" in said
+    assert "scored" not in said  # what isn't done is not judged by validation images
+    assert json.loads((folder / "card.json").read_text())["step"] == 1
+    assert cli.train([*words, "--minutes", "0.0001"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if "error: --minutes 0.0001; expected more than " in line]
+    assert cli.train([*words, "--minutes", "10", "--steps", "2"]) == 0
+    assert "done: 2 steps" in capsys.readouterr().out
 
 
 def test_a_run_in_training_is_locked(run, capsys):

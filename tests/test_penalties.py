@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gan_tf.penalties import PENALTIES, between, gradient_norm, squared_gradient_norm
+from gan_tf.penalties import PENALTIES, between, length, penalised
 from gan_tf.settings import GanSettings
 
 SHAPE = (3, 4, 4, 2)
@@ -18,6 +18,10 @@ def random(*shape):
 def squares(values):
     """Sum of squares of each image."""
     return np.square(values).sum(axis=(1, 2, 3))
+
+
+def penalty_of(name, critic, real, fake, share):
+    return penalised(critic, name, real, fake, share)[2]
 
 
 def linear(weights):
@@ -70,7 +74,7 @@ def test_linear_critic(name, size, images):
     real, fake, share = images
     weights = random(*SHAPE[1:])
     weights *= size / np.linalg.norm(weights)  # so the gradient's norm is `size` at every image
-    found = PENALTIES[name](linear(weights), tf.constant(real), tf.constant(fake), tf.constant(share))
+    found = penalty_of(name, linear(weights), tf.constant(real), tf.constant(fake), tf.constant(share))
     by_hand = {
         "two-sided": (size - 1) ** 2,
         "one-sided": max(0.0, size - 1),
@@ -85,7 +89,7 @@ def test_linear_critic(name, size, images):
 def test_quadratic_critic(name, images):
     real, fake, share = images
     weights = 0.4 * random(*SHAPE[1:])
-    found = PENALTIES[name](quadratic(weights), tf.constant(real), tf.constant(fake), tf.constant(share))
+    found = penalty_of(name, quadratic(weights), tf.constant(real), tf.constant(fake), tf.constant(share))
     expected = expected_penalties(lambda x: weights * x, real, fake, share[..., None, None])
     np.testing.assert_allclose(found, expected[name], rtol=1e-9)
 
@@ -97,8 +101,8 @@ def test_patches_count_by_their_mean(images):
     def patches(x, training):
         return tf.reduce_sum(x * weights, axis=3, keepdims=True)
 
-    found = squared_gradient_norm(patches, tf.constant(images[0]))
-    np.testing.assert_allclose(found, np.full(SHAPE[0], np.square(weights / 16).sum()), rtol=1e-12)
+    found = penalty_of("r1", patches, *map(tf.constant, images))
+    np.testing.assert_allclose(found, np.full(SHAPE[0], np.square(weights / 16).sum() / 2), rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -112,7 +116,7 @@ def test_second_order_gradient_against_finite_differences(name, images):
             hidden = tf.tanh(tf.reshape(x, [-1, 32]) @ project @ first)
             return tf.square(hidden) @ second + hidden @ second
 
-        return tf.reduce_sum(PENALTIES[name](critic, real, fake, share))
+        return tf.reduce_sum(penalty_of(name, critic, real, fake, share))
 
     weights = [tf.Variable(w) for w in start]
     with tf.GradientTape() as tape:
@@ -133,14 +137,50 @@ def test_a_flat_critic_has_finite_gradients(name, images):
     real, fake, share = (tf.constant(x, tf.float32) for x in images)
     weights = tf.Variable(tf.zeros(SHAPE[1:]))
     with tf.GradientTape() as tape:
-        value = PENALTIES[name](linear(weights), real, fake, share)
+        value = penalty_of(name, linear(weights), real, fake, share)
     assert np.isfinite(value).all()
     assert np.isfinite(tape.gradient(value, weights)).all()
 
 
-def test_a_flat_critic_has_norm_zero(images):
-    norm = gradient_norm(linear(tf.zeros(SHAPE[1:], tf.float64)), tf.constant(images[0]))
-    np.testing.assert_allclose(norm, np.zeros(SHAPE[0]), atol=1.1e-6)
+def test_the_length_of_nothing_is_0():
+    np.testing.assert_allclose(length(tf.zeros(3, tf.float64)), np.zeros(3), atol=1.1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_logits_are_those_of_one_batch(name, images):
+    real, fake, share = map(tf.constant, images)
+    critic, batches = quadratic(random(*SHAPE[1:])), []
+
+    def counted(x, training):
+        batches.append(len(x))
+        return critic(x, training)
+
+    *logits, _ = penalised(counted, name, real, fake, share)
+    for found, x in zip(logits, (real, fake), strict=True):
+        np.testing.assert_allclose(found, critic(x, True), rtol=1e-12)
+    assert batches == ([6, 3] if name in ("two-sided", "one-sided") else [6])  # points between need a pass of their own
+
+
+@pytest.mark.parametrize("graph", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_not_due_is_0_and_the_rest_as_ever(name, graph, images):
+    real, fake, share = map(tf.constant, images)
+    weights = tf.Variable(0.4 * random(*SHAPE[1:]))
+
+    def step(due):
+        with tf.GradientTape() as tape:
+            *logits, penalty = penalised(quadratic(weights), name, real, fake, share, due)
+            total = tf.reduce_sum(penalty) + sum(map(tf.reduce_sum, logits))
+        return *logits, penalty, tape.gradient(total, weights)
+
+    run = tf.function(step) if graph else step
+    for due in (True, False):
+        *logits, penalty, slope = run(tf.constant(due))
+        *expected, always, its_slope = step(None)
+        np.testing.assert_allclose(logits, expected, rtol=1e-12)
+        np.testing.assert_allclose(penalty, always if due else np.zeros(3), rtol=1e-12)
+        alone = 0.5 * np.square(images[0]).sum(axis=0) + 0.5 * np.square(images[1]).sum(axis=0)  # of the logits
+        np.testing.assert_allclose(slope, its_slope if due else alone, rtol=1e-9)
 
 
 def test_points_between_real_and_fake(images):
@@ -164,10 +204,10 @@ def test_images_do_not_touch_each_other(name, images):
     """One image changed: its own penalty changes, those of the others don't."""
     real, fake, share = images
     critic = quadratic(0.4 * random(*SHAPE[1:]))
-    before = PENALTIES[name](critic, *map(tf.constant, (real, fake, share))).numpy()
+    before = penalty_of(name, critic, *map(tf.constant, (real, fake, share))).numpy()
     real, fake = real.copy(), fake.copy()
     real[1], fake[1] = real[1] + 3.0, fake[1] - 3.0
-    after = PENALTIES[name](critic, *map(tf.constant, (real, fake, share))).numpy()
+    after = penalty_of(name, critic, *map(tf.constant, (real, fake, share))).numpy()
     np.testing.assert_array_equal(after[[0, 2]], before[[0, 2]])
     assert after[1] != before[1]
 
@@ -179,4 +219,4 @@ def test_one_sided_choice_of_images(name, other, images):
     critic = quadratic(random(*SHAPE[1:]))
     broken = tf.fill(SHAPE, tf.constant(np.nan, tf.float64))
     real, fake = (broken if other == "real" else real), (broken if other == "fake" else fake)
-    assert np.isfinite(PENALTIES[name](critic, real, fake, share)).all()
+    assert np.isfinite(penalty_of(name, critic, real, fake, share)).all()

@@ -119,6 +119,10 @@ REFUSED = [
     ({"loss": "wgan", "clip": 0.0}, "--clip 0"),
     ({"loss": "wgan", "beta1": 0.9}, "--beta1"),
     ({"optimizer": "rmsprop", "beta2": 0.9}, "--beta2"),
+    ({"penalty_weight": 1.0}, "--penalty-weight"),
+    ({"penalty_every": 4}, "--penalty-every"),
+    ({"penalty_every": 4, "loss": "hinge"}, "--penalty-every"),
+    ({"penalty_weight": 2.0, "loss": "wgan"}, "--penalty-weight"),
 ]
 
 
@@ -149,6 +153,8 @@ GIVES_WAY = [
     ({"penalty": "r1"}, {}, {"penalty": "r1", "norm": "layer"}),  # a task's own penalty is a default as well
     ({"clip": 0.01}, {"loss": "rpgan"}, {"clip": 0.0, "penalty": "r1r2"}),
     ({"penalty": "r1"}, {"loss": "wgan"}, {"penalty": "r1", "clip": 0.0}),
+    ({"penalty_weight": 1.0, "penalty_every": 8}, {}, {"penalty": "none"}),  # a task's row may say them for its penalties
+    ({"penalty": "r1"}, {"penalty_every": 8, "penalty_weight": 2.0}, {"penalty": "r1", "penalty_every": 8}),
 ]
 
 
@@ -174,6 +180,11 @@ ALLOWED = [
     {"loss": "gan", "clip": 0.01},
     {"loss": "rpgan", "penalty": "r1"},
     {"loss": "rpgan", "penalty": "none", "norm": "batch"},
+    {"loss": "rpgan", "penalty_weight": 0.5, "penalty_every": 16},  # the penalty is the recipe's
+    {"loss": "wgangp", "penalty_weight": 1.0},
+    {"loss": "hinge", "penalty": "r1", "penalty_every": 4},
+    {"precision": "bfloat16", "augment": "diffaugment"},
+    {"precision": "float32", "augment": "none"},
 ]
 
 
@@ -191,6 +202,31 @@ def test_a_runs_own_settings_serve_as_config(loss, network):
     """``--config runs/…/config.json`` holds every setting, and must give the same ones again."""
     settings = said(loss=loss, network=network).settings
     assert resolve_gan({}, dataclasses.asdict(settings), {}).settings == settings
+
+
+@pytest.mark.parametrize("loss", ["rpgan", "hinge", "gan"])
+def test_a_run_without_the_penalty_serves_as_config_too(loss):
+    """Its file holds the weight that the recipe brought, which nobody has said."""
+    settings = said(loss=loss, penalty="none").settings
+    assert resolve_gan({}, dataclasses.asdict(settings), {}).settings == settings
+
+
+@pytest.mark.parametrize("name", ["penalty_weight", "penalty_every"])
+def test_a_penaltys_default_is_refused_from_the_command_line_only(name):
+    default = getattr(GanSettings, name)
+    assert getattr(resolve_gan({}, {name: default}, {}).settings, name) == default
+    with pytest.raises(InputError, match="without a penalty"):
+        said(**{name: default})
+
+
+@pytest.mark.parametrize("name", ["precision", "augment"])
+def test_choices_of_precision_and_augment(name):
+    choices = {"precision": ("float32", "bfloat16"), "augment": ("none", "diffaugment")}[name]
+    assert FIELDS[name].metadata["choices"] == choices
+    assert getattr(said().settings, name) == choices[0]
+    with pytest.raises(InputError) as refusal:
+        said(**{name: "float16"})
+    assert refusal.value.given == f"--{name} float16"
 
 
 def within(name):

@@ -47,6 +47,7 @@ def run(task: Task, args: argparse.Namespace, said: dict, command: list[str]) ->
     import_tensorflow()
     from gan_tf.training import devices
 
+    resolved = resolved if place else fit_machine(resolved)
     strategy = devices.strategy_for(devices.gpus(), resolved.settings.batch)
     source = open_data(task, args, before)
     if place:
@@ -64,6 +65,8 @@ def check(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and value < low:
             raise InputError(f"{flag(name)} {value}", f"a whole number from {low}", "change it")
+    if args.minutes is not None and not 0 < args.minutes < float("inf"):
+        raise InputError(f"--minutes {args.minutes}", "a number of minutes above 0", "change it")
     if not 0 <= args.memory_budget < float("inf"):
         raise InputError(f"--memory-budget {args.memory_budget}", "megabytes from 0", "change it")
     if args.resume and args.init_from:
@@ -110,6 +113,16 @@ def again(workflow, config: dict, said: dict) -> Resolved:
             mend = "leave it out, or start a new run without --resume"
             raise InputError(f"{flag(name)} {value}", f"{old}, with which this run was begun", mend)
     return Resolved(settings, config["sources"])
+
+
+def fit_machine(resolved: Resolved) -> Resolved:
+    """Chooses the precision that this machine is fast in, where nobody has said one; a run keeps what it began with."""
+    from gan_tf.training.environment import fast_precision
+
+    if resolved.sources.get("precision") != "default":
+        return resolved
+    settings = dataclasses.replace(resolved.settings, precision=fast_precision())
+    return Resolved(settings, {**resolved.sources, "precision": "machine"})
 
 
 def open_data(task: Task, args: argparse.Namespace, config: dict):
@@ -198,7 +211,8 @@ def go(task, workflow, resolved, source, args, config: dict, place: Run, strateg
         method = workflow.build(task, resolved.settings)
     stream = workflow.stream_for(method, source)
     checkpoints = Checkpoints(place.folder / "checkpoints", method, keep_every=args.keep_every)
-    plan = Plan(config["steps"], args.log_every, args.checkpoint_every, strategy=strategy)
+    seconds = 60 * args.minutes if args.minutes else None
+    plan = Plan(config["steps"], args.log_every, args.checkpoint_every, strategy=strategy, seconds=seconds)
     first = restore(checkpoints, plan, place) if resumed else 0
     if args.init_from:
         for line in workflow.begin_with(method, args.init_from, task):
@@ -206,6 +220,9 @@ def go(task, workflow, resolved, source, args, config: dict, place: Run, strateg
         checkpoints.save(0)  # or a run killed before its first checkpoint would go on from other weights
     if first > plan.steps:
         raise InputError(f"--steps {plan.steps}", f"at least {first}, which this run has done", "say more steps")
+    if first < plan.steps and plan.time_is_up:
+        expected = f"more than {plan.state['seconds'] / 60:.4g}, which this run has trained"
+        raise InputError(f"--minutes {args.minutes:g}", expected, "say more minutes, or leave --minutes out")
     place.write_config(config)
     print(f"run folder: {place.folder}; watch it: tensorboard --logdir {place.folder}", flush=True)
     with readable_failures(place.folder):
@@ -217,6 +234,10 @@ def go(task, workflow, resolved, source, args, config: dict, place: Run, strateg
         writers.close()
         place.unlock()
     again = f"python train.py --task {task.name} --runs {args.runs} --resume {place.folder}"
+    if done < plan.steps and plan.time_is_up:
+        print(f"stopped at step {done} with a checkpoint, since --minutes {args.minutes:g} are over; go on with:")
+        print(f"{again} --minutes {2 * args.minutes:g}  (or without --minutes, to step {plan.steps})")
+        return 0
     if done < plan.steps:
         print(f"stopped at step {done} with a checkpoint; go on with: {again}")
         return 130

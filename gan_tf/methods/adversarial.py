@@ -3,13 +3,13 @@
 import keras
 import tensorflow as tf
 
-from gan_tf.losses import LOSSES, per_image, same_shape
-from gan_tf.penalties import PENALTIES
-from gan_tf.sampling.noise import PENALTY_POINTS, PREVIEW, STEP_NOISE, gaussian
+from gan_tf.diffaugment import VIEW, diffaugment
+from gan_tf.losses import LOSSES, per_image
+from gan_tf.penalties import penalised
+from gan_tf.sampling.noise import PENALTY_POINTS, PREVIEW, STEP_NOISE, VIEWS, gaussian, uniform
 from gan_tf.settings import GanSettings
 from gan_tf.training import ema
 from gan_tf.training.guard import apply_gradients, checked
-from pipelines.stream import key
 
 REFRESH_CHUNKS = 16  # batches of noise from which the averaged generator's batch-norm statistics are computed
 
@@ -42,11 +42,21 @@ class Adversarial(keras.Model):
         self.compile(optimizer=None, jit_compile=False)
 
     def draws(self, step: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The noise of one step: "noise" ``[batch, batches of fakes, latent]``, and "share" for the penalty's points."""
+        """All that is random in a step besides the real images.
+
+        Returns:
+            "noise" ``[batch, batches of fakes, latent]``; "share" ``[batch, d_steps]`` for the penalty's points; where D
+            sees augmented images, "views" ``[batch, d_steps + g_steps, 2, VIEW]`` for the real and the fake of each update.
+        """
         s = self.settings
-        fakes = 1 if s.shares_fakes else s.d_steps + s.g_steps
-        share = tf.random.stateless_uniform((s.batch, s.d_steps), key(s.seed, step, PENALTY_POINTS), alg="philox")
-        return {"noise": gaussian((s.batch, fakes, s.latent), s.seed, step, STEP_NOISE), "share": share}
+        fakes, updates = 1 if s.shares_fakes else s.d_steps + s.g_steps, s.d_steps + s.g_steps
+        drawn = {
+            "noise": gaussian((s.batch, fakes, s.latent), s.seed, step, STEP_NOISE),
+            "share": uniform((s.batch, s.d_steps), s.seed, step, PENALTY_POINTS),
+        }
+        if s.augment != "none":
+            drawn["views"] = uniform((s.batch, updates, 2, VIEW), s.seed, step, VIEWS)
+        return drawn
 
     def train_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One step on "real" ``[batch, d_steps, height, width, channels]`` and what ``draws`` gives.
@@ -56,62 +66,78 @@ class Adversarial(keras.Model):
         """
         s = self.settings
         if s.shares_fakes:
-            logs = self.shared_step(batch["real"][:, 0], batch["noise"][:, 0], batch["share"][:, 0])
+            logs = self.shared_step(batch)
         else:
             for k in range(s.d_steps):
                 fake = self.generator(batch["noise"][:, k], training=True)
-                logs = self.update_discriminator(batch["real"][:, k], fake, batch["share"][:, k])
-            for k in range(s.g_steps):
-                logs |= self.update_generator(batch["real"][:, -1], batch["noise"][:, s.d_steps + k])
+                logs = self.update_discriminator(batch, k, fake)
+            for k in range(s.d_steps, s.d_steps + s.g_steps):
+                logs |= self.update_generator(batch, k)
         ema.update(self.averaged, self.generator, ema.decay(s.ema_half_life, s.batch, self.images_seen))
         self.images_seen.assign_add(s.batch)
         return logs
 
-    def shared_step(self, real, noise, share) -> dict[str, tf.Tensor]:
+    def shared_step(self, batch) -> dict[str, tf.Tensor]:
         """One update of each network on the same fakes: they are made once, D's update stands between (DCGAN)."""
         variables = [v.value for v in self.generator.trainable_variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            fake = self.generator(noise, training=True)
-            logs = self.update_discriminator(real, tf.stop_gradient(fake), share)
-            loss, more = self.generator_loss(real, fake)
+            fake = self.generator(batch["noise"][:, 0], training=True)
+            logs = self.update_discriminator(batch, 0, tf.stop_gradient(fake))
+            loss, more = self.generator_loss(batch, 1, fake)
         return logs | more | self.apply("g", self.g_optimizer, tape.gradient(loss, variables), self.generator)
 
-    def update_generator(self, real, noise) -> dict[str, tf.Tensor]:
+    def update_generator(self, batch, update: int) -> dict[str, tf.Tensor]:
         """One update of G on fakes of its own."""
         variables = [v.value for v in self.generator.trainable_variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            loss, logs = self.generator_loss(real, self.generator(noise, training=True))
+            loss, logs = self.generator_loss(batch, update, self.generator(batch["noise"][:, update], training=True))
         return logs | self.apply("g", self.g_optimizer, tape.gradient(loss, variables), self.generator)
 
-    def generator_loss(self, real, fake) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def generator_loss(self, batch, update: int, fake) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """G's loss on fakes, and D's mean output on them now that D has been updated."""
+        real, fake = self.views(batch, update, batch["real"][:, -1], fake)
         fake_logits = self.discriminator(fake, training=True)
         real_logits = self.discriminator(real, training=True) if self.loss_pair.pairs else None
         loss = checked(self.mean(self.loss_pair.generator(fake_logits, real_logits)), "G's loss")
         return loss, {"g_loss": loss, "d_fake_after": self.mean_output(fake_logits)}
 
-    def update_discriminator(self, real, fake, share) -> dict[str, tf.Tensor]:
-        """One update of D; real and fake images pass it as two batches, so batch norm keeps them apart."""
+    def update_discriminator(self, batch, update: int, fake) -> dict[str, tf.Tensor]:
+        """One update of D on real and fake images."""
         s = self.settings
+        real, fake = self.views(batch, update, batch["real"][:, update], fake)
         variables = [v.value for v in self.discriminator.trainable_variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            real_logits = self.discriminator(real, training=True)
-            fake_logits = self.discriminator(fake, training=True)
-            same_shape(real_logits, fake_logits)
+            real_logits, fake_logits, penalty = self.judge(real, fake, batch["share"][:, update])
             loss = checked(self.mean(self.loss_pair.discriminator(real_logits, fake_logits)), "D's loss")
-            penalty = tf.zeros(())
-            if s.penalty != "none":
-                penalty = self.mean(PENALTIES[s.penalty](self.discriminator, real, fake, share))
-            total = loss + s.penalty_weight * penalty
+            total = loss + s.penalty_weight * s.penalty_every * penalty
         logs = {"d_loss": loss, "penalty": penalty, **self.readings(real_logits, fake_logits)}
         logs |= self.apply("d", self.d_optimizer, tape.gradient(total, variables), self.discriminator)
         if s.clip:
             for v in self.discriminator.trainable_variables:
                 v.assign(tf.clip_by_value(v, -s.clip, s.clip))
         return logs
+
+    def views(self, batch, update: int, real, fake) -> tuple[tf.Tensor, tf.Tensor]:
+        """Real and fake images as D sees them in this update, D's and G's alike (Zhao et al. 2020)."""
+        if self.settings.augment == "none":
+            return real, fake
+        return diffaugment(real, batch["views"][:, update, 0]), diffaugment(fake, batch["views"][:, update, 1])
+
+    def judge(self, real, fake, share) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """D's logits of both and the mean penalty; in one pass, but two where batch norm must keep the two apart."""
+        s = self.settings
+        if s.norm == "batch":
+            return self.discriminator(real, training=True), self.discriminator(fake, training=True), tf.zeros(())
+        if s.penalty == "none":
+            logits = self.discriminator(tf.concat([real, fake], axis=0), training=True)
+            return *tf.split(logits, 2), tf.zeros(())
+        # Between the steps in which a lazy penalty is due it is 0 (Karras et al. 2020, StyleGAN2, section 2).
+        due = None if s.penalty_every == 1 else self.images_seen // s.batch % s.penalty_every == 0
+        *logits, penalty = penalised(self.discriminator, s.penalty, real, fake, share, due)
+        return *logits, self.mean(penalty)
 
     def apply(self, name, optimizer, gradients, network) -> dict[str, tf.Tensor]:
         """Applies gradients and returns their norm; every replica knows the whole norm, so each gives its share."""

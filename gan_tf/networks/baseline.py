@@ -7,7 +7,7 @@ printed there (128, 64; 32, 64, 128, 256) are those of ``hidden=32``.
 import keras
 
 from gan_tf.networks.dcgan import doublings
-from gan_tf.networks.layers import convolution, normalise
+from gan_tf.networks.layers import Conv2D, convolution, normalise
 
 
 def build_generator(shape: tuple[int, int, int], latent: int, hidden: int, seed: int = 0) -> keras.Model:
@@ -20,8 +20,9 @@ def build_generator(shape: tuple[int, int, int], latent: int, hidden: int, seed:
     x = keras.layers.Reshape((quarter, quarter, 4 * hidden))(x)
     for i, width in enumerate((4 * hidden, 2 * hidden), 1):
         x = keras.layers.UpSampling2D()(x)
-        x = keras.layers.Conv2D(width, 4, padding="same", activation="relu", kernel_initializer=start[i])(x)
-    x = keras.layers.Conv2D(shape[2], 4, padding="same", activation="tanh", kernel_initializer=start[3])(x)
+        x = Conv2D(width, 4, padding="same", activation="relu", kernel_initializer=start[i])(x)
+    x = Conv2D(shape[2], 4, padding="same", kernel_initializer=start[3])(x)
+    x = keras.layers.Activation("tanh", dtype="float32")(x)
     return keras.Model(noise, x, name="generator")
 
 
@@ -37,4 +38,4 @@ def build_discriminator(shape: tuple[int, int, int], hidden: int, norm: str = "n
         x = keras.layers.ReLU()(normalise(x, norm) if i else x)
     # Flatten and Dense(1), written as a convolution that covers the whole map, so that spectral norm reaches it too.
     x = conv(1, 4, 1, "valid", kernel_initializer=keras.initializers.GlorotUniform(seed=1000 * seed + 100 + n))(x)
-    return keras.Model(images, keras.layers.Flatten()(x), name="discriminator")
+    return keras.Model(images, keras.layers.Flatten(dtype="float32")(x), name="discriminator")

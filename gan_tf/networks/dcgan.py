@@ -2,7 +2,7 @@
 
 import keras
 
-from gan_tf.networks.layers import batch_norm, convolution, normalise
+from gan_tf.networks.layers import Conv2DTranspose, batch_norm, convolution, normalise
 
 
 def doublings(size: int) -> int:
@@ -40,10 +40,11 @@ def build_generator(shape: tuple[int, int, int], latent: int, hidden: int, seed:
     for i in range(1, n):
         width = hidden * 2 ** (n - 1 - i)
         start = around(0.0, seed, i)
-        x = keras.layers.Conv2DTranspose(width, 4, 2, "same", use_bias=False, kernel_initializer=start)(x)
+        x = Conv2DTranspose(width, 4, 2, "same", use_bias=False, kernel_initializer=start)(x)
         x = keras.layers.ReLU()(batch_norm(around(1.0, seed, 50 + i))(x))
     start = around(0.0, seed, n)
-    x = keras.layers.Conv2DTranspose(shape[2], 4, 2, "same", kernel_initializer=start, activation="tanh")(x)
+    x = Conv2DTranspose(shape[2], 4, 2, "same", kernel_initializer=start)(x)
+    x = keras.layers.Activation("tanh", dtype="float32")(x)
     return keras.Model(noise, x, name="generator")
 
 
@@ -67,4 +68,4 @@ def build_discriminator(shape: tuple[int, int, int], hidden: int, norm: str = "b
         x = x if i == 0 else normalise(x, norm, around(1.0, seed, 150 + i))
         x = keras.layers.LeakyReLU(0.2)(x)
     x = conv(1, 4, 1, "valid", kernel_initializer=around(0.0, seed, 100 + n))(x)
-    return keras.Model(images, keras.layers.Flatten()(x), name="discriminator")
+    return keras.Model(images, keras.layers.Flatten(dtype="float32")(x), name="discriminator")

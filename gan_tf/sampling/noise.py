@@ -6,13 +6,18 @@ import tensorflow as tf
 from pipelines.stream import key
 
 # Purposes of randomness; see pipelines.stream.key.
-SAMPLING, REAL_FLIPS, STEP_NOISE, PENALTY_POINTS, PREVIEW = range(5)
+SAMPLING, REAL_FLIPS, STEP_NOISE, PENALTY_POINTS, PREVIEW, VIEWS = range(6)
 CHUNK = 64  # images made together, always: other batch sizes round differently in the last bits
 
 
 def gaussian(shape: tuple[int, ...], seed: int, step, purpose: int) -> tf.Tensor:
     """N(0, I) float32 of ``shape``, a pure function of (seed, step, purpose)."""
     return tf.random.stateless_normal(shape, seed=key(seed, step, purpose), alg="philox")
+
+
+def uniform(shape: tuple[int, ...], seed: int, step, purpose: int) -> tf.Tensor:
+    """Numbers in [0, 1), float32 of ``shape``, a pure function of (seed, step, purpose)."""
+    return tf.random.stateless_uniform(shape, seed=key(seed, step, purpose), alg="philox")
 
 
 def noises(count: int, latent: int, seed: int, first: int = 0) -> np.ndarray:

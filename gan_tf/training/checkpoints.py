@@ -72,7 +72,7 @@ class Checkpoints:
         except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError, tf.errors.UnknownError) as error:
             given = f"{folder} can't be written ({reason(error)})"
             raise InputError(given, "free space on the disk", "make room, then go on with --resume") from error
-        (folder / "state.json").write_text(json.dumps({"step": step, **state}))
+        (folder / "state.json").write_text(json.dumps({**state, "step": step}))
         manifest = {path.name: sha256(path) for path in sorted(folder.iterdir())}
         (folder / "manifest.json").write_text(json.dumps(manifest))
         for path in sorted(folder.iterdir()):

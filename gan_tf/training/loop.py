@@ -31,6 +31,7 @@ class Plan:
         at_checkpoint: actions of the step that come before each checkpoint.
         state: small JSON state saved with each checkpoint, changed by the actions.
         strategy: several devices; None for one.
+        seconds: training time in all, those before a resume included, after which to stop early; None: no limit.
     """
 
     steps: int
@@ -40,13 +41,19 @@ class Plan:
     at_checkpoint: list[Callable[[int], None]] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
     strategy: tf.distribute.Strategy | None = None
+    seconds: float | None = None
+
+    @property
+    def time_is_up(self) -> bool:
+        """Whether the training time is used up."""
+        return self.seconds is not None and self.state.get("seconds", 0.0) >= self.seconds
 
 
 def train(method, stream: Stream, plan: Plan, checkpoints: Checkpoints, writers: Writers, first: int = 0) -> int:
     """Trains ``method`` from step ``first`` to ``plan.steps``; returns the steps done.
 
-    The weights are those of ``method.fit(stream.dataset(first, plan.steps))``. A stop asked for by SIGINT or SIGTERM
-    ends with a checkpoint and returns early; after a failure none is written.
+    The weights are those of ``method.fit(stream.dataset(first, plan.steps))``. A stop asked for by SIGINT or SIGTERM,
+    and the end of ``plan.seconds``, end with a checkpoint and return early; after a failure none is written.
 
     Raises:
         InputError: from the guard, where a loss or a gradient is not finite.
@@ -66,8 +73,8 @@ def train(method, stream: Stream, plan: Plan, checkpoints: Checkpoints, writers:
                 values = {name: float(value) for name, value in logs.items()}
                 writers.scalars(done, values)
                 bar.set_postfix({name: f"{values[name]:.3f}" for name in [*list(values)[:1], "g_loss"] if name in values})
-            stopped = bool(stop) or done == plan.steps
             plan.state["seconds"] = time.monotonic() - began
+            stopped = bool(stop) or plan.time_is_up or done == plan.steps
             for interval, action in plan.every:
                 if interval and (done % interval == 0 or done == plan.steps):
                     action(done)

@@ -30,12 +30,16 @@ def networks(task: Task, settings: GanSettings):
 
 
 def build(task: Task, settings: GanSettings):
-    """The method, its networks initialised from the seed."""
+    """The method, its networks initialised from the seed; the averaged generator computes in float32, as ``infer.py``'s."""
     from gan_tf.methods.adversarial import Adversarial
+    from gan_tf.networks.layers import computing_in
 
     module, s = networks(task, settings), settings
-    generators = [module.build_generator(task.shape, s.latent, s.hidden, seed=s.seed) for _ in range(2)]
-    return Adversarial(*generators, module.build_discriminator(task.shape, s.hidden, s.norm, seed=s.seed), s)
+    averaged = module.build_generator(task.shape, s.latent, s.hidden, seed=s.seed)
+    with computing_in(s.precision):
+        generator = module.build_generator(task.shape, s.latent, s.hidden, seed=s.seed)
+        discriminator = module.build_discriminator(task.shape, s.hidden, s.norm, seed=s.seed)
+    return Adversarial(generator, averaged, discriminator, s)
 
 
 def stream_for(method, source):

@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from gan_tf.diffaugment import VIEW, diffaugment
 from gan_tf.losses import LOSSES
 from gan_tf.methods.adversarial import Adversarial, build_optimizer
 from gan_tf.networks import baseline, dcgan
 from gan_tf.penalties import PENALTIES
 from gan_tf.recipes import LOSS_RECIPES
 from gan_tf.settings import GanSettings, resolve_gan
+from gan_tf.tasks import find
 from gan_tf.training.guard import diverged
+from gan_tf.workflows.gan import build
 from pipelines.errors import InputError
 
 SHAPE, LATENT, HIDDEN, BATCH = (16, 16, 3), 6, 4, 4
@@ -110,20 +113,31 @@ def descend(network, gradients, rate):
         v.assign(v - rate * g)
 
 
+def seen(batch, update, which, images):
+    """Images as D sees them in an update; ``which``: 0 for real, 1 for fake."""
+    return diffaugment(images, batch["views"][:, update, which]) if "views" in batch else images
+
+
 def plain_step(s, generator, discriminator, batch, rate, shared):
     """Goodfellow's two alternating updates; each has a tape of its own and makes its fakes anew. Returns the losses."""
     for k in range(s.d_steps):
         real, fake = batch["real"][:, k], generator(batch["noise"][:, k], training=True)
+        real, fake = seen(batch, k, 0, real), seen(batch, k, 1, fake)
         with tf.GradientTape() as tape:
-            d_loss = D_LOSS[s.loss](discriminator(real, training=True), discriminator(fake, training=True))
+            if s.norm == "spectral":  # one pass of both: each training call moves the estimate of the singular vectors
+                logits = tf.split(discriminator(tf.concat([real, fake], axis=0), training=True), 2)
+            else:
+                logits = discriminator(real, training=True), discriminator(fake, training=True)
+            d_loss = D_LOSS[s.loss](*logits)
             total = d_loss + s.penalty_weight * plain_penalty(s, discriminator, real, fake, batch["share"][:, k])
         d_gradients = tape.gradient(total, discriminator.trainable_variables)
         descend(discriminator, d_gradients, rate)
     for k in range(s.g_steps):
         noise = batch["noise"][:, 0 if shared else s.d_steps + k]
         with tf.GradientTape() as tape:
-            fake_logits = discriminator(generator(noise, training=True), training=True)
-            real_logits = discriminator(batch["real"][:, -1], training=True) if s.loss == "rpgan" else None
+            fake_logits = discriminator(seen(batch, s.d_steps + k, 1, generator(noise, training=True)), training=True)
+            real = seen(batch, s.d_steps + k, 0, batch["real"][:, -1])
+            real_logits = discriminator(real, training=True) if s.loss == "rpgan" else None
             g_loss = G_LOSS[s.loss](real_logits, fake_logits)
         g_gradients = tape.gradient(g_loss, generator.trainable_variables)
         descend(generator, g_gradients, rate)
@@ -143,6 +157,10 @@ CASES = [
     ({"loss": "wgangp", "d_steps": 2}, False),
     ({"loss": "wgangp", "d_steps": 1, "norm": "instance"}, False),
     ({"loss": "rpgan", "d_steps": 2, "g_steps": 2}, False),
+    ({"loss": "gan", "augment": "diffaugment"}, True),
+    ({"loss": "rpgan", "augment": "diffaugment"}, True),
+    ({"loss": "wgangp", "d_steps": 2, "augment": "diffaugment"}, False),
+    ({"loss": "rpgan", "g_steps": 2, "augment": "diffaugment"}, False),
 ]
 
 
@@ -313,11 +331,11 @@ def test_each_update_changes_its_own_network_only():
     batch = batch_of(method)
     before = values(method.generator), values(method.discriminator)
     fake = method.generator(batch["noise"][:, 0], training=True)
-    method.update_discriminator(batch["real"][:, 0], fake, batch["share"][:, 0])
+    method.update_discriminator(batch, 0, fake)
     assert same(before[0], values(method.generator))
     assert not same(before[1], values(method.discriminator))
     before = values(method.discriminator)
-    method.update_generator(batch["real"][:, 0], batch["noise"][:, 1])
+    method.update_generator(batch, 1)
     assert same(before, values(method.discriminator))
 
 
@@ -332,6 +350,179 @@ def test_noise_is_drawn_for_each_batch_of_fakes():
     assert len(np.unique(draws["noise"])) == BATCH * 5 * LATENT
     other_seed = method_of(loss="wgangp", d_steps=3, g_steps=2, seed=1).draws(tf.constant(5))
     assert not np.any(draws["noise"] == other_seed["noise"])
+
+
+@pytest.mark.parametrize(
+    ("said", "updates"), [({"loss": "gan"}, 2), ({"loss": "wgangp", "d_steps": 3, "g_steps": 2}, 5)], ids=str
+)
+def test_views_are_drawn_for_each_image_and_update(said, updates):
+    assert "views" not in method_of(**said).draws(tf.constant(5))
+    method = method_of(augment="diffaugment", **said)
+    views, again, other = (method.draws(tf.constant(step))["views"].numpy() for step in (5, 5, 6))
+    assert views.shape == (BATCH, updates, 2, VIEW)
+    assert ((views >= 0) & (views < 1)).all()
+    np.testing.assert_array_equal(views, again)
+    assert len(np.unique(np.stack([views, other]))) > 0.99 * 2 * views.size  # no image, update, kind or step has another's
+    reseeded = method_of(augment="diffaugment", seed=1, **said).draws(tf.constant(5))["views"]
+    assert not np.any(views == reseeded)
+    drawn, plain = method.draws(tf.constant(5)), method_of(**said).draws(tf.constant(5))
+    for name in plain:  # the rest of a step's randomness is what it is without
+        np.testing.assert_array_equal(drawn[name], plain[name])
+    assert not np.isin(drawn["share"], drawn["views"]).any()  # each purpose has numbers of its own
+
+
+def test_generators_gradient_passes_through_what_d_sees():
+    """Where the hole is, D says nothing to G."""
+    gradients = {}
+    for augment in ("none", "diffaugment"):
+        method = method_of(augment=augment, network="baseline")
+        batch = batch_of(method)
+        batch["views"] = tf.constant([0.5] * 5 + [0.0] * 2) * tf.ones((BATCH, 2, 2, 1))  # nothing but a hole in a corner
+        fake = method.generator(batch["noise"][:, 0])
+        with tf.GradientTape() as tape:
+            tape.watch(fake)
+            loss, _ = method.generator_loss(batch, 1, fake)
+        gradients[augment] = tape.gradient(loss, fake).numpy()
+    corner = np.zeros(SHAPE, bool)
+    corner[:4, :4] = True
+    assert not gradients["diffaugment"][:, corner].any()
+    assert gradients["none"][:, corner].any()
+    assert gradients["diffaugment"][:, ~corner].any()
+
+
+# --- lazy penalties and one pass -------------------------------------------------------------------------------------
+
+LAZY = [
+    {"loss": "rpgan"},
+    {"loss": "wgangp", "d_steps": 1},
+    {"loss": "hinge", "penalty": "r1"},
+    {"loss": "hinge", "penalty": "two-sided"},
+]
+
+
+@pytest.mark.parametrize(("said", "traced"), [(LAZY[0], True), (LAZY[1], False), (LAZY[2], False), (LAZY[3], True)], ids=str)
+def test_a_lazy_penalty_is_taken_each_third_step(said, traced):
+    method, traces = method_of(sgd=1e-3, network="baseline", penalty_every=3, **said), []
+
+    def update(batch):
+        traces.append(1)
+        return method.train_step(batch)
+
+    run = tf.function(update) if traced else update
+    found = [float(run(batch_of(method, step))["penalty"]) for step in range(7)]
+    assert [value > 0 for value in found] == [True, False, False, True, False, False, True]
+    assert [value == 0 for value in found] == [False, True, True, False, True, True, False]
+    assert len(traces) == (1 if traced else 7)
+
+
+@pytest.mark.parametrize("traced", [False, True], ids=["eager", "traced"])
+@pytest.mark.parametrize("said", LAZY, ids=str)
+def test_a_lazy_penalty_is_as_many_times_as_strong(said, traced):
+    """The first update of D is that of three times the weight, one of the steps between that of none at all."""
+    lazy, thrice, alike, without = (
+        method_of(sgd=0.05, network="baseline", penalty_every=every, penalty_weight=weight, **said)
+        for every, weight in ((3, 0.5), (1, 1.5), (1, 0.5), (1, 0.0))
+    )
+    methods, batch = (lazy, thrice, alike, without), batch_of(lazy)
+    fake = lazy.generator(batch["noise"][:, 0])
+    start = [4.0 * w if w.ndim > 2 else w for w in lazy.discriminator.get_weights()]
+
+    def updated(step: int) -> list[list[np.ndarray]]:
+        for method in methods:
+            method.discriminator.set_weights(start)
+            method.images_seen.assign(step * BATCH)
+            update = method.update_discriminator
+            (tf.function(update) if traced and method is lazy else update)(batch, 0, fake)
+        return [values(method.discriminator) for method in methods]
+
+    def apart(first, second) -> float:
+        return max(np.abs(a - b).max() for a, b in zip(first, second, strict=True))
+
+    found, expected, weaker, none = updated(0)
+    assert apart(found, expected) < 1e-3 * apart(expected, none)
+    assert apart(weaker, expected) > 0.1 * apart(expected, none) > 0
+    found, expected, _, none = updated(1)
+    assert apart(found, none) < 1e-3 * apart(expected, none)
+
+
+@pytest.mark.parametrize("norm", ["layer", "spectral"])
+def test_a_lazy_penalty_on_several_devices(norm, two_devices):
+    with two_devices.scope():
+        method = method_of(sgd=1e-3, network="baseline", loss="wgangp", norm=norm, d_steps=1, penalty_every=2)
+    shares = [{name: tf.split(value, 2)[i] for name, value in batch_of(method).items()} for i in range(2)]
+
+    @tf.function
+    def update():
+        given = two_devices.experimental_distribute_values_from_function(lambda c: shares[c.replica_id_in_sync_group])
+        return two_devices.reduce("SUM", two_devices.run(lambda b: method.train_step(b)["penalty"], args=(given,)), axis=None)
+
+    assert [float(update()) > 0 for _ in range(3)] == [True, False, True]
+
+
+def test_a_lazy_penalty_goes_on_in_phase_after_a_resume():
+    method = method_of(loss="rpgan", network="baseline", penalty_every=3)
+    method.images_seen.assign(4 * BATCH)
+    found = [float(method.train_step(batch_of(method, step))["penalty"]) for step in range(4, 8)]
+    assert [value > 0 for value in found] == [False, False, True, False]
+
+
+@pytest.mark.parametrize("said", [{"norm": norm} for norm in NORMS], ids=str)
+def test_real_and_fake_images_pass_d_as_one_batch_but_for_batch_norm(said):
+    method = method_of(network="baseline", **said)
+    batch, inner, sizes = batch_of(method), method.discriminator, []
+
+    def counted(images, training):
+        sizes.append(int(images.shape[0]))
+        return inner(images, training=training)
+
+    counted.trainable_variables = inner.trainable_variables
+    method.discriminator = counted
+    method.update_discriminator(batch, 0, method.generator(batch["noise"][:, 0]))
+    assert sizes == ([BATCH, BATCH] if said["norm"] == "batch" else [2 * BATCH])
+
+
+# --- precision -------------------------------------------------------------------------------------------------------
+
+
+def built(precision, **said):
+    """A method as ``train.py`` builds it, small but with layers wide enough for the faster gradients."""
+    task = dataclasses.replace(find("anime"), shape=SHAPE)
+    return build(task, settings_of(hidden=64, precision=precision, d_steps=1, **said))
+
+
+def test_bfloat16_is_what_the_trained_networks_compute_in_and_nothing_else():
+    before = keras.config.dtype_policy()
+    method = built("bfloat16", loss="hinge")
+    assert keras.config.dtype_policy() is before
+    assert {v.dtype for v in method.variables if "float" in v.dtype} == {"float32"}
+    assert {v.dtype for v in [*method.g_optimizer.variables, *method.d_optimizer.variables] if "float" in v.dtype} == {
+        "float32"
+    }
+    assert {layer.compute_dtype for layer in method.averaged.layers} == {"float32"}
+    for network in (method.generator, method.discriminator):
+        *inner, last = network.layers
+        assert last.compute_dtype == "float32"
+        assert {layer.compute_dtype for layer in inner if layer.weights} == {"bfloat16"}
+    batch = batch_of(method)
+    images = method.generator(batch["noise"][:, 0], training=True)
+    assert images.dtype == method.averaged(batch["noise"][:, 0]).dtype == tf.float32
+    assert method.discriminator(images, training=True).dtype == tf.float32
+    assert {value.dtype for value in method.train_step(batch).values()} == {tf.float32}
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_a_step_of_bfloat16_is_about_the_step_of_float32(loss):
+    logs = []
+    for precision in ("float32", "bfloat16"):
+        method = built(precision, loss=loss)
+        discriminator = method.discriminator
+        discriminator.set_weights([2.0 * w if w.ndim > 2 else w for w in discriminator.get_weights()])
+        logs.append({name: float(value) for name, value in method.train_step(batch_of(method)).items()})
+        assert keras.config.dtype_policy().name == "float32"
+    exact, rounded = logs
+    for name in ("d_loss", "g_loss", "penalty", "d_real", "d_fake_before", "g_gradient_norm", "d_gradient_norm"):
+        assert rounded[name] == pytest.approx(exact[name], rel=0.05, abs=0.02), name
+    assert rounded["g_gradient_norm"] != exact["g_gradient_norm"]
 
 
 # --- readings --------------------------------------------------------------------------------------------------------
@@ -401,7 +592,7 @@ def test_batch_norm_keeps_real_and_fake_apart():
         method = method_of(loss="gan", norm="batch")
         batch = batch_of(method)
         fake = size * tf.ones((BATCH, *SHAPE)) * tf.linspace(-1.0, 1.0, BATCH)[:, None, None, None]
-        readings.append(method.update_discriminator(batch["real"][:, 0], fake, batch["share"][:, 0]))
+        readings.append(method.update_discriminator(batch, 0, fake))
     assert float(readings[0]["d_real"]) == float(readings[1]["d_real"])
     assert float(readings[0]["d_fake_before"]) != float(readings[1]["d_fake_before"])
 
@@ -460,19 +651,3 @@ def test_what_is_not_finite_is_refused_before_anything_is_applied(spoilt, quanti
     assert same(before[0], values(method.generator))
     assert same(before[1], values(method.discriminator))
     assert int(method.d_optimizer.iterations) == 0
-
-
-def test_networks_that_disagree_about_logits_are_refused():
-    """[B] for real against [B, 1] for fake images would be paired as [B, B]."""
-    method = method_of()
-    calls = itertools.count()
-    inner = method.discriminator
-
-    def odd(images, training):
-        logits = inner(images, training=training)
-        return logits[:, 0] if next(calls) % 2 else logits
-
-    method.discriminator = odd
-    odd.trainable_variables = inner.trainable_variables
-    with pytest.raises(ValueError, match="differ in shape"):
-        method.train_step(batch_of(method))

@@ -1,8 +1,8 @@
 """The reader's network: its shapes and parameters counted by hand, its two outputs, its size as shipped."""
 
-import keras
 import numpy as np
 import pytest
+from stock import stock
 
 from gan_tf.networks.reader import build_reader
 
@@ -29,9 +29,10 @@ def test_parameters_are_those_of_the_table(network):
     assert 2 * network.count_params() < 2e6  # bytes in float16
 
 
-def test_layers_are_those_of_keras(network):
-    assert {type(layer).__module__.split(".")[0] for layer in network.layers} == {"keras"}
-    assert keras.Model.from_config(network.get_config()).count_params() == network.count_params()
+def test_layers_may_be_those_of_keras(network):
+    images = np.random.default_rng(0).uniform(-1, 1, (5, *network.input_shape[1:])).astype(np.float32)
+    for found, expected in zip(stock(network)(images), network(images), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_the_seed_decides_the_first_weights():

@@ -4,9 +4,16 @@ import hashlib
 import json
 
 import pytest
+import tensorflow as tf
+from tests_doors import run_folder, tiny
 
+from gan_tf import cli
+from gan_tf.commands import train
+from gan_tf.commands.train import again, fit_machine
+from gan_tf.settings import GanSettings, ReaderSettings, resolve, resolve_gan
 from gan_tf.training import environment
-from gan_tf.training.environment import cpu_features, describe, differences
+from gan_tf.training.environment import cpu_features, describe, differences, fast_precision
+from gan_tf.workflows import gan
 
 
 def test_the_description_survives_json():
@@ -79,3 +86,88 @@ def test_processor_features_without_proc(monkeypatch):
 
     monkeypatch.setattr(environment.Path, "read_text", missing)
     assert len(cpu_features()) == 1
+
+
+# --- precision -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Pretends to be a machine with these processor features and so many GPUs."""
+
+    def pretend(features=(), gpus=0):
+        devices = tf.config.get_visible_devices()
+        listed = {"GPU": ["a GPU"] * gpus, "CPU": ["a CPU"]}
+        monkeypatch.setattr(environment, "cpu_features", lambda: sorted(features))
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: listed[kind] if kind else devices)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("features", "gpus", "expected"),
+    [
+        (["amx_bf16", "amx_tile", "avx2"], 0, "bfloat16"),
+        (["amx_bf16"], 1, "float32"),
+        (["amx_tile", "amx_int8", "avx512_bf16"], 0, "float32"),
+        (["arm64"], 0, "float32"),
+        ([], 2, "float32"),
+    ],
+)
+def test_which_machines_are_fast_in_bfloat16(machine, features, gpus, expected):
+    machine(features, gpus)
+    assert fast_precision() == expected
+
+
+FAST, SLOW = ["amx_bf16"], ["avx2"]
+
+
+@pytest.mark.parametrize(("features", "expected"), [(FAST, "bfloat16"), (SLOW, "float32")])
+def test_the_machine_decides_where_nobody_has(machine, features, expected):
+    machine(features)
+    resolved = resolve_gan({}, {}, {"loss": "hinge"})
+    fitted = fit_machine(resolved)
+    assert (fitted.settings.precision, fitted.sources["precision"]) == (expected, "machine")
+    assert {**fitted.sources, "precision": "default"} == resolved.sources
+    assert resolved.settings.precision == "float32"
+    assert resolved.sources["precision"] == "default"
+
+
+@pytest.mark.parametrize("features", [FAST, SLOW])
+@pytest.mark.parametrize("source", ["task", "config", "said"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_was_said_stays(machine, features, source, precision):
+    machine(features)
+    resolved = resolve(GanSettings, [(source, {"precision": precision})])
+    assert fit_machine(resolved) == resolved
+
+
+def test_methods_without_a_precision_are_left_alone(machine):
+    machine(FAST)
+    resolved = resolve(ReaderSettings, [])
+    assert fit_machine(resolved) == resolved
+
+
+def test_a_run_of_before_there_was_a_choice_goes_on_in_float32(machine):
+    machine(FAST)
+    config = {"settings": {"loss": "gan"}, "sources": {"loss": "said"}}
+    assert again(gan, config, {}).settings.precision == "float32"
+
+
+def test_a_run_keeps_the_precision_it_began_with(machine, pictures, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(train, "score", lambda task, folder: None)  # which takes longer than all the rest
+    words = ["--task", "anime", "--data", str(pictures), "--runs", str(tmp_path), *map(str, tiny)]
+
+    def config():
+        written = json.loads((run_folder(tmp_path) / "config.json").read_text())
+        return written["settings"]["precision"], written["sources"]["precision"], written["steps"]
+
+    machine(FAST)
+    assert cli.train([*words, "--steps", "1"]) == 0
+    assert config() == ("bfloat16", "machine", 1)
+    machine(SLOW)
+    assert cli.train([*words, "--steps", "2", "--resume"]) == 0
+    assert config() == ("bfloat16", "machine", 2)
+    capsys.readouterr()
+    assert cli.train([*words, "--steps", "2", "--resume", "--precision", "float32"]) == 2
+    assert "--precision float32; expected bfloat16" in capsys.readouterr().err

@@ -77,6 +77,26 @@ def test_a_signal_ends_with_a_checkpoint(tmp_path):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_the_time_stops_it_with_a_checkpoint_and_the_rest_gives_the_same_bits(tmp_path):
+    whole, _, _ = go(tmp_path / "whole", 12)
+    method, done, plan = go(tmp_path / "parts", 12, seconds=1e-6)
+    assert done == 1
+    assert plan.time_is_up
+    assert Checkpoints(tmp_path / "parts/checkpoints", method).newest() == 1
+    parts, done, _ = go(tmp_path / "parts", 12, first=1)
+    assert done == 12
+    assert state(whole) == state(parts)
+
+
+def test_time_counts_over_resumes(tmp_path):
+    go(tmp_path / "run", 12, seconds=1e-6, state={"seconds": 1000.0})
+    _, done, plan = go(tmp_path / "run", 12, first=1, seconds=1000.0)
+    assert done == 2
+    assert plan.state["seconds"] > 1000.0
+    _, done, _ = go(tmp_path / "run", 4, first=2, seconds=2000.0)
+    assert done == 4  # the steps come first
+
+
 def test_actions_run_at_their_interval_and_at_the_end(tmp_path):
     seen = []
     go(tmp_path / "run", 11, every=[(4, seen.append), (0, pytest.fail)])

@@ -1,0 +1,331 @@
+"""The peer of ``train_step.py``: the same networks and the same step in PyTorch, written to be fast on a processor.
+
+Needs PyTorch and NumPy, not TensorFlow. As a program it is a worker; the test uses the class ``Step`` directly.
+"""
+
+import contextlib
+import copy
+import dataclasses
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from benchmarks._turns import first_line, serve, timing
+from gan_tf.settings import GanSettings
+
+LOSSES = ("gan", "wgangp", "rpgan", "hinge")
+TRIAL_SECONDS = 8.0  # a way is timed for that long, 3 steps at most
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """One way to run the same step.
+
+    Attributes:
+        passes: real and fake images through D "apart", "joined" in one batch, or joined and the penalty's gradient taken
+            from the same pass ("reused", for R1 + R2).
+        adam: "fused" or "foreach".
+        layout: "channels_last" or "contiguous".
+        run: "eager", or "compiled": both networks by ``torch.compile``. A compiled network can't be differentiated
+            twice, so the penalty's own pass stays eager.
+    """
+
+    passes: str
+    adam: str = "fused"
+    layout: str = "channels_last"
+    run: str = "eager"
+
+    def __str__(self) -> str:
+        return f"{self.run}, {self.layout}, Adam {self.adam}, real and fake {self.passes}"
+
+
+class Reshape(nn.Module):
+    """``[batch, height * width * channels]`` to channels-last images ``[batch, channels, height, width]``, no copy."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.unflatten(1, (4, 4, -1)).permute(0, 3, 1, 2)
+
+
+def build_generator(shape: tuple[int, int, int], s: GanSettings) -> nn.Module:
+    """``gan_tf.networks.dcgan.build_generator``, its layers in the same order."""
+    n = (shape[0] // 4).bit_length() - 1
+    width = s.hidden * 2 ** (n - 1)
+    layers = [nn.Linear(s.latent, 16 * width, bias=False), Reshape(), nn.BatchNorm2d(width), nn.ReLU(True)]
+    for _ in range(1, n):
+        layers.append(nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False))
+        width //= 2
+        layers += [nn.BatchNorm2d(width), nn.ReLU(True)]
+    return nn.Sequential(*layers, nn.ConvTranspose2d(width, shape[2], 4, 2, 1), nn.Tanh())
+
+
+def build_discriminator(shape: tuple[int, int, int], s: GanSettings) -> nn.Module:
+    """``gan_tf.networks.dcgan.build_discriminator``, its layers in the same order."""
+    n = (shape[0] // 4).bit_length() - 1
+    layers, before = [], shape[2]
+    for i in range(n + 1):
+        width = s.hidden * 2**i if i < n else 1
+        bias = i in (0, n) or s.norm in ("none", "spectral")
+        conv = nn.Conv2d(before, width, 4, 2 if i < n else 1, 1 if i < n else 0, bias=bias)
+        layers.append(nn.utils.parametrizations.spectral_norm(conv) if s.norm == "spectral" else conv)
+        if 0 < i < n:
+            layers += {
+                "batch": lambda width=width: [nn.BatchNorm2d(width)],
+                "layer": lambda width=width: [nn.GroupNorm(1, width)],
+                "instance": lambda width=width: [nn.GroupNorm(width, width)],
+            }.get(s.norm, list)()
+        layers.append(nn.LeakyReLU(0.2, inplace=s.penalty == "none") if i < n else nn.Flatten())
+        before = width
+    return nn.Sequential(*layers)
+
+
+def load_keras(network: nn.Module, weights: list[np.ndarray]) -> None:
+    """Sets the weights from Keras's, which stand in the order of the layers; spectral norm starts from exact vectors."""
+    left = list(weights)
+    with torch.no_grad():
+        for layer in network:
+            if isinstance(layer, nn.Linear):
+                layer.weight.copy_(torch.from_numpy(left.pop(0).T.copy()))
+            elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                # [h, w, in, out] or, transposed, [h, w, out, in]: both as PyTorch's own order with axes reversed in pairs
+                kernel = torch.from_numpy(left.pop(0).transpose(3, 2, 0, 1).copy())
+                normed = nn.utils.parametrize.is_parametrized(layer, "weight")
+                target = layer.parametrizations.weight.original if normed else layer.weight
+                target.copy_(kernel)
+                if layer.bias is not None:
+                    layer.bias.copy_(torch.from_numpy(left.pop(0)))
+                if normed:
+                    u, _, v = torch.linalg.svd(kernel.flatten(1).double(), full_matrices=False)
+                    layer.parametrizations.weight[0]._u.copy_(u[:, 0])
+                    layer.parametrizations.weight[0]._v.copy_(v[0])
+            elif isinstance(layer, nn.BatchNorm2d | nn.GroupNorm):
+                layer.weight.copy_(torch.from_numpy(left.pop(0)))
+                layer.bias.copy_(torch.from_numpy(left.pop(0)))
+    if left:
+        raise ValueError(f"{len(left)} of {len(weights)} weights are left over")
+
+
+def discriminator_loss(loss: str, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    """What D minimises; see ``gan_tf.losses``."""
+    if loss == "gan":
+        return F.softplus(-real).mean() + F.softplus(fake).mean()
+    if loss == "hinge":
+        return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+    return F.softplus(fake - real).mean() if loss == "rpgan" else fake.mean() - real.mean()
+
+
+def generator_loss(loss: str, fake: torch.Tensor, real: torch.Tensor | None) -> torch.Tensor:
+    """What G minimises; see ``gan_tf.losses``."""
+    if loss == "gan":
+        return F.softplus(-fake).mean()
+    return F.softplus(real - fake).mean() if loss == "rpgan" else -fake.mean()
+
+
+def squared_gradient_norm(logits: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """‖∇ D(x)‖² of each image, differentiable."""
+    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return gradient.float().square().sum((1, 2, 3))
+
+
+class Step:
+    """One training step of ``gan_tf.methods.adversarial.Adversarial``, without its readings and guard.
+
+    Args:
+        settings: one of the losses above, with its recipe, on the DCGAN.
+        start: weights and batches; see ``_step_ours.write_start``.
+        way: how to run it.
+        sgd: plain descent of this rate instead of Adam, for the test.
+    """
+
+    def __init__(self, settings: GanSettings, start: dict[str, np.ndarray], way: Way, sgd: float = 0.0):
+        if settings.loss not in LOSSES or settings.network != "dcgan" or settings.optimizer != "adam" or settings.clip:
+            raise ValueError(f"the peer knows the DCGAN with Adam and the losses {', '.join(LOSSES)}")
+        if settings.penalty not in ("none", "two-sided", "r1r2"):
+            raise ValueError(f"the peer doesn't know the penalty {settings.penalty}")
+        self.settings, self.way, self.images_seen, self.done = settings, way, 0, 0
+        layout = torch.channels_last if way.layout == "channels_last" else torch.contiguous_format
+        shape = start["real"].shape[3:]
+        networks = {"generator": build_generator(shape, settings), "discriminator": build_discriminator(shape, settings)}
+        for name, network in networks.items():
+            load_keras(network, [start[key] for key in sorted(start) if key.startswith(name)])
+            network.to(memory_format=layout)
+        self.generator, self.discriminator = networks.values()
+        self.averaged = copy.deepcopy(self.generator)
+        compiled = way.run == "compiled"
+        self.generate = torch.compile(self.generator) if compiled else self.generator
+        self.judge = torch.compile(self.discriminator) if compiled else self.discriminator
+        self.g_parameters, self.d_parameters = list(self.generator.parameters()), list(self.discriminator.parameters())
+        self.g_optimizer = self.optimizer(self.g_parameters, settings.g_rate, sgd)
+        self.d_optimizer = self.optimizer(self.d_parameters, settings.d_rate, sgd)
+        data = {name: torch.from_numpy(start[name]) for name in ("real", "noise", "share")}
+        real = data["real"].permute(0, 2, 1, 5, 3, 4)  # [batches, d_steps, batch, channels, height, width]
+        self.real = [[images.contiguous(memory_format=layout) for images in batch] for batch in real]
+        self.noise, self.share = data["noise"].transpose(1, 2).contiguous(), data["share"].transpose(1, 2).contiguous()
+
+    def optimizer(self, parameters: list, rate: float, sgd: float) -> torch.optim.Optimizer:
+        """The settings' Adam, with Keras's epsilon."""
+        if sgd:
+            return torch.optim.SGD(parameters, sgd)
+        betas = (self.settings.beta1, self.settings.beta2)
+        return torch.optim.Adam(parameters, rate, betas, eps=1e-7, **{self.way.adam: True})
+
+    def __call__(self) -> dict[str, torch.Tensor]:
+        """The next step; its losses."""
+        s, n = self.settings, self.done % len(self.real)
+        real, noise, share = self.real[n], self.noise[n], self.share[n]
+        if s.shares_fakes:
+            with self.autocast():
+                fake = self.generate(noise[0])
+            losses = self.update_discriminator(real[0], fake.detach(), share[0])
+            losses |= self.update_generator(real[0], fake)
+        else:
+            for k in range(s.d_steps):
+                with torch.no_grad(), self.autocast():
+                    fake = self.generate(noise[k])
+                losses = self.update_discriminator(real[k], fake, share[k])
+            for k in range(s.g_steps):
+                with self.autocast():
+                    fake = self.generate(noise[s.d_steps + k])
+                losses |= self.update_generator(real[-1], fake)
+        self.average()
+        self.done += 1
+        return losses
+
+    def autocast(self) -> contextlib.AbstractContextManager:
+        """bfloat16 where the settings say so; it ends before weights change, since it keeps copies of them."""
+        return torch.autocast("cpu", torch.bfloat16, enabled=getattr(self.settings, "precision", "float32") == "bfloat16")
+
+    def update_discriminator(self, real: torch.Tensor, fake: torch.Tensor, share: torch.Tensor) -> dict[str, torch.Tensor]:
+        """One update of D."""
+        s, fake = self.settings, fake.float()
+        penalty = torch.zeros(())
+        with self.autocast():
+            if self.way.passes == "apart":
+                real_logits, fake_logits = self.judge(real).float(), self.judge(fake).float()
+            else:
+                both = torch.cat([real, fake]).requires_grad_(self.way.passes == "reused")
+                logits = self.judge(both).float()
+                real_logits, fake_logits = logits.chunk(2)
+            loss = discriminator_loss(s.loss, real_logits, fake_logits)
+            if self.way.passes == "reused":
+                penalty = 0.5 * squared_gradient_norm(logits, both).sum() / s.batch
+            elif s.penalty == "r1r2":
+                both = torch.cat([real, fake]).requires_grad_()
+                penalty = 0.5 * squared_gradient_norm(self.discriminator(both).float(), both).sum() / s.batch
+            elif s.penalty == "two-sided":
+                points = torch.lerp(fake, real, share[:, None, None, None]).requires_grad_()
+                norm = torch.sqrt(squared_gradient_norm(self.discriminator(points).float(), points) + 1e-12)
+                penalty = (norm - 1).square().mean()
+            total = loss + s.penalty_weight * penalty if s.penalty != "none" else loss
+        self.d_optimizer.zero_grad(set_to_none=True)
+        total.backward(inputs=self.d_parameters)  # the images that a penalty looked at need no gradient
+        self.d_optimizer.step()
+        return {"d_loss": loss.detach(), "penalty": penalty.detach()}
+
+    def update_generator(self, real: torch.Tensor, fake: torch.Tensor) -> dict[str, torch.Tensor]:
+        """One update of G on fakes that hang on its graph; D's weights are frozen, so they get no gradient."""
+        s = self.settings
+        with frozen(self.d_parameters), self.autocast():
+            real_logits = None
+            if s.loss == "rpgan":
+                with torch.no_grad():
+                    real_logits = self.judge(real).float()
+            loss = generator_loss(s.loss, self.judge(fake).float(), real_logits)
+        self.g_optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.g_optimizer.step()
+        return {"g_loss": loss.detach()}
+
+    def average(self) -> None:
+        """The moving average of G; see ``gan_tf.training.ema``."""
+        s = self.settings
+        half_life = max(min(s.ema_half_life, 0.05 * self.images_seen), 1e-8)
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.averaged.parameters()), self.g_parameters, 1 - 0.5 ** (s.batch / half_life))
+        self.images_seen += s.batch
+
+
+@contextlib.contextmanager
+def frozen(parameters: list[nn.Parameter]) -> Iterator[None]:
+    """Parameters that ask for no gradient while the forward pass runs."""
+    for p in parameters:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in parameters:
+            p.requires_grad_(True)
+
+
+def alternatives(s: GanSettings) -> list[dict[str, str]]:
+    """What to change in a way, one thing after the other, to find the fastest; see ``Peer.choose``."""
+    passes = [] if s.norm == "batch" else ["apart", "reused"] if s.penalty == "r1r2" else ["apart"]
+    return [*({"passes": p} for p in passes), {"adam": "foreach"}, {"layout": "contiguous"}, {"run": "compiled"}]
+
+
+class Peer:
+    """The requests that the benchmark may make."""
+
+    def build(self, settings: dict, threads: int, start: str) -> dict:
+        """Loads the common start and does the first step the plain way; see ``same_mathematics``."""
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(True)  # as TensorFlow does
+        self.settings, self.start = GanSettings(**settings), dict(np.load(start))
+        self.step = Step(self.settings, self.start, Way("apart"))
+        networks = {"generator": self.step.g_parameters, "discriminator": self.step.d_parameters}
+        return {
+            "losses": {name: float(value) for name, value in self.step().items()},
+            "parameters": {name: sum(p.numel() for p in parameters) for name, parameters in networks.items()},
+            "version": f"PyTorch {torch.__version__}",
+        }
+
+    def choose(self) -> dict:
+        """Takes the fastest way: from the likeliest one on, each alternative is kept where it is faster."""
+        best = Way("apart" if self.settings.norm == "batch" else "joined")
+        seconds, tried = self.trial(best), []
+        tried.append(f"{best}: {seconds:.3f} s")
+        for change in alternatives(self.settings):
+            way = dataclasses.replace(best, **change)
+            if way.run == "compiled" and way.passes == "reused":
+                way = dataclasses.replace(way, passes="joined")  # see Way
+            try:
+                taken = self.trial(way)
+            except Exception as error:  # compiling needs a C++ compiler, and fails in many ways without one
+                tried.append(f"{way}: failed ({first_line(error)})")
+                continue
+            tried.append(f"{way}: {taken:.3f} s")
+            if taken < seconds:
+                best, seconds = way, taken
+        torch.compiler.reset()
+        self.step = Step(self.settings, self.start, best)
+        self.step(), self.step()
+        return {"way": str(best), "seconds": seconds, "tried": tried}
+
+    def trial(self, way: Way) -> float:
+        """The least seconds of a step, after two that aren't timed: the second one traces what the first left out."""
+        torch.compiler.reset()
+        step = Step(self.settings, self.start, way)
+        step(), step()
+        taken = [timing(step)[0]]
+        while len(taken) < 3 and sum(taken) < TRIAL_SECONDS:
+            taken.append(timing(step)[0])
+        return min(taken)
+
+    def steps(self, count: int) -> dict:
+        """Does steps."""
+        start = time.perf_counter()
+        for _ in range(count):
+            self.step()
+        return {"seconds": time.perf_counter() - start}
+
+
+if __name__ == "__main__":
+    peer = Peer()
+    serve({"build": peer.build, "choose": peer.choose, "steps": peer.steps})

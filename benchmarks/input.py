@@ -1,0 +1,178 @@
+"""What feeding costs: the training step on the real stream against the same step on one batch that stays the same.
+
+    python benchmarks/input.py --data DIR [--files 200000] [--turns 20] [--json FILE]
+
+Two cases: the pictures of DIR held in memory, and decoded as they come (memory budget 0) from --files files, hard links
+or copies of those of DIR in sub-folders of 1,000 below a temporary folder, which is removed afterwards. The step is that of
+the task's default recipe. Two processes work in turn on the same cores, and each is stopped while the other works, so that
+nothing is decoded in advance. A ratio of 1 says that the input costs nothing, 1.05 that it makes a step 5 % longer: the
+median over the turns of (seconds on the stream / seconds on the constant batch) with its 95 % bounds. Memory is the most
+that each process held, TensorFlow and networks included; files just linked are in the system's cache, as after an epoch.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+
+from benchmarks._turns import (
+    LEAST_TURNS,
+    Worker,
+    WorkerError,
+    calls_that_take,
+    median_with_bounds,
+    take_turns,
+    timing,
+    with_bounds,
+)
+from gan_tf.commands.train import fit_machine
+from gan_tf.quiet import import_tensorflow
+from gan_tf.settings import GanSettings
+from gan_tf.tasks import find, first_folder
+from gan_tf.workflows.gan import resolve
+from pipelines.errors import InputError
+
+TASK = "anime"
+IN_FOLDER = 1000
+IN_MEMORY = 4_000_000_000  # bytes; as train.py's default
+LEAST_STEPS = 5  # in a turn, more than the batches that stand ready when it begins
+HERE = Path(__file__).resolve().parent
+
+
+def multiply_files(source: list[Path], folder: Path, count: int) -> None:
+    """Makes ``count`` files in ``folder``/000, 001, … of 1,000 each: hard links to those of ``source`` in turn, or copies."""
+    for n, path in enumerate(itertools.islice(itertools.cycle(source), count)):
+        place = folder / f"{n // IN_FOLDER:03d}"
+        if n % IN_FOLDER == 0:
+            place.mkdir()
+        target = place / f"{n:07d}{path.suffix}"
+        try:
+            os.link(path.resolve(), target)
+        except OSError:  # another file system, or one without hard links or with no more of them for this file
+            shutil.copyfile(path, target)
+
+
+def measure(name: str, folder: Path, memory_budget: int, settings: GanSettings, args: argparse.Namespace) -> dict:
+    """One case.
+
+    Raises:
+        WorkerError: a worker failed.
+    """
+    cores = set(sorted(os.sched_getaffinity(0))[: args.threads])
+    command = [sys.executable, str(HERE / "_step_fed.py")]
+    common = {"settings": dataclasses.asdict(settings), "task": TASK, "threads": len(cores), "memory_budget": memory_budget}
+    with Worker(command, cores, frozen=True) as fed, Worker(command, cores, frozen=True) as constant:
+        opened = fed.ask("build", folder=str(folder), **common)
+        constant.ask("build", folder=None, **common)
+        workers = {"stream": fed, "constant": constant}
+        count = max(LEAST_STEPS, calls_that_take(args.turn_seconds, constant.ask("steps", count=3)["seconds"] / 3))
+        parties = {
+            which: lambda worker=worker: worker.ask("steps", count=count)["seconds"] / count
+            for which, worker in workers.items()
+        }
+        readings = take_turns(parties, args.turns, name)
+        peaks = {which: worker.ask("peak")["megabytes"] for which, worker in workers.items()}
+    return {
+        "case": name,
+        "settings": dataclasses.asdict(settings),
+        **opened,
+        "peak_megabytes": peaks,
+        "ratio": median_with_bounds(readings["stream"] / readings["constant"]),
+        "steps_a_turn": count,
+        "seconds_a_step": {which: taken.tolist() for which, taken in readings.items()},
+    }
+
+
+HEADER = (
+    "| pictures | opened in | stream / constant [95 %] | step on the stream | peak memory | with one batch |\n"
+    "|---|---|---|---|---|---|"
+)
+
+
+def row(case: dict) -> str:
+    """A case as a row of the table."""
+    seconds, peaks = {name: np.array(taken) for name, taken in case["seconds_a_step"].items()}, case["peak_megabytes"]
+    ratio, step = with_bounds(seconds["stream"] / seconds["constant"], 3), f"{np.median(seconds['stream']):.3f} s"
+    memory = [f"{peaks[name]:,.0f} MB" for name in ("stream", "constant")]
+    return "| " + " | ".join([case["case"], f"{case['open_seconds']:.1f} s", ratio, step, *memory]) + " |"
+
+
+def parse(words: list[str] | None) -> argparse.Namespace:
+    """The command line, checked.
+
+    Raises:
+        InputError: for a value that can't be measured.
+    """
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="a folder of pictures, as train.py takes it")
+    about = "files of the second case, 0 leaves it out (default: %(default)s)"
+    parser.add_argument("--files", type=int, default=200_000, metavar="N", help=about)
+    parser.add_argument("--temporary", type=Path, metavar="DIR", help="where to make them (default: the system's own place)")
+    parser.add_argument("--loss", help="another loss's recipe than the task's")
+    parser.add_argument("--precision", help="float32 or bfloat16 (default: as train.py chooses on this machine)")
+    parser.add_argument("--turns", type=int, default=LEAST_TURNS, help="of each side, at least 2 (default: %(default)s)")
+    about = f"least length of a turn; it holds {LEAST_STEPS} steps or more (default: %(default)s)"
+    parser.add_argument("--turn-seconds", type=float, default=2.0, metavar="S", help=about)
+    parser.add_argument("--threads", type=int, metavar="N", help="cores and threads of each side (default: all allowed)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every reading there")
+    args = parser.parse_args(words)
+    allowed = len(os.sched_getaffinity(0))
+    for name, low, high in (("turns", 2, 10**6), ("files", 0, 10**6), ("threads", 1, allowed)):
+        value = getattr(args, name)
+        if value is not None and not low <= value <= high:
+            raise InputError(f"--{name} {value}", f"a whole number from {low} to {high}", "change it")
+    return args
+
+
+def cases(args: argparse.Namespace, folder: Path, settings: GanSettings):
+    """Measures one case after the other."""
+    from pipelines.images import list_images
+
+    files = list_images(folder)
+    yield measure(f"{len(files):,} in memory", folder, IN_MEMORY, settings, args)
+    if args.files:
+        with tempfile.TemporaryDirectory(dir=args.temporary, prefix="input-") as temporary:
+            seconds, _ = timing(multiply_files, files, Path(temporary), args.files)
+            print(f"made {args.files:,} files in {seconds:.0f} s", file=sys.stderr)
+            yield measure(f"{args.files:,} decoded as they come", Path(temporary), 0, settings, args)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Measures and prints the table; returns the exit code."""
+    try:
+        args = parse(words)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the files made are removed
+        task = find(TASK)
+        said = {name: getattr(args, name) for name in ("loss", "precision") if getattr(args, name)}
+        import_tensorflow()
+        settings = fit_machine(resolve(task, {}, said)).settings
+        done = []
+        for case in cases(args, first_folder(args.data, task.train_folders), settings):
+            if not done:
+                cores = args.threads or len(os.sched_getaffinity(0))
+                about = f"{settings.loss}, hidden {settings.hidden}, {settings.precision}"
+                print(f"{case['version']}; {cores} cores; {about}, batch {settings.batch}, {args.turns} turns\n\n{HEADER}")
+            done.append(case)
+            print(row(case), flush=True)
+            if args.json:
+                args.json.write_text(json.dumps(done, indent=1) + "\n")
+    except (InputError, WorkerError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, InputError) else 1
+    if args.turns < LEAST_TURNS:
+        print(f"\nA first look: the bounds are worth something from {LEAST_TURNS} turns on.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""The peer's training step is ours: the same parameters, losses and updates, and the multiply-adds that are counted."""
+
+import numpy as np
+import pytest
+
+from benchmarks import _turns, train_step
+
+SHAPE = (16, 16, 3)
+
+
+def settings_of(loss: str, hidden: int = 4, **said):
+    return train_step.resolved(loss, hidden, "float32", **{"batch": 4, "latent": 6, **said})
+
+
+def ours_and_start(tmp_path, settings, sgd: float = 0.0):
+    """Our method from exact spectral vectors, its batches, and the same start as the peer reads it."""
+    import keras
+
+    from benchmarks import _step_ours
+    from gan_tf.methods.adversarial import Adversarial
+    from gan_tf.networks import dcgan
+
+    generators = [dcgan.build_generator(SHAPE, settings.latent, settings.hidden, seed=1) for _ in range(2)]
+    discriminator = dcgan.build_discriminator(SHAPE, settings.hidden, settings.norm, seed=1)
+    random = np.random.default_rng(1)
+    for network in (generators[0], discriminator):
+        for v in network.trainable_variables:  # larger weights and biases than the paper's, so that every term is felt
+            v.assign(v + random.normal(0, 0.1, v.shape))
+    method = Adversarial(*generators, discriminator, settings)
+    _step_ours.settle_spectral_norm(method.discriminator)
+    if sgd:
+        for name, network in (("g_optimizer", method.generator), ("d_optimizer", method.discriminator)):
+            optimizer = keras.optimizers.SGD(sgd)
+            optimizer.build(network.trainable_variables)
+            setattr(method, name, optimizer)
+    batches = _step_ours.make_batches(method, SHAPE, 2)
+    _step_ours.write_start(tmp_path / "start.npz", method, batches)
+    return method, batches, dict(np.load(tmp_path / "start.npz"))
+
+
+def ways(settings) -> list:
+    from benchmarks import _step_torch
+
+    passes = ["apart"] + ["joined"] * (settings.norm != "batch") + ["reused"] * (settings.penalty == "r1r2")
+    return [_step_torch.Way(p, layout=layout) for p in passes for layout in ("channels_last", "contiguous")]
+
+
+@pytest.mark.parametrize("loss", train_step.LOSSES)
+def test_a_step_of_the_peer_is_ours(loss, tmp_path):
+    pytest.importorskip("torch")
+    from benchmarks import _step_torch
+
+    settings = settings_of(loss)
+    method, batches, start = ours_and_start(tmp_path, settings, sgd=0.002)
+    ours = [{name: float(value) for name, value in method.train_step(batch).items()} for batch in batches]
+    for way in ways(settings):
+        step = _step_torch.Step(settings, start, way, sgd=0.002)
+        theirs = [{name: float(value) for name, value in step().items()} for _ in batches]
+        # After an update the two power iterations, ours from the left vector and PyTorch's from the right, part a little.
+        loose = 2e-2 if settings.norm == "spectral" else 2e-4
+        for name in ("d_loss", "penalty"):
+            assert theirs[0][name] == pytest.approx(ours[0][name], rel=1e-4, abs=1e-6), (way, name)
+            assert theirs[1][name] == pytest.approx(ours[1][name], rel=loose, abs=1e-4), (way, name)
+        for n in range(2):
+            assert theirs[n]["g_loss"] == pytest.approx(ours[n]["g_loss"], rel=loose, abs=1e-4), way
+        for mine, other in ((method.generator, step.generator), (method.averaged, step.averaged)):
+            kernels = [np.asarray(v).transpose(3, 2, 0, 1) for v in mine.trainable_variables if len(v.shape) == 4]
+            others = [p.detach().numpy() for p in other.parameters() if p.ndim == 4]
+            for a, b in zip(kernels, others, strict=True):
+                np.testing.assert_allclose(b, a, atol=1e-2 if settings.norm == "spectral" else 2e-4)
+
+
+@pytest.mark.parametrize("loss", train_step.LOSSES)
+def test_multiply_adds_are_those_pytorch_counts(loss, tmp_path):
+    pytest.importorskip("torch")
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils.flop_counter import flop_registry
+
+    class Counter(TorchDispatchMode):  # PyTorch's own FlopCounterMode can't follow a gradient inside the forward pass
+        operations = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            result = function(*args, **(kwargs or {}))
+            if function._overloadpacket in flop_registry:
+                self.operations += flop_registry[function._overloadpacket](*args, **(kwargs or {}), out_val=result)
+            return result
+
+    from benchmarks import _step_ours, _step_torch
+
+    settings = settings_of(loss, hidden=8)
+    method, _, start = ours_and_start(tmp_path, settings)
+    passes = "reused" if settings.penalty == "r1r2" else "apart" if settings.norm == "batch" else "joined"
+    step = _step_torch.Step(settings, start, _step_torch.Way(passes))
+    with Counter() as counter:
+        step()
+    counted = _step_ours.multiply_adds(settings, method.generator, method.discriminator)
+    assert counted == pytest.approx(counter.operations / 2, rel=0.02)
+
+
+def test_layer_costs_by_hand():
+    import keras
+
+    from benchmarks._step_ours import layer_costs
+
+    layers = [
+        keras.Input((10,)),
+        keras.layers.Dense(4 * 4 * 2),
+        keras.layers.Reshape((4, 4, 2)),
+        keras.layers.Conv2DTranspose(3, 4, 2, "same"),
+        keras.layers.Conv2D(5, 4, 2, "same"),
+    ]
+    whole, first = layer_costs(keras.Sequential(layers))
+    assert first == 10 * 32
+    assert whole == 10 * 32 + 4 * 4 * (16 * 2 * 3) + 4 * 4 * (16 * 3 * 5)
+
+
+def test_the_bounds_of_a_median_are_the_tabled_order_statistics():
+    for n, low, high in ((6, 1, 6), (10, 2, 9), (20, 6, 15), (40, 14, 27)):  # Conover 1999; e.g. 6 and 15 of 20: 95.9 %
+        assert _turns.median_with_bounds(np.arange(1, n + 1)[::-1]) == ((n + 1) / 2, low, high)
+    assert _turns.median_with_bounds(np.array([3.0, 1.0, 2.0])) == (2.0, 1.0, 3.0)
+
+
+def test_parties_take_turns_in_changing_order():
+    order = []
+
+    def party(name):
+        return lambda: order.append(name) or float(len(order))
+
+    readings = _turns.take_turns({"a": party("a"), "b": party("b")}, 3)
+    assert "".join(order) == "abbaab"
+    assert readings["a"].tolist() == [1.0, 4.0, 5.0]
