@@ -32,7 +32,7 @@ def diffaugment(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
 def translate(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
     """Shifts by whole pixels, up to an eighth of the size either way; ``draws`` ``[batch, 2]``: down, across."""
     height, width = images.shape[1:3]
-    most = [round(SHIFT * height), round(SHIFT * width)]
+    most = [int(SHIFT * height + 0.5), int(SHIFT * width + 0.5)]
     shift = tf.floor(draws * [2.0 * n + 1.0 for n in most]) - [float(n) for n in most]
     one, zero = tf.ones_like(shift[:, 0]), tf.zeros_like(shift[:, 0])
     rows = tf.stack([one, zero, -shift[:, 1], zero, one, -shift[:, 0], zero, zero], axis=1)
@@ -51,7 +51,7 @@ def cut(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
     keeps = []
     for axis in (0, 1):
         size = images.shape[1 + axis]
-        hole = round(HOLE * size)
+        hole = int(HOLE * size + 0.5)
         centre = tf.floor(draws[:, axis, None] * (size + 1.0 - hole % 2))
         place = tf.range(size, dtype=tf.float32)[None] - centre + hole // 2
         keeps.append((place >= 0.0) & (place < hole))

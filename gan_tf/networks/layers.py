@@ -44,14 +44,16 @@ class Conv2D(ExactVariables, keras.layers.Conv2D):
 
     def convolution_op(self, inputs, kernel):
         inputs, kernel = (tf.cast(tf.convert_to_tensor(x), self.compute_dtype) for x in (inputs, kernel))
-        if halves(self) and strided.is_faster(inputs.shape[1] // 2, inputs.shape[3], self.compute_dtype):
+        even = not any(size is None or size % 2 for size in inputs.shape[1:3])
+        if halves(self) and even and strided.is_faster(inputs.shape[1] // 2, inputs.shape[3], self.compute_dtype):
             return strided.convolve(inputs, kernel)
         return super().convolution_op(inputs, kernel)
 
 
 def halves(layer) -> bool:
     """Whether a convolution is of the kind that ``strided`` is about."""
-    return layer.kernel_size == (4, 4) and layer.strides == (2, 2) and layer.padding == "same"
+    plain = layer.dilation_rate == (1, 1) and layer.data_format == "channels_last" and getattr(layer, "groups", 1) == 1
+    return layer.kernel_size == (4, 4) and layer.strides == (2, 2) and layer.padding == "same" and plain
 
 
 def biased(layer, outputs: tf.Tensor) -> tf.Tensor:
@@ -126,7 +128,7 @@ class BatchNorm(ExactVariables, keras.layers.BatchNormalization):
         count = tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), tf.float32)
         for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance * (count - 1.0) / count)):
             moving.assign(now + self.momentum * (moving - now))
-        return outputs
+        return tf.cast(outputs, self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable("gan_tf")
