@@ -1,8 +1,8 @@
 """Layers that Keras lacks, has wrong or has slow, and the one place that knows how a discriminator is normalised.
 
 All of them compute in their policy's dtype (``mixed_bfloat16`` or ``float32``) from variables in float32. A bias is
-added by ``+``, never by ``tf.nn.bias_add`` as Keras does: in bfloat16 on a CPU that one's gradient is summed in bfloat16,
-43 % off for 32 channels of 64x32x32.
+added by ``+``, never by ``tf.nn.bias_add`` as Keras does: in bfloat16 on a CPU that one's gradient is summed in bfloat16
+too, which over a batch of images leaves hardly a digit of it.
 """
 
 import contextlib
@@ -110,7 +110,7 @@ class Conv2DTranspose(ExactVariables, keras.layers.Conv2DTranspose):
 
 @keras.saving.register_keras_serializable("gan_tf")
 class BatchNorm(ExactVariables, keras.layers.BatchNormalization):
-    """``keras.layers.BatchNormalization`` of images, in training by TensorFlow's fused operation (6 to 14 % of a step)."""
+    """``keras.layers.BatchNormalization`` of images, in training by TensorFlow's fused operation."""
 
     def call(self, inputs, training=None, mask=None):
         fused = (

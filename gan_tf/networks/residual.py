@@ -84,8 +84,7 @@ def up(x, width: int, seed: int, index: int):
 
 def down(x, width: int, norm: str, seed: int, index: int, first: bool = False):
     """A block of D that halves the size: ``[batch, 2 * n, 2 * n, c]`` to ``[batch, n, n, width]``; ``norm`` but where first."""
-    # Three eighths: at 64x64 the network then costs what DCGAN's does. A strided convolution where SNGAN pools: told to tell
-    # drawn faces from halves of two of them, it learned faster than pooled blocks, under spectral and batch norm.
+    # Three eighths: at 64x64 the network then costs what DCGAN's does. A strided convolution where SNGAN pools.
     inner = max(3 * x.shape[-1] // 8, 1)
     layer, bias = convolution(norm), norm in ("none", "spectral")
 
@@ -95,7 +94,7 @@ def down(x, width: int, norm: str, seed: int, index: int, first: bool = False):
     branch = keras.layers.LeakyReLU(0.2)(x if first else normalise(x, norm))
     branch = layer(inner, 4, 2, "same", use_bias=bias, kernel_initializer=start(AFTER_RELU, 0))(branch)
     branch = keras.layers.LeakyReLU(0.2)(normalise(branch, norm))
-    # Spectral norm divides the small scale out again; there it lets the kernel turn faster, which helped as well.
+    # Spectral norm divides the small scale out again; there it only lets the kernel turn faster.
     branch = layer(width, 3, 1, "same", kernel_initializer=start(BRANCH, 1))(branch)
     x = keras.layers.AveragePooling2D(2)(x)
     if x.shape[-1] != width:

@@ -1,7 +1,7 @@
 """Convolutions of kernel 4 and stride 2, whose kernel gradient is four matrix products instead of oneDNN's own operation.
 
-In bfloat16 on CPUs that operation runs at a tenth of the machine's rate where pictures are small and channels many; the
-products are 2 to 5 times faster there (``benchmarks/train_step.py`` measures the whole step). The three functions are
+In bfloat16 on CPUs that operation is slow where pictures are small and channels many, and the products are fast there
+(``benchmarks/train_step.py`` measures the whole step). The three functions are
 each other's derivatives, so any order of gradient, as penalties need, stays among them.
 """
 
