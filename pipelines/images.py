@@ -193,15 +193,19 @@ class Folder:
                     errors.append(error)
             return errors
 
-        groups = [range(start, min(start + _GROUP, count)) for start in range(0, count, _GROUP)]
-        return list(chain.from_iterable(self._workers.map(attempt, groups)))
+        return list(chain.from_iterable(self._workers.map(attempt, _groups(count))))
 
     def _rows(self, indices: np.ndarray) -> np.ndarray:
         if self._pixels is not None:
             return self._pixels[indices]
         rows = np.empty((len(indices), self.size, self.size, self.channels), np.uint8)
-        for row, picture in zip(rows, self._workers.map(self._decode_at, indices.tolist()), strict=True):
-            row[:] = picture
+
+        def fill(group: range) -> None:
+            for place in group:
+                rows[place] = self._decode_at(int(indices[place]))
+
+        for _ in self._workers.map(fill, _groups(len(indices))):  # so that an error of a task is raised here
+            pass
         return rows
 
     def _decode_at(self, index: int) -> np.ndarray:
@@ -221,6 +225,10 @@ class Folder:
             replaced = len(self._unreadable) - self._left_out
         if not known and replaced <= _NAMED:
             _log.warning("%s is damaged (%s); the next picture stands in for it", self._shown(error.path), error.reason)
+
+
+def _groups(count: int) -> list[range]:
+    return [range(start, min(start + _GROUP, count)) for start in range(0, count, _GROUP)]
 
 
 def _megabytes(count: int) -> str:
@@ -277,4 +285,5 @@ def flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         Pictures of the same shape and type.
     """
     coins = tf.random.stateless_uniform(tf.shape(images)[:1], seed, alg="philox") < 0.5
-    return tf.where(coins[:, None, None, None], tf.reverse(images, [2]), images)
+    # Select copies whole pictures by a vector of conditions; tf.where would broadcast it to each pixel.
+    return tf.raw_ops.Select(condition=coins, x=tf.reverse(images, [2]), y=images)
