@@ -34,6 +34,7 @@ class GanSettings:
     optimizer: str = option("adam", "optimiser of both networks", choices=("adam", "rmsprop"))
     g_rate: float = option(2e-4, "learning rate of G", above=0.0)
     d_rate: float = option(2e-4, "learning rate of D", above=0.0)
+    decay_images: int = option(0, "images over which both rates fall linearly to 0 (0: they stay)", low=0)
     beta1: float = option(0.5, "Adam's decay of the first moment", low=0.0, high=0.9999)
     beta2: float = option(0.999, "Adam's decay of the second moment", low=0.0, high=0.999999)
     batch: int = option(64, "images a step, over all devices together", low=2)

@@ -1,5 +1,7 @@
 """Generator against discriminator (Goodfellow et al. 2014), with any loss, penalty and pair of networks."""
 
+import math
+
 import keras
 import tensorflow as tf
 
@@ -28,8 +30,9 @@ class Adversarial(keras.Model):
         super().__init__(name="adversarial")
         self.generator, self.averaged, self.discriminator = generator, averaged, discriminator
         self.settings, self.loss_pair = settings, LOSSES[settings.loss]
-        self.g_optimizer = build_optimizer(settings, settings.g_rate, generator.trainable_variables)
-        self.d_optimizer = build_optimizer(settings, settings.d_rate, discriminator.trainable_variables)
+        s = settings
+        self.g_optimizer = build_optimizer(s, s.g_rate, s.g_steps, generator.trainable_variables)
+        self.d_optimizer = build_optimizer(s, s.d_rate, s.d_steps, discriminator.trainable_variables)
         self.images_seen = self.add_weight(
             shape=(),
             dtype="int64",
@@ -177,11 +180,18 @@ class Adversarial(keras.Model):
         return self.averaged
 
 
-def build_optimizer(settings: GanSettings, rate: float, variables: list) -> keras.optimizers.Optimizer:
-    """The optimiser that the settings name, built at once: one built inside the first step would trace it twice."""
-    if settings.optimizer == "rmsprop":
-        optimizer = keras.optimizers.RMSprop(rate)
-    else:
-        optimizer = keras.optimizers.Adam(rate, settings.beta1, settings.beta2)
+def build_optimizer(s: GanSettings, rate: float, updates: int, variables: list) -> keras.optimizers.Optimizer:
+    """The optimiser that the settings name, built at once: one built inside the first step would trace it twice.
+
+    Args:
+        s: the settings.
+        rate: its learning rate at the start.
+        updates: how often it is applied in a step.
+        variables: what it updates.
+    """
+    if s.decay_images:
+        rate = keras.optimizers.schedules.PolynomialDecay(rate, math.ceil(s.decay_images / s.batch) * updates, 0.0)
+    adam = s.optimizer == "adam"
+    optimizer = keras.optimizers.Adam(rate, s.beta1, s.beta2) if adam else keras.optimizers.RMSprop(rate)
     optimizer.build(variables)
     return optimizer

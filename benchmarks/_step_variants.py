@@ -1,0 +1,188 @@
+"""The worker of ``step_variants.py`` and its table: each way to do a step otherwise, as one change of the modules."""
+
+import contextlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks._step_ours import Ours
+from benchmarks._turns import serve
+from gan_tf.quiet import import_tensorflow
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to do the step otherwise.
+
+    Attributes:
+        about: what is done otherwise, in a few words.
+        kept: whether what it undoes is part of the step; else it was tried and stays out.
+        losses: for which it changes anything.
+        change: makes the change, in a process that has not built the method yet.
+    """
+
+    about: str
+    kept: bool
+    losses: tuple[str, ...]
+    change: Callable[[], None]
+
+
+def keras_batch_norm() -> None:
+    import keras
+
+    from gan_tf.networks.layers import BatchNorm
+
+    BatchNorm.call = keras.layers.BatchNormalization.call
+
+
+def library_kernel_gradients() -> None:
+    from gan_tf.networks import strided
+
+    strided.is_faster = lambda *_: False
+
+
+def passes_apart() -> None:
+    """Real and fake images through D one after the other, for losses without a penalty."""
+    import tensorflow as tf
+
+    from gan_tf.methods.adversarial import Adversarial
+
+    def judge(self, real, fake, share):
+        return self.discriminator(real, training=True), self.discriminator(fake, training=True), tf.zeros(())
+
+    Adversarial.judge = judge
+
+
+def penalty_apart() -> None:
+    """R1 and R2 by passes of their own, one of real and one of fake images, besides the one for the loss."""
+    import tensorflow as tf
+
+    from gan_tf.methods import adversarial
+    from gan_tf.penalties import PENALTIES, squared_gradient
+
+    def penalised(discriminator, penalty, real, fake, share, due=None):
+        logits = discriminator(tf.concat([real, fake], axis=0), training=True)
+        squared = []
+        for images in (real, fake):
+            tape = tf.GradientTape(watch_accessed_variables=False)
+            with tape:
+                tape.watch(images)
+                own = discriminator(images, training=True)
+            squared.append(squared_gradient(tape, own, images))
+        return *tf.split(logits, 2), PENALTIES[penalty].at_images(*squared)
+
+    adversarial.penalised = penalised
+
+
+def fakes_apart() -> None:
+    """Fakes of the same noise made once for D's update and once more for G's."""
+    import tensorflow as tf
+
+    from gan_tf.methods.adversarial import Adversarial
+
+    def shared_step(self, batch):
+        logs = self.update_discriminator(batch, 0, self.generator(batch["noise"][:, 0], training=True))
+        return logs | self.update_generator(batch | {"noise": tf.repeat(batch["noise"], 2, axis=1)}, 1)
+
+    Adversarial.shared_step = shared_step
+
+
+def fused_adam() -> None:
+    """Adam by TensorFlow's one operation a variable in place of Keras's dozen (the same mathematics)."""
+    import keras
+    import tensorflow as tf
+
+    def update_step(self, gradient, variable, learning_rate):
+        first, second = (moments[self._get_variable_index(variable)] for moments in (self._momentums, self._velocities))
+        step = tf.cast(self.iterations + 1, tf.float32)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=first.value.handle,
+            v=second.value.handle,
+            beta1_power=tf.pow(self.beta_1, step),
+            beta2_power=tf.pow(self.beta_2, step),
+            lr=tf.cast(learning_rate, tf.float32),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+        )
+
+    keras.optimizers.Adam.update_step = update_step
+
+
+def leaky_relu_by_maximum() -> None:
+    import keras
+    import tensorflow as tf
+
+    keras.layers.LeakyReLU.call = lambda self, x: tf.maximum(x, tf.cast(self.negative_slope, x.dtype) * x)
+
+
+def batch_norm_in_halves() -> None:
+    """One pass of D for real and fake images, whose batch norm takes each half by itself: as if in two passes."""
+    import tensorflow as tf
+
+    from gan_tf.methods.adversarial import Adversarial
+    from gan_tf.networks.layers import BatchNorm
+
+    whole, halved = BatchNorm.call, [False]
+
+    @contextlib.contextmanager
+    def halves():
+        halved[0] = True
+        yield
+        halved[0] = False
+
+    def call(self, inputs, training=None, mask=None):
+        if not halved[0]:
+            return whole(self, inputs, training=training, mask=mask)
+        return tf.concat([whole(self, half, training=training) for half in tf.split(inputs, 2)], axis=0)
+
+    def judge(self, real, fake, share):
+        with halves():
+            logits = self.discriminator(tf.concat([real, fake], axis=0), training=True)
+        return *tf.split(logits, 2), tf.zeros(())
+
+    BatchNorm.call, Adversarial.judge = call, judge
+
+
+def xla() -> None:
+    import tensorflow as tf
+
+    from gan_tf.training import loop
+
+    loop.compiled = lambda method, strategy: tf.function(method.train_step, jit_compile=True)
+
+
+VARIANTS: dict[str, Variant] = {
+    "keras-batch-norm": Variant("Keras's batch norm, not the fused one", True, ("gan", "hinge"), keras_batch_norm),
+    "library-gradients": Variant(
+        "kernel gradients by oneDNN, not as products", True, ("gan", "hinge", "wgangp", "rpgan"), library_kernel_gradients
+    ),
+    "passes-apart": Variant("real and fake images through D apart, not in one batch", True, ("hinge",), passes_apart),
+    "penalty-apart": Variant("R1 and R2 by passes of their own", True, ("rpgan",), penalty_apart),
+    "fakes-apart": Variant("fakes made anew for G's update", True, ("gan", "hinge"), fakes_apart),
+    "batch-norm-halves": Variant("one pass of D, its batch norm in halves", False, ("gan",), batch_norm_in_halves),
+    "fused-adam": Variant("Adam as one operation a variable", False, ("gan", "hinge", "wgangp", "rpgan"), fused_adam),
+    "leaky-relu": Variant("leaky ReLU by a maximum", False, ("hinge", "wgangp"), leaky_relu_by_maximum),
+    "xla": Variant("the step compiled by XLA", False, ("gan", "wgangp"), xla),
+}
+
+
+class Varied(Ours):
+    """The requests that the benchmark may make."""
+
+    def build(self, variant: str | None, **arguments) -> dict:
+        """``Ours.build`` after the variant's change; None builds the step as it trains."""
+        if variant:
+            VARIANTS[variant].change()
+        return super().build(**arguments)
+
+
+if __name__ == "__main__":
+    import_tensorflow()
+    worker = Varied()
+    serve({"build": worker.build, "steps": worker.steps})
