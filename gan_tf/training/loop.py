@@ -60,7 +60,7 @@ def train(method, stream: Stream, plan: Plan, checkpoints: Checkpoints, writers:
     """
     update = compiled(method, plan.strategy)
     done, began = first, time.monotonic() - plan.state.get("seconds", 0.0)
-    with asked_to_stop() as stop, progress(first, plan.steps) as bar:
+    with asked_to_stop() as stop, progress(first, plan) as bar:
         upcoming = iter(batches(stream, plan, first))
         while done < plan.steps:
             try:
@@ -72,7 +72,7 @@ def train(method, stream: Stream, plan: Plan, checkpoints: Checkpoints, writers:
             if done % plan.log_every == 0:
                 values = {name: float(value) for name, value in logs.items()}
                 writers.scalars(done, values)
-                bar.set_postfix({name: f"{values[name]:.3f}" for name in [*list(values)[:1], "g_loss"] if name in values})
+                bar.set_postfix(told(values, plan), refresh=False)
             plan.state["seconds"] = time.monotonic() - began
             stopped = bool(stop) or plan.time_is_up or done == plan.steps
             for interval, action in plan.every:
@@ -117,11 +117,20 @@ def batches(stream: Stream, plan: Plan, first: int):
     return plan.strategy.experimental_distribute_dataset(dataset.with_options(options))
 
 
-def progress(first: int, steps: int) -> tqdm:
-    """A bar with the time left on a terminal, a line now and then in a log."""
+def progress(first: int, plan: Plan) -> tqdm:
+    """A bar with the time left on a terminal, a line now and then in a log; no end in steps where the clock may come first."""
     quiet = not sys.stderr.isatty()
     interval = 30.0 if quiet else 0.2
-    return tqdm(initial=first, total=steps, unit="step", mininterval=interval, maxinterval=interval, dynamic_ncols=True)
+    total = plan.steps if plan.seconds is None else None
+    return tqdm(initial=first, total=total, unit="step", mininterval=interval, maxinterval=interval, dynamic_ncols=True)
+
+
+def told(values: dict[str, float], plan: Plan) -> dict[str, str]:
+    """What stands beside the bar: two losses, and the minutes left where the clock may end the training."""
+    losses = {name: f"{values[name]:.3f}" for name in [*list(values)[:1], "g_loss"] if name in values}
+    if plan.seconds is None:
+        return losses
+    return losses | {"minutes left": f"{max(0.0, plan.seconds - plan.state.get('seconds', 0.0)) / 60:.1f}"}
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gan_tf.training.checkpoints import Checkpoints
-from gan_tf.training.loop import Plan, train
+from gan_tf.training.loop import Plan, progress, told, train
 from gan_tf.training.writers import Writers
 from pipelines.errors import InputError
 
@@ -124,3 +124,12 @@ def test_two_devices_share_the_batch(tmp_path, two_devices):
     two = [json.loads(line) for line in (tmp_path / "two/metrics.jsonl").read_text().splitlines()]
     for a, b in zip(one, two, strict=True):
         assert a == pytest.approx(b, rel=1e-4)
+
+
+def test_the_bar_tells_the_minutes_left_where_the_clock_may_end_the_training():
+    values = {"d_loss": 1.0, "penalty": 2.0, "g_loss": 0.25}
+    assert told(values, Plan(steps=5)) == {"d_loss": "1.000", "g_loss": "0.250"}
+    timed = Plan(steps=5, seconds=600.0, state={"seconds": 150.0})
+    assert told(values, timed) == {"d_loss": "1.000", "g_loss": "0.250", "minutes left": "7.5"}
+    with progress(2, Plan(steps=5)) as bar, progress(2, timed) as open_ended:
+        assert (bar.total, bar.n, open_ended.total) == (5, 2, None)
