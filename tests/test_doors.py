@@ -174,6 +174,29 @@ def test_init_from_takes_weights_only_and_lists_the_rest(run, pictures, tmp_path
     assert "did not fit: generator" in capsys.readouterr().out
 
 
+def test_a_card_tells_all_stages_of_a_training(run, pictures, tmp_path):
+    words = ["--task", "anime", "--runs", str(tmp_path), "--data", str(pictures)]
+    small = ["--batch", "4", "--latent", "8", "--loss", "hinge", "--hidden", "4"]
+    assert cli.train([*words, *small, "--steps", "2", "--init-from", str(run)]) == 0
+    first = next(tmp_path.glob("anime/000-*"))
+    assert cli.train([*words, *small, f"--init-from={first}", "--decay-images", "12", "--steps", "3"]) == 0
+    second = next(tmp_path.glob("anime/001-*"))
+    told = [json.loads((folder / "card.json").read_text()) for folder in (run, first, second)]
+    stages = [{name: card[name] for name in ("command", "seconds", "step", "images_seen", "data")} for card in told]
+    assert "began_with" not in told[0]
+    assert told[1]["began_with"] == stages[:1]
+    assert told[2]["began_with"] == stages[:2]
+    assert "--data DIR --batch 4" in told[2]["command"]
+    assert "--init-from=RUN --decay-images 12" in told[2]["command"]
+    assert str(tmp_path) not in str(told[2])
+
+
+def test_steps_after_the_rates_have_fallen_to_zero_are_refused(pictures, tmp_path, capsys):
+    words = ["--task", "anime", "--runs", str(tmp_path), "--data", str(pictures), "--batch", "4", "--hidden", "2"]
+    assert cli.train([*words, "--steps", "4", "--decay-images", "12"]) == 2
+    assert "at most 3 steps" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_an_output_that_may_not_be_written(run, tmp_path, capsys):
     tmp_path.chmod(0o500)

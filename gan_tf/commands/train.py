@@ -19,6 +19,8 @@ from pipelines.errors import InputError
 
 FREE_SPACE = 500_000_000  # bytes: checkpoints of the largest network, four at once, with room for curves and pictures
 
+NAMED = {"--data": "DIR", "--init-from": "RUN", "--config": "FILE"}  # what stands in a card's command for paths of one's own
+
 LOWEST = {
     "steps": 1,
     "log_every": 1,
@@ -172,6 +174,7 @@ def describe(task, resolved, source, args, before: dict, command: list[str]) -> 
     path = args.data or (before.get("data", {}).get("path") if before else None)
     return {
         "task": task.name,
+        **({"began_with": before["began_with"]} if "began_with" in before else {}),
         "command": before.get("command") or command_line(command),
         "steps": args.steps or before.get("steps") or task.steps,
         "settings": dataclasses.asdict(resolved.settings),
@@ -187,16 +190,18 @@ def describe(task, resolved, source, args, before: dict, command: list[str]) -> 
 
 
 def command_line(words: list[str]) -> str:
-    """The command for others to type: its own folders are left out or named DIR."""
+    """The command for others to type: its own folders are left out or named DIR and RUN."""
     shown, skip = ["python"], False
     for word, following in zip(words, [*words[1:], ""], strict=True):
         if skip:
             skip = False
-        elif word in ("--runs", "--resume", "--init-from"):
+        elif word in ("--runs", "--resume"):
             skip = not following.startswith("--")
-        elif word == "--data":
-            shown, skip = [*shown, "--data", "DIR"], True
-        elif not word.startswith(("--runs=", "--data=", "--resume=", "--init-from=")):
+        elif word in NAMED:
+            shown, skip = [*shown, word, NAMED[word]], True
+        elif (name := word.partition("=")[0]) in NAMED:
+            shown.append(f"{name}={NAMED[name]}")
+        elif not word.startswith(("--runs=", "--resume=")):
             shown.append(shlex.quote(word))
     return " ".join(shown)
 
@@ -215,8 +220,8 @@ def go(task, workflow, resolved, source, args, config: dict, place: Run, strateg
     plan = Plan(config["steps"], args.log_every, args.checkpoint_every, strategy=strategy, seconds=seconds)
     first = restore(checkpoints, plan, place) if resumed else 0
     if args.init_from:
-        for line in workflow.begin_with(method, args.init_from, task):
-            print(line)
+        config["began_with"], lines = workflow.begin_with(method, args.init_from, task)
+        print(*lines, sep="\n")
         checkpoints.save(0)  # or a run killed before its first checkpoint would go on from other weights
     if first > plan.steps:
         raise InputError(f"--steps {plan.steps}", f"at least {first}, which this run has done", "say more steps")

@@ -94,7 +94,7 @@ def actions(task: Task, config: dict, method, source, folder: Path, plan, writer
         plan.every.append((args.eval_every, score))
 
 
-def begin_with(method, folder: Path, task: Task) -> list[str]:
+def begin_with(method, folder: Path, task: Task) -> tuple[list[dict], list[str]]:
     """The weights of another GAN's run; see ``shared.copy_from_run``."""
     from gan_tf.workflows.shared import copy_from_run
 

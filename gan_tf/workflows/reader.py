@@ -78,7 +78,7 @@ def actions(task: Task, config: dict, method, source, folder: Path, plan, writer
     plan.at_checkpoint.append(weights)
 
 
-def begin_with(method, folder: Path, task: Task) -> list[str]:
+def begin_with(method, folder: Path, task: Task) -> tuple[list[dict], list[str]]:
     """The weights of another run of the reader; see ``shared.copy_from_run``."""
     from gan_tf.workflows.shared import copy_from_run
 

@@ -23,15 +23,22 @@ def export_weights(task: Task, config: dict, method, network: keras.Model, folde
         "step": step,
         "images_seen": int(method.images_seen.numpy()),
         "seconds": round(plan.state["seconds"]),
-        "data": {name: config["data"][name] for name in ("name", "count", "digest")},
+        "data": data_of(config),
         **({"best": plan.state["best"]} if "best" in plan.state else {}),
-        **{name: config[name] for name in ("command", "settings", "sources", "environment")},
+        **{name: config[name] for name in ("began_with", "command", "settings", "sources", "environment") if name in config},
     }
     export.write(folder, network.get_weights(), about, card)
 
 
-def copy_from_run(method, networks: tuple[str, ...], folder: Path, rebuild: Callable[[dict], Any]) -> list[str]:
-    """Copies the weights of a run's newest whole checkpoint, where shapes fit; says in lines what did not.
+def data_of(config: dict) -> dict:
+    """What a card tells of a run's images."""
+    return {name: config["data"][name] for name in ("name", "count", "digest")}
+
+
+def copy_from_run(
+    method, networks: tuple[str, ...], folder: Path, rebuild: Callable[[dict], Any]
+) -> tuple[list[dict], list[str]]:
+    """Copies the weights of a run's newest whole checkpoint, where shapes fit.
 
     Optimisers, counters and the stream begin anew.
 
@@ -41,15 +48,26 @@ def copy_from_run(method, networks: tuple[str, ...], folder: Path, rebuild: Call
         folder: the other run.
         rebuild: from that run's ``config.json`` to a method of its own kind and size.
 
+    Returns:
+        The stages of training that those weights went through, the first one first, for ``config.json`` and the card;
+        and lines that say what was copied and what did not fit.
+
     Raises:
         InputError: where the folder is no run, or none of its checkpoints is whole.
     """
-    other = rebuild(read_config(folder))
+    config = read_config(folder)
+    other = rebuild(config)
     checkpoints = Checkpoints(Path(folder) / "checkpoints", other)
     step = checkpoints.newest()
     if step is None:
         raise InputError(f"{folder} has no whole checkpoint", "a run that reached one", "name another run")
-    checkpoints.restore(step)
+    stage = {
+        "command": config["command"],
+        "seconds": round(checkpoints.restore(step).get("seconds", 0.0)),
+        "step": step,
+        "images_seen": int(other.images_seen.numpy()),
+        "data": data_of(config),
+    }
     copied, total, odd = 0, 0, []
     for name in networks:
         ours, theirs = getattr(method, name).weights, getattr(other, name).weights
@@ -63,4 +81,5 @@ def copy_from_run(method, networks: tuple[str, ...], folder: Path, rebuild: Call
                 copied += b - a
             else:
                 odd += [f"  did not fit: {name} {w.path} {tuple(w.shape)}" for w in ours[a:b]]
-    return [f"began with {copied} of {total} weights of {folder}, step {step}; the optimisers begin anew", *odd]
+    lines = [f"began with {copied} of {total} weights of {folder}, step {step}; the optimisers begin anew", *odd]
+    return [*config.get("began_with", []), stage], lines

@@ -92,12 +92,15 @@ def test_the_judge_needs_no_task(data, tmp_path, capsys):
 def test_weights_of_another_run_are_taken_over(run):
     """They are those that the run exported, which holds them in half precision."""
     same, wider = (reader.build(find("reader"), ReaderSettings(hidden=hidden, seed=9)) for hidden in (2, 3))
-    assert "began with 74 of 74 weights" in reader.begin_with(same, run, find("reader"))[0]
+    stages, lines = reader.begin_with(same, run, find("reader"))
+    assert "began with 74 of 74 weights" in lines[0]
+    card = json.loads((run / "card.json").read_text())
+    assert stages == [{name: card[name] for name in ("command", "seconds", "step", "images_seen", "data")}]
     arrays, _ = export.read(run)
     for layer, array in zip(same.averaged.weights, arrays, strict=True):
         if layer.trainable:
             np.testing.assert_allclose(layer.numpy(), array, rtol=1e-3, atol=1e-4)
-    first, *odd = reader.begin_with(wider, run, find("reader"))
+    _, (first, *odd) = reader.begin_with(wider, run, find("reader"))
     assert "of 74 weights" in first
     assert odd[0].startswith("  did not fit: network")
 
