@@ -157,6 +157,13 @@ def xla() -> None:
     loop.compiled = lambda method, strategy: tf.function(method.train_step, jit_compile=True)
 
 
+def no_remapper() -> None:
+    """Without Grappler's fusing of convolution, bias and activation, which gives up on some of our graphs and says so."""
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options({"remapping": False})
+
+
 VARIANTS: dict[str, Variant] = {
     "keras-batch-norm": Variant("Keras's batch norm, not the fused one", True, ("gan", "hinge"), keras_batch_norm),
     "library-gradients": Variant(
@@ -168,6 +175,7 @@ VARIANTS: dict[str, Variant] = {
     "batch-norm-halves": Variant("one pass of D, its batch norm in halves", False, ("gan",), batch_norm_in_halves),
     "fused-adam": Variant("Adam as one operation a variable", False, ("gan", "hinge", "wgangp", "rpgan"), fused_adam),
     "leaky-relu": Variant("leaky ReLU by a maximum", False, ("hinge", "wgangp"), leaky_relu_by_maximum),
+    "no-remapper": Variant("Grappler's remapper off", False, ("gan", "hinge", "wgangp", "rpgan"), no_remapper),
     "xla": Variant("the step compiled by XLA", False, ("gan", "wgangp"), xla),
 }
 

@@ -4,10 +4,11 @@
 
 Two cases: the pictures of DIR held in memory, and decoded as they come (memory budget 0) from --files files, hard links
 or copies of those of DIR in sub-folders of 1,000 below a temporary folder, which is removed afterwards. The step is that of
-the task's default recipe. Two processes work in turn on the same cores, and each is stopped while the other works, so that
-nothing is decoded in advance. A ratio of 1 says that the input costs nothing, 1.05 that it makes a step 5 % longer: the
-median over the turns of (seconds on the stream / seconds on the constant batch) with its 95 % bounds. Memory is the most
-that each process held, TensorFlow and networks included; files just linked are in the system's cache, as after an epoch.
+the task's default loss, at the width of the shipped weights. Two processes work in turn on the same cores, and each is
+stopped while the other works, so that nothing is decoded in advance. A ratio of 1 says that the input costs nothing, 1.05
+that it makes a step 5 % longer: the median over the turns of (seconds on the stream / seconds on the constant batch) with
+its 95 % bounds. Memory is the most that each process held, TensorFlow and networks included; files just linked are in the
+system's cache, as after an epoch.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from benchmarks._turns import (
     timing,
     with_bounds,
 )
+from benchmarks.train_step import shipped_width
 from gan_tf.commands.train import fit_machine
 from gan_tf.quiet import import_tensorflow
 from gan_tf.settings import GanSettings
@@ -119,6 +121,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--files", type=int, default=200_000, metavar="N", help=about)
     parser.add_argument("--temporary", type=Path, metavar="DIR", help="where to make them (default: the system's own place)")
     parser.add_argument("--loss", help="another loss's recipe than the task's")
+    parser.add_argument("--hidden", type=int, metavar="N", help="channels next to the image (default: as shipped)")
     parser.add_argument("--precision", help="float32 or bfloat16 (default: as train.py chooses on this machine)")
     parser.add_argument("--turns", type=int, default=LEAST_TURNS, help="of each side, at least 2 (default: %(default)s)")
     about = f"least length of a turn; it holds {LEAST_STEPS} steps or more (default: %(default)s)"
@@ -126,8 +129,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, metavar="N", help="cores and threads of each side (default: all allowed)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every reading there")
     args = parser.parse_args(words)
+    args.hidden = shipped_width() if args.hidden is None else args.hidden
     allowed = len(os.sched_getaffinity(0))
-    for name, low, high in (("turns", 2, 10**6), ("files", 0, 10**6), ("threads", 1, allowed)):
+    for name, low, high in (("turns", 2, 10**6), ("files", 0, 10**6), ("hidden", 1, 10**6), ("threads", 1, allowed)):
         value = getattr(args, name)
         if value is not None and not low <= value <= high:
             raise InputError(f"--{name} {value}", f"a whole number from {low} to {high}", "change it")
@@ -153,7 +157,7 @@ def main(words: list[str] | None = None) -> int:
         args = parse(words)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the files made are removed
         task = find(TASK)
-        said = {name: getattr(args, name) for name in ("loss", "precision") if getattr(args, name)}
+        said = {name: getattr(args, name) for name in ("loss", "hidden", "precision") if getattr(args, name)}
         import_tensorflow()
         settings = fit_machine(resolve(task, {}, said)).settings
         done = []
