@@ -13,6 +13,7 @@ from pathlib import Path
 from gan_tf import export
 from gan_tf.cli import Parser, guarded
 from gan_tf.files import write_whole
+from gan_tf.quiet import import_tensorflow
 from gan_tf.tasks import Task, find, first_folder
 from pipelines.errors import InputError
 
@@ -52,6 +53,7 @@ def run(words: Sequence[str]) -> int:
             raise InputError(f"{path}", "a file that ends in .png", "change it")
     weights = args.run or export.shipped(task.name, args.loss or task.shipped)
     print(f"weights: {export.describe(weights, args.run)}", flush=True)
+    import_tensorflow()
     samples = made_by(task, weights, args.count, args.seed)
     pool, others = read(task, train), read(task, unseen, args.count)
     from gan_tf.evaluation.nearest import nearest
