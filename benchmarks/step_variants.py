@@ -109,7 +109,8 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     for name, known in (("losses", LOSSES), ("only", VARIANTS)):
         for value in set(getattr(args, name)) - set(known):
             raise InputError(f"--{name} {value}", f"some of: {', '.join(known)}", "choose among these")
-    args.hidden, args.precision = args.hidden or shipped_width(), args.precision or fast_precision()
+    args.hidden = shipped_width() if args.hidden is None else args.hidden
+    args.precision = args.precision or fast_precision()
     for name, low, high in (("turns", 2, 10**6), ("hidden", 1, 10**6), ("threads", 1, len(os.sched_getaffinity(0)))):
         value = getattr(args, name)
         if value is not None and not low <= value <= high:
