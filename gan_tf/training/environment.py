@@ -41,7 +41,7 @@ def cpu_features() -> list[str]:
 def fast_precision() -> str:
     """What convolutions compute in where nobody says: bfloat16 on CPUs with matrix units for it (AMX), else float32.
 
-    There it halves the seconds of a step and more (``benchmarks/train_step.py``); on CPUs without, it doubles them.
+    There a step is faster in it, on CPUs without it is slower (``benchmarks/train_step.py`` measures both).
     """
     import tensorflow as tf
 

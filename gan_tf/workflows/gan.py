@@ -65,7 +65,7 @@ def actions(task: Task, config: dict, method, source, folder: Path, plan, writer
 
     settings = method.settings
     last = settings.decay_images // settings.batch
-    if last and plan.steps > last:
+    if settings.decay_images and plan.steps > last:
         given = f"--steps {plan.steps} with --decay-images {settings.decay_images}"
         raise InputError(given, f"at most {last} steps, because the rates are 0 from then on", "change one of the two")
     noise = noises(PREVIEW_ROWS**2, settings.latent, settings.seed)
