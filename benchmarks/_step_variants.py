@@ -121,6 +121,55 @@ def leaky_relu_by_maximum() -> None:
     keras.layers.LeakyReLU.call = lambda self, x: tf.maximum(x, tf.cast(self.negative_slope, x.dtype) * x)
 
 
+def leaky_relu_by_outputs() -> None:
+    """Its gradient from the outputs, which have the inputs' sign: the inputs needn't be kept, so more can be fused."""
+    import keras
+    import tensorflow as tf
+
+    def call(self, x):
+        @tf.custom_gradient
+        def leaky(x):
+            y = tf.nn.leaky_relu(x, self.negative_slope)
+            return y, lambda g: tf.raw_ops.LeakyReluGrad(gradients=g, features=y, alpha=self.negative_slope)
+
+        return leaky(x)
+
+    keras.layers.LeakyReLU.call = call
+
+
+def layer_norm_by_formula() -> None:
+    """Layer norm and its gradient as sums a channel and one multiply-add, not as the tape derives it."""
+    import tensorflow as tf
+
+    from gan_tf.networks.layers import GroupNorm
+
+    @tf.custom_gradient
+    def normalised(x, gamma, beta):
+        images, n = tf.cast(x, tf.float32), x.shape[1] * x.shape[2] * x.shape[3]
+
+        def mean(sums):  # [batch, channels] to [batch, 1]
+            return tf.reduce_sum(sums, 1, keepdims=True) / n
+
+        def affine(factor):  # [batch, channels or 1] to what images can be multiplied by
+            return factor[:, None, None, :]
+
+        centre = mean(tf.reduce_sum(images, [1, 2]))
+        scale = tf.math.rsqrt(mean(tf.reduce_sum(tf.square(images), [1, 2])) - tf.square(centre) + 1e-5)
+
+        def gradient(g):
+            g = tf.cast(g, tf.float32)
+            sums = tf.reduce_sum(g, [1, 2])
+            products = scale * (tf.reduce_sum(g * images, [1, 2]) - centre * sums)
+            slope = -tf.square(scale) * mean(products * gamma)
+            shift = -scale * mean(sums * gamma) - slope * centre
+            to_images = g * affine(scale * gamma) + images * affine(slope) + affine(shift)
+            return tf.cast(to_images, x.dtype), tf.reduce_sum(products, 0), tf.reduce_sum(sums, 0)
+
+        return tf.cast(images * affine(scale * gamma) + affine(beta - centre * scale * gamma), x.dtype), gradient
+
+    GroupNorm.call = lambda self, x: normalised(x, tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta))
+
+
 def batch_norm_in_halves() -> None:
     """One pass of D for real and fake images, whose batch norm takes each half by itself: as if in two passes."""
     import tensorflow as tf
@@ -175,6 +224,10 @@ VARIANTS: dict[str, Variant] = {
     "batch-norm-halves": Variant("one pass of D, its batch norm in halves", False, ("gan",), batch_norm_in_halves),
     "fused-adam": Variant("Adam as one operation a variable", False, ("gan", "hinge", "wgangp", "rpgan"), fused_adam),
     "leaky-relu": Variant("leaky ReLU by a maximum", False, ("hinge", "wgangp"), leaky_relu_by_maximum),
+    "leaky-relu-outputs": Variant(
+        "leaky ReLU's gradient from its outputs", False, ("hinge", "wgangp", "rpgan"), leaky_relu_by_outputs
+    ),
+    "layer-norm": Variant("layer norm's gradient by formula", False, ("wgangp",), layer_norm_by_formula),
     "no-remapper": Variant("Grappler's remapper off", False, ("gan", "hinge", "wgangp", "rpgan"), no_remapper),
     "xla": Variant("the step compiled by XLA", False, ("gan", "wgangp"), xla),
 }
