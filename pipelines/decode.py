@@ -50,7 +50,7 @@ def decode(path: str | os.PathLike[str], size: int, channels: int = 3) -> np.nda
     picture = _readable(Path(path), lambda image: _pixels(image, size))
     if picture.size != (size, size):
         picture = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
-    pixels = np.asarray(picture.convert("RGB" if channels == 3 else "L"))
+    pixels = np.asarray(_in_mode(picture, "RGB" if channels == 3 else "L"))
     return pixels.reshape(size, size, channels)
 
 
@@ -96,7 +96,11 @@ def _pixels(image: Image.Image, size: int) -> Image.Image:
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+    return _in_mode(image, "L" if image.mode in ("1", "L") else "RGB")
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)  # convert would copy it
 
 
 def _from_16_bits(image: Image.Image) -> Image.Image:
