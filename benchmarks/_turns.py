@@ -1,5 +1,6 @@
 """What the benchmarks share: processes that work strictly in turn, and ratios with their 95 % bounds."""
 
+import argparse
 import json
 import math
 import os
@@ -8,14 +9,40 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
 
+from pipelines.errors import InputError
+
 ROOT = Path(__file__).resolve().parents[1]
 LEAST_TURNS = 20  # the house's rule: fewer are a first look, not a result
 PAUSE = 0.05  # seconds between turns, in which the other's threads stop spinning and go to sleep
+
+
+def check_numbers(args: argparse.Namespace, **ranges: tuple[int, int]) -> None:
+    """Refuses a number outside of its range; None, for an option that has no value, passes.
+
+    Raises:
+        InputError: for the first such number.
+    """
+    for name, (low, high) in ranges.items():
+        value = getattr(args, name)
+        if value is not None and not low <= value <= high:
+            raise InputError(f"--{name} {value}", f"a whole number from {low} to {high}", "change it")
+
+
+def check_names(args: argparse.Namespace, **known: Collection[str]) -> None:
+    """Refuses a list that holds anything but the names of its kind.
+
+    Raises:
+        InputError: for the first such name.
+    """
+    for option, names in known.items():
+        for value in getattr(args, option):
+            if value not in names:
+                raise InputError(f"--{option} {value}", f"some of: {', '.join(names)}", "choose among these")
 
 
 class WorkerError(Exception):

@@ -31,6 +31,7 @@ from benchmarks._turns import (
     Worker,
     WorkerError,
     calls_that_take,
+    check_numbers,
     median_with_bounds,
     take_turns,
     timing,
@@ -131,10 +132,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(words)
     args.hidden = shipped_width() if args.hidden is None else args.hidden
     allowed = len(os.sched_getaffinity(0))
-    for name, low, high in (("turns", 2, 10**6), ("files", 0, 10**6), ("hidden", 1, 10**6), ("threads", 1, allowed)):
-        value = getattr(args, name)
-        if value is not None and not low <= value <= high:
-            raise InputError(f"--{name} {value}", f"a whole number from {low} to {high}", "change it")
+    check_numbers(args, turns=(2, 10**6), files=(0, 10**6), hidden=(1, 10**6), threads=(1, allowed))
     return args
 
 

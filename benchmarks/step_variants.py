@@ -27,6 +27,8 @@ from benchmarks._turns import (
     Worker,
     WorkerError,
     calls_that_take,
+    check_names,
+    check_numbers,
     median_with_bounds,
     take_turns,
     with_bounds,
@@ -106,15 +108,10 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every reading there")
     args = parser.parse_args(words)
     args.losses = args.losses.split(",")
-    for name, known in (("losses", LOSSES), ("only", VARIANTS)):
-        for value in set(getattr(args, name)) - set(known):
-            raise InputError(f"--{name} {value}", f"some of: {', '.join(known)}", "choose among these")
+    check_names(args, losses=LOSSES, only=VARIANTS)
     args.hidden = shipped_width() if args.hidden is None else args.hidden
     args.precision = args.precision or fast_precision()
-    for name, low, high in (("turns", 2, 10**6), ("hidden", 1, 10**6), ("threads", 1, len(os.sched_getaffinity(0)))):
-        value = getattr(args, name)
-        if value is not None and not low <= value <= high:
-            raise InputError(f"--{name} {value}", f"a whole number from {low} to {high}", "change it")
+    check_numbers(args, turns=(2, 10**6), hidden=(1, 10**6), threads=(1, len(os.sched_getaffinity(0))))
     return args
 
 

@@ -35,6 +35,8 @@ from benchmarks._turns import (
     Worker,
     WorkerError,
     calls_that_take,
+    check_names,
+    check_numbers,
     median_with_bounds,
     take_turns,
     with_bounds,
@@ -180,19 +182,14 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(words)
     units = {"avx512_bf16", "amx_bf16"} & set(cpu_features())
     args.precision = args.precision or ",".join(PRECISIONS[: 2 if units else 1])
-    for name, known in (("losses", LOSSES), ("precision", PRECISIONS)):
-        setattr(args, name, getattr(args, name).split(","))
-        for value in set(getattr(args, name)) - set(known):
-            raise InputError(f"--{name} {value}", f"some of: {','.join(known)}", "choose among these")
+    args.losses, args.precision = args.losses.split(","), args.precision.split(",")
+    check_names(args, losses=LOSSES, precision=PRECISIONS)
     args.widths = [shipped_width() if word == "shipped" else word for word in args.widths.split(",")]
     if not all(str(width).isdecimal() and int(width) > 0 for width in args.widths):
         raise InputError("--widths", "whole numbers from 1, or the word shipped, with commas", "change it")
     args.widths = list(dict.fromkeys(map(int, args.widths)))
     allowed = len(os.sched_getaffinity(0))
-    for name, low, high in (("turns", 2, 10**6), ("batch", 2, 10**6), ("threads", 1, allowed)):
-        value = getattr(args, name)
-        if value is not None and not low <= value <= high:
-            raise InputError(f"--{name} {value}", f"a whole number from {low} to {high}", "change it")
+    check_numbers(args, turns=(2, 10**6), batch=(2, 10**6), threads=(1, allowed))
     return args
 
 
