@@ -21,8 +21,8 @@ def standard_error_closed() -> Iterator[None]:
 def import_tensorflow() -> None:
     """Imports TensorFlow; set ``TF_CPP_MIN_LOG_LEVEL`` to see all that it has to say.
 
-    Nothing is lost: what fails raises an exception in Python. Of what its C++ side logs as errors, the one that people
-    would see is Grappler's "remapper failed", by which it gives up fusing a leaky ReLU and goes on.
+    What its C++ side logs as errors is hidden too, because Grappler's "remapper failed" is one, by which it only gives up
+    fusing a leaky ReLU. What makes an operation fail still comes as an exception in Python, fatal errors are still shown.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         import tensorflow
