@@ -47,19 +47,20 @@ class Recipe:
 
 
 WIDE = {"loss": "hinge", "hidden": 64}
+LAZY = {"loss": "rpgan", "penalty_every": 8}
 RECIPES = (
     Recipe("gan", "non-saturating loss, batch norm in D (Radford et al. 2016)", {"loss": "gan"}),
     Recipe("wgangp", "Wasserstein distance, gradient penalty (Gulrajani et al. 2017)", {"loss": "wgangp"}),
-    Recipe("wgangp-one", "the same with one update of D a step", {"loss": "wgangp", "d_steps": 1}),
+    Recipe("wgangp-one", "wgangp with one update of D a step", {"loss": "wgangp", "d_steps": 1}),
     Recipe("rpgan", "relativistic pairs, penalties on both sides (Huang et al. 2024)", {"loss": "rpgan"}),
-    Recipe("rpgan-lazy", "the same, penalties each 8 steps", {"loss": "rpgan", "penalty_every": 8}),
+    Recipe("rpgan-lazy", "rpgan, penalties each 8 steps (lazily; Karras et al. 2020)", LAZY),
     Recipe("hinge", "hinge loss, spectral norm in D (Miyato et al. 2018)", {"loss": "hinge"}),
-    Recipe("hinge-float32", "the same in float32", {"loss": "hinge", "precision": "float32"}),
-    Recipe("hinge-wide", "hinge with twice the channels", {"loss": "hinge", "hidden": 64}),
-    Recipe("hinge-wide-rates", "wide, two rates (Heusel et al. 2017)", {**WIDE, "d_rate": 4e-4, "g_rate": 1e-4}),
-    Recipe("hinge-wide-augment", "wide, DiffAugment (Zhao et al. 2020)", {**WIDE, "augment": "diffaugment"}),
-    Recipe("hinge-residual", "residual nets at 16x16, patches in, pixel shuffle out", {"loss": "hinge", "network": "residual"}),
-    Recipe("rpgan-residual", "the same with rpgan", {"loss": "rpgan", "network": "residual", "penalty_every": 8}),
+    Recipe("hinge-float32", "hinge in float32", {"loss": "hinge", "precision": "float32"}),
+    Recipe("hinge-wide", "hinge with twice the channels", WIDE),
+    Recipe("hinge-wide-rates", "hinge-wide, two rates (Heusel et al. 2017)", {**WIDE, "d_rate": 4e-4, "g_rate": 1e-4}),
+    Recipe("hinge-wide-augment", "hinge-wide, DiffAugment (Zhao et al. 2020)", {**WIDE, "augment": "diffaugment"}),
+    Recipe("hinge-residual", "hinge, residual nets at 16x16, pixel shuffle out", {"loss": "hinge", "network": "residual"}),
+    Recipe("rpgan-residual", "rpgan-lazy, the nets of hinge-residual", {**LAZY, "network": "residual"}),
 )
 
 
@@ -146,11 +147,12 @@ def check(task: Task, recipe: Recipe, record: dict[str, Any], runs: Path) -> Non
 
 def measure(task: Task, recipe: Recipe, record: dict[str, Any], runs: Path) -> None:
     """Trains a recipe to half its minutes and to all of them and scores it after each; records each score at once."""
-    row = record["rows"].setdefault(recipe.name, {"about": recipe.about, "flags": recipe.flags})
+    row = record["rows"].setdefault(recipe.name, {"flags": recipe.flags})
+    row["about"] = recipe.about  # words may be mended without measuring again
+    save(record, runs)
     if finished(row):
         print(f"{recipe.name}: finished, skipped")
         return
-    save(record, runs)
     for part, minutes in (("half", record["minutes"] / 2), ("full", record["minutes"])):
         if part in row:
             continue

@@ -1,5 +1,6 @@
 """The comparison of recipes: what is trained, what goes on, what is refused; the door itself is real in the last test."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -87,6 +88,16 @@ def test_each_is_trained_and_scored_twice(door, capsys):
     assert main(WORDS) == 0
     assert len(door.trainings) == 4
     assert "one: finished, skipped" in capsys.readouterr().out
+
+
+def test_mended_words_reach_the_table_without_training(door, monkeypatch):
+    door.fids = {"one": [90.0, 80.0], "two": [70.0, 60.0]}
+    assert main(WORDS) == 0
+    first, second = recipes.RECIPES
+    monkeypatch.setattr(recipes, "RECIPES", (dataclasses.replace(first, about="said better"), second))
+    assert main(WORDS) == 0
+    assert len(door.trainings) == 4
+    assert "* **one**: said better\n" in Path("docs/recipes.md").read_text()
 
 
 def test_an_interrupted_comparison_goes_on(door):
