@@ -52,6 +52,7 @@ RECIPES = (
     Recipe("gan", "non-saturating loss, batch norm in D (Radford et al. 2016)", {"loss": "gan"}),
     Recipe("wgangp", "Wasserstein distance, gradient penalty (Gulrajani et al. 2017)", {"loss": "wgangp"}),
     Recipe("wgangp-one", "wgangp with one update of D a step", {"loss": "wgangp", "d_steps": 1}),
+    Recipe("wgangp-rates", "wgangp-one, two rates (Heusel et al. 2017)", {"loss": "wgangp", "d_steps": 1, "d_rate": 3e-4}),
     Recipe("rpgan", "relativistic pairs, penalties on both sides (Huang et al. 2024)", {"loss": "rpgan"}),
     Recipe("rpgan-lazy", "rpgan, penalties each 8 steps (lazily; Karras et al. 2020)", LAZY),
     Recipe("hinge", "hinge loss, spectral norm in D (Miyato et al. 2018)", {"loss": "hinge"}),
