@@ -15,6 +15,7 @@ import argparse
 import dataclasses
 import itertools
 import json
+import math
 import os
 import shutil
 import signal
@@ -141,6 +142,9 @@ def cases(args: argparse.Namespace, folder: Path, settings: GanSettings):
     from pipelines.images import list_images
 
     files = list_images(folder)
+    if len(files) * math.prod(find(TASK).shape) > IN_MEMORY:
+        given = f"{len(files):,} pictures in {folder}, which don't fit {IN_MEMORY / 1e6:,.0f} MB"
+        raise InputError(given, "a folder whose pictures can be held in memory", "name a smaller one; --files multiplies it")
     yield measure(f"{len(files):,} in memory", folder, IN_MEMORY, settings, args)
     if args.files:
         with tempfile.TemporaryDirectory(dir=args.temporary, prefix="input-") as temporary:

@@ -22,7 +22,8 @@ def import_tensorflow() -> None:
     """Imports TensorFlow; set ``TF_CPP_MIN_LOG_LEVEL`` to see all that it has to say.
 
     What its C++ side logs as errors is hidden too, because Grappler's "remapper failed" is one, by which it only gives up
-    fusing a leaky ReLU. What makes an operation fail still comes as an exception in Python, fatal errors are still shown.
+    fusing a leaky ReLU. What makes an operation fail still comes as an exception in Python. Fatal errors are still shown after
+    the start; where the import itself ends the process, set the variable to see why.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         import tensorflow

@@ -31,7 +31,8 @@ def decode(path: str | os.PathLike[str], size: int, channels: int = 3) -> np.nda
     """Decodes one picture, fitted to cover a square and cropped to its centre (Lanczos); left alone at that size.
 
     EXIF orientation is applied, transparency laid on white, 16-bit grey scaled to 8 bits; of an animation it is the
-    first frame. JPEG files more than twice as large are decoded at a reduced scale, as for Pillow's thumbnails.
+    first frame. JPEG files at least four times as large are decoded at a reduced scale, twice as large or more, as for
+    Pillow's thumbnails.
 
     Args:
         path: a JPEG, PNG, BMP or WebP file.

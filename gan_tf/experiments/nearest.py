@@ -56,8 +56,10 @@ def run(words: Sequence[str]) -> int:
     import_tensorflow()
     samples = made_by(task, weights, args.count, args.seed)
     pool, others = read(task, train), read(task, unseen, args.count)
-    from gan_tf.evaluation.nearest import nearest
+    from gan_tf.evaluation.nearest import NEIGHBOURS, nearest
 
+    if len(pool) <= NEIGHBOURS:
+        raise InputError(f"{len(pool)} pictures in {train}", f"more than {NEIGHBOURS}", "name more training pictures")
     of_samples, of_unseen = nearest(samples, pool), nearest(others, pool)
     if (of_unseen.closeness < COPY).all():
         raise InputError(f"all pictures of {unseen} are copies of training pictures", "some that aren't", "name other data")
@@ -111,14 +113,14 @@ def sentence(samples, unseen, trained_on: int) -> str:
     """What was found, in words; both arguments are ``Nearest.closeness``."""
     import numpy as np
 
-    known = unseen < COPY
+    known, own = unseen < COPY, samples[samples >= COPY]
     border = np.percentile(unseen[~known], RARE)
-    share = 100.0 * np.mean(samples < border)
+    median, share = (f"{np.median(own):.3f}", f"{100.0 * np.mean(own < border):.2f} %") if len(own) else ("–", "none")
     return (
         f"{len(samples):,} samples and {len(unseen):,} real pictures kept apart, looked for among {trained_on:,} training"
         f" pictures: {np.sum(samples < COPY):,} and {known.sum():,} are copies of one or of its mirror image. Without copies:"
-        f" median closeness {np.median(samples[samples >= COPY]):.3f} and {np.median(unseen[~known]):.3f} (0 is a copy);"
-        f" {share:.2f} % of the samples are closer than {border:.3f}, as {RARE:g} % of the real pictures are."
+        f" median closeness {median} and {np.median(unseen[~known]):.3f} (0 is a copy);"
+        f" {share} of the samples are closer than {border:.3f}, as {RARE:g} % of the real pictures are."
     )
 
 

@@ -105,8 +105,10 @@ def protocol(record: dict[str, Any]) -> str:
     data, minutes, rows = record["data"], record["minutes"], list(record["rows"].values())
     images = f"{data['count']:,} training images (`{data['name']}`)" if "count" in data else "training images"
     gpu = " and a GPU" if any("GPU" in row.get("environment", {}).get("devices", ()) for row in rows) else ""
-    precisions = sorted({row["settings"].get("precision", "float32") for row in rows if "settings" in row})
-    precision = f"in {precisions[0]}" if len(precisions) == 1 else "in the precision that the flags say (else float32)"
+    described = [row for row in rows if "settings" in row]
+    precisions = sorted({row["settings"].get("precision", "float32") for row in described if "precision" not in row["flags"]})
+    said = " where the flags don't say it" if any("precision" in row["flags"] for row in described) else ""
+    precision = f"in {' or '.join(precisions)}{said}" if precisions else "in the precision that the flags say"
     seeds = sorted({row["settings"]["seed"] for row in rows if "settings" in row})
     words = [
         f"Task `{record['task']}`, {images}: each recipe by itself for {minutes:g} minutes of training by the clock on "

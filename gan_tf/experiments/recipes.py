@@ -13,7 +13,7 @@ import platform
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 from gan_tf.cli import Parser, guarded
 from gan_tf.experiments.processes import ROOT, watched
 from gan_tf.experiments.recipe_table import RESULTS, SAMPLES, finished, machine_words, read, spoken, write
-from gan_tf.files import write_json
+from gan_tf.files import readable_failures, write_json
 from gan_tf.settings import GanSettings, nearest
 from gan_tf.tasks import Task, find
 from gan_tf.training.runs import Run, newest
@@ -127,7 +127,8 @@ def machine() -> dict[str, Any]:
 
 def check(task: Task, recipe: Recipe, record: dict[str, Any], runs: Path) -> None:
     """Refuses a recipe whose settings exclude each other, or differ from those recorded under its name."""
-    settings = dataclasses.asdict(pkgutil.resolve_name(task.workflow).resolve(task, {}, recipe.flags).settings)
+    resolved = pkgutil.resolve_name(task.workflow).resolve(task, {}, recipe.flags)
+    settings = dataclasses.asdict(resolved.settings)
     row, folder = record["rows"].get(recipe.name), runs / recipe.name
     mend = f"give it another name, or begin another comparison by another --runs ({runs} holds this one)"
     if row is None:
@@ -135,9 +136,11 @@ def check(task: Task, recipe: Recipe, record: dict[str, Any], runs: Path) -> Non
             given = f"{folder} exists, but {runs / RESULTS} knows nothing of it"
             raise InputError(given, "no folder, or its row", "remove it, or choose another --runs")
         return
-    # A setting that has come since is no difference: it then has the value that means "as before".
+    # A setting that has come since is no difference: it then has the value that means "as before". Nor is a precision
+    # that nobody said, since train.py chooses it by the machine, which is the same (``begin``).
     old = row.get("settings", {})
-    changed = [name for name in old if settings.get(name) != old[name]]
+    free = {"precision"} if resolved.sources["precision"] == "default" else set()
+    changed = [name for name in old if name not in free and settings.get(name) != old[name]]
     if row["flags"] != recipe.flags:
         given = f"recipe {recipe.name} with {shlex.join(spoken(recipe.flags))}"
         raise InputError(given, f"{shlex.join(spoken(row['flags']))}, as it was recorded", mend)
@@ -183,7 +186,8 @@ def describe(row: dict[str, Any], record: dict[str, Any], run: Run) -> None:
     data = {name: config["data"][name] for name in ("name", "count", "digest")}
     if record["data"].setdefault("digest", data["digest"]) != data["digest"]:
         given = f"the images now in {record['data']['path']} are not those of the other rows"
-        raise InputError(given, f"the same {record['data']['count']} files", "put them back, or choose another --runs")
+        mend = f"put them back and remove {run.folder}, which was trained on others, or choose another --runs"
+        raise InputError(given, f"the same {record['data']['count']} files", mend)
     record["data"] |= data
 
 
@@ -267,14 +271,32 @@ def run(words: Sequence[str]) -> int:
     task, recipes, runs = find(args.task), chosen(args.only), args.runs.resolve()
     if pkgutil.resolve_name(task.workflow).SETTINGS is not GanSettings:
         raise InputError(f"--task {task.name}", "a task with a GAN", "choose another")
-    record = prepared(task, recipes, args.data, args.minutes, runs)
-    try:
-        for recipe in recipes:
-            measure(task, recipe, record, runs)
-    finally:  # the table is of what there is, whatever ended the comparison
-        for path in write(runs, args.table, [recipe.name for recipe in RECIPES]):
-            print(f"wrote {path}")
+    with held(runs):
+        record = prepared(task, recipes, args.data, args.minutes, runs)
+        try:
+            for recipe in recipes:
+                measure(task, recipe, record, runs)
+        finally:  # the table is of what there is, whatever ended the comparison
+            for path in write(runs, args.table, [recipe.name for recipe in RECIPES]):
+                print(f"wrote {path}")
     return 0
+
+
+@contextlib.contextmanager
+def held(runs: Path) -> Iterator[None]:
+    """Keeps other comparisons out of the folder: two at once would lose rows, and share the cores that they time.
+
+    Raises:
+        InputError: where another holds it.
+    """
+    with readable_failures(runs):
+        runs.mkdir(parents=True, exist_ok=True)
+    comparison = Run(runs)
+    comparison.lock()
+    try:
+        yield
+    finally:
+        comparison.unlock()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -39,7 +39,7 @@ def test_copies_are_counted_and_shown(data, samples, tmp_path, capsys):
     assert command.main(words) == 0
     said = capsys.readouterr().out
     assert "20 samples and 20 real pictures kept apart, looked for among 60 training pictures: 3 and 5 are copies" in said
-    assert " 15.00 % of the samples are closer" in said
+    assert " 0.00 % of the samples are closer" in said  # the copies aside
     above, below = np.split(np.asarray(Image.open(picture)), 2)
     assert above.shape == (64, 16 * 64, 3)
     np.testing.assert_array_equal(above, np.concatenate(samples[:16], axis=1))
@@ -51,6 +51,21 @@ def test_copies_are_counted_and_shown(data, samples, tmp_path, capsys):
 def test_without_picture_no_training_picture_is_written(data, samples, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "write_picture", lambda *_: pytest.fail("it was not asked for"))
     assert command.main(["--data", str(data), "--count", "20", "--figure", str(tmp_path / "a.png")]) == 0
+
+
+def test_nothing_but_copies(data, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(command, "made_by", lambda *_: pictures(60, 1)[:20])
+    assert command.main(["--data", str(data), "--count", "20", "--figure", str(tmp_path / "a.png")]) == 0
+    assert "20 and 5 are copies" in (said := capsys.readouterr().out)
+    assert "median closeness – and" in said
+    assert "none of the samples are closer" in said
+
+
+def test_too_few_training_pictures_are_named(data, samples, tmp_path, capsys):
+    for path in list((data / "faces").glob("*.png"))[:10]:
+        path.unlink()
+    assert command.main(["--data", str(data), "--count", "20", "--figure", str(tmp_path / "a.png")]) == 2
+    assert "50 pictures in" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -69,8 +69,11 @@ def test_the_protocol_says_how():
         assert words in text
     assert "/secret" not in text
     assert "![" not in page(record(**ROWS), [], None)
-    mixed = page(record(a=row(95, 70, precision="mixed"), b=row(95, 80)), [], None)
-    assert "in the precision that the flags say" in mixed
+    said = row(95, 70, precision="float32") | {"flags": {"precision": "float32"}}
+    assert "in bfloat16 where the flags don't say it, one run" in page(
+        record(a=said, b=row(95, 80, precision="bfloat16")), [], None
+    )
+    assert "in the precision that the flags say, one run" in page(record(a=said), [], None)
 
 
 def test_the_picture_has_a_row_of_samples_a_recipe_in_the_tables_order(tmp_path):

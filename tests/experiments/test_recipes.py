@@ -17,6 +17,7 @@ from gan_tf.experiments.recipe_table import spoken
 from gan_tf.experiments.recipes import RECIPES, Recipe, chosen, main
 from gan_tf.tasks import find
 from gan_tf.training import loop
+from gan_tf.training.runs import Run
 from gan_tf.workflows import gan
 from pipelines.errors import InputError
 
@@ -171,6 +172,18 @@ def test_what_differs_from_the_record_is_refused(door, capsys, monkeypatch, tmp_
     refused(WORDS, "are not those of the other rows")
     (tmp_path / "runs/recipes/results.json").write_text("[]")
     refused(WORDS, "can't be read")
+
+
+def test_one_comparison_at_a_time(door, capsys):
+    other = Run(Path("runs/recipes"))
+    other.folder.mkdir(parents=True)
+    other.lock()
+    assert main(WORDS) == 2
+    assert "another process" in capsys.readouterr().err
+    assert door.trainings == []
+    other.unlock()
+    door.fids = {"one": [90.0, 80.0], "two": [70.0, 60.0]}
+    assert main(WORDS) == 0
 
 
 def test_through_the_real_door(means, monkeypatch, pictures, tmp_path):
