@@ -41,11 +41,33 @@ def test_there_are_commands_to_check():
     assert len(COMMANDS) > 10
 
 
-def test_links_and_pictures_exist():
-    targets = [t for t in re.findall(r"\]\(([^)]+)\)", README) if "://" not in t]
-    assert targets
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def headings(page: str) -> set[str]:
+    """Names that a link can point to within a page, made of its headings as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", page, flags=re.S)
+    titles = re.findall(r"^#+ (.+)$", text, flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_headings_are_named_as_github_names_them():
+    page = "# Five: `code` & more\n## What it's for\n```\n# a comment\n```\n"
+    assert headings(page) == {"five-code--more", "what-its-for"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_and_pictures_exist(page):
+    targets = [t for t in re.findall(r"\]\(([^)]+)\)", page.read_text()) if "://" not in t]
     for target in targets:
-        assert (ROOT / target).exists(), target
+        path, _, heading = target.partition("#")
+        aim = page.parent / path if path else page
+        assert aim.exists(), target
+        assert not heading or heading in headings(aim.read_text()), target
+
+
+def test_the_readme_has_links_and_pictures():
+    assert re.search(r"!\[[^\]]*\]\([^)]+\)", README) and re.search(r"[^!]\[[^\]]*\]\([^)]+\)", README)
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda p: p.parent.name)
