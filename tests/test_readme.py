@@ -67,7 +67,8 @@ def test_links_and_pictures_exist(page):
 
 
 def test_the_readme_has_links_and_pictures():
-    assert re.search(r"!\[[^\]]*\]\([^)]+\)", README) and re.search(r"[^!]\[[^\]]*\]\([^)]+\)", README)
+    assert re.search(r"!\[[^\]]*\]\([^)]+\)", README)
+    assert re.search(r"[^!]\[[^\]]*\]\([^)]+\)", README)
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda p: p.parent.name)
