@@ -1,8 +1,6 @@
 """Folders with ``data/*.png`` and the files ``train.csv`` and ``val.csv`` that say ``image_name,label`` (DLCV 2022, HW2)."""
 
 import csv
-import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -53,15 +51,12 @@ def read_part(folder: str | Path, part: str, size: int = 28, channels: int = 3) 
     rows = read_rows(Path(folder) / f"{part}.csv")
     images = np.empty((len(rows), size, size, channels), np.uint8)
 
-    def read(index: int) -> str | None:
+    faults = []
+    for place, (name, _) in enumerate(rows):
         try:
-            images[index] = decode(Path(folder) / "data" / rows[index][0], size, channels)
+            images[place] = decode(Path(folder) / "data" / name, size, channels)
         except UnreadableImage as error:
-            return f"{rows[index][0]} ({error.reason})"
-        return None
-
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), "decode") as workers:
-        faults = [fault for fault in workers.map(read, range(len(rows)), chunksize=1) if fault]
+            faults.append(f"{name} ({error.reason})")
     if faults:
         given = f"{len(faults):,} of the {len(rows):,} pictures of {folder}/{part}.csv are unreadable: {named(faults)}"
         raise InputError(given, f"whole pictures in {Path(folder) / 'data'}", "fetch them again, or take the lines out")

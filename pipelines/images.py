@@ -19,7 +19,7 @@ from pipelines.decode import UnreadableImage, check_header, decode
 from pipelines.errors import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-_GROUP = 16  # files a task of the thread pool: a third faster than one by one on small pictures
+_GROUP = 16  # files a task of the thread pool
 _REACH = 100  # as many unreadable files in a row mean that the folder is gone, not that a picture is damaged
 _NAMED = 5
 
@@ -106,7 +106,6 @@ class Folder:
     def __init__(self, folder: str | os.PathLike[str], size: int, channels: int = 3, memory_budget: int = 2 << 30):
         self.folder, self.size, self.channels, self.memory_budget = Path(folder), size, channels, memory_budget
         self.name = re.sub(r"[^\w.-]+", "-", self.folder.resolve().name) or "folder"
-        self._workers = ThreadPoolExecutor(min(8, os.cpu_count() or 1), "decode")
         self._lock = threading.Lock()
         listed = list_images(folder)
         self._needed = len(listed) * size * size * channels
@@ -119,7 +118,15 @@ class Folder:
             else:
                 check_header(listed[index])
 
-        errors = self._errors(read, len(listed))
+        def errors_of(indices: range) -> list[UnreadableImage | None]:
+            return [_error(read, index) for index in indices]
+
+        if fits:  # threads help where pictures are large; small ones take Python's lock too often, and so do headers
+            groups = [range(start, min(start + _GROUP, len(listed))) for start in range(0, len(listed), _GROUP)]
+            with ThreadPoolExecutor(min(8, os.cpu_count() or 1), "decode") as workers:
+                errors = list(chain.from_iterable(workers.map(errors_of, groups)))
+        else:
+            errors = errors_of(range(len(listed)))
         kept = [index for index, error in enumerate(errors) if error is None]
         self._unreadable = {error.path: error.reason for error in errors if error}
         self._left_out = len(self._unreadable)
@@ -182,30 +189,12 @@ class Folder:
     def _shown(self, path: Path) -> str:
         return os.fsencode(path.relative_to(self.folder).as_posix()).decode(errors="backslashreplace")
 
-    def _errors(self, read: Callable[[int], None], count: int) -> list[UnreadableImage | None]:
-        def attempt(group: range) -> list[UnreadableImage | None]:
-            errors: list[UnreadableImage | None] = []
-            for index in group:
-                try:
-                    read(index)
-                    errors.append(None)
-                except UnreadableImage as error:
-                    errors.append(error)
-            return errors
-
-        return list(chain.from_iterable(self._workers.map(attempt, _groups(count))))
-
     def _rows(self, indices: np.ndarray) -> np.ndarray:
         if self._pixels is not None:
             return self._pixels[indices]
         rows = np.empty((len(indices), self.size, self.size, self.channels), np.uint8)
-
-        def fill(group: range) -> None:
-            for place in group:
-                rows[place] = self._decode_at(int(indices[place]))
-
-        for _ in self._workers.map(fill, _groups(len(indices))):  # so that an error of a task is raised here
-            pass
+        for place, index in enumerate(indices):  # without threads: where they help, the stream takes several batches at once
+            rows[place] = self._decode_at(int(index))
         return rows
 
     def _decode_at(self, index: int) -> np.ndarray:
@@ -227,8 +216,12 @@ class Folder:
             _log.warning("%s is damaged (%s); the next picture stands in for it", self._shown(error.path), error.reason)
 
 
-def _groups(count: int) -> list[range]:
-    return [range(start, min(start + _GROUP, count)) for start in range(0, count, _GROUP)]
+def _error(read: Callable[[int], None], index: int) -> UnreadableImage | None:
+    try:
+        read(index)
+    except UnreadableImage as error:
+        return error
+    return None
 
 
 def _megabytes(count: int) -> str:
