@@ -261,12 +261,6 @@ def to_float(images: tf.Tensor | np.ndarray) -> tf.Tensor:
     return tf.cast(images, tf.float32) / 127.5 - 1.0
 
 
-def to_uint8(images: tf.Tensor | np.ndarray) -> tf.Tensor:
-    """Brings float pictures in [-1, 1] back to uint8 in [0, 255]: clipped, then rounded. Any shape."""
-    scaled = (tf.cast(images, tf.float32) + 1.0) * 127.5
-    return tf.cast(tf.round(tf.clip_by_value(scaled, 0.0, 255.0)), tf.uint8)
-
-
 def flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Mirrors each picture left to right with probability one half, keyed by ``seed``.
 

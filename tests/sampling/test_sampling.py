@@ -14,6 +14,7 @@ from gan_tf.networks import dcgan
 from gan_tf.sampling.chunks import generate, stream_images, to_pixels
 from gan_tf.sampling.grids import grid, write_images, write_png
 from gan_tf.sampling.noise import CHUNK, gaussian, great_circle, noises, straight, walk_shares
+from pipelines.images import to_float
 
 quick = settings(deadline=None, max_examples=25, database=None)
 
@@ -127,6 +128,7 @@ def test_pixels_are_rounded_to_the_nearest_level_and_clipped():
     np.testing.assert_array_equal(to_pixels(exact - 0.49 / 127.5), levels)
     np.testing.assert_array_equal(to_pixels(np.array([-1.0, 1.0, -1.7, 1.7, -100.0, 100.0])), [0, 255, 0, 255, 0, 255])
     assert to_pixels(np.zeros(3)).dtype == np.uint8
+    np.testing.assert_array_equal(to_pixels(to_float(levels.astype(np.uint8))), levels)
 
 
 @pytest.mark.parametrize("count", [1, 7, CHUNK - 1, CHUNK, CHUNK + 1])
