@@ -3,12 +3,17 @@
 import fcntl
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from gan_tf.files import readable_failures, write_json
 from pipelines.errors import InputError
 
 NAME = re.compile(r"(\d{3,})-.+")
+# What each config.json holds and others count on; a run that --init-from began has "began_with" beside it.
+CONTENT = {"task": str, "command": str, "steps": int, "settings": dict, "sources": dict, "data": dict, "environment": dict}
+DATA = {"name": str, "path": str | None, "count": int, "digest": str}
 
 
 class Run:
@@ -61,11 +66,16 @@ def read_config(folder: Path) -> dict:
         raise InputError(f"{folder} is not a folder", "a run folder", mend)
     try:
         config = json.loads((Path(folder) / "config.json").read_text())
-        if not {"task", "settings"} <= config.keys():
+        if not (holds(config, CONTENT) and holds(config["data"], DATA)):
             raise ValueError
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError):
         raise InputError(f"{folder} has no readable config.json", "a run folder", mend) from None
     return config
+
+
+def holds(values: Any, content: Mapping[str, Any]) -> bool:
+    """Whether ``values`` is a dictionary with all that ``content`` names, each of its type."""
+    return isinstance(values, dict) and all(name in values and isinstance(values[name], kind) for name, kind in content.items())
 
 
 def create(root: Path, task: str, name: str) -> Run:

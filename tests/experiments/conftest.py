@@ -64,8 +64,9 @@ class Door:
         state.parent.mkdir(parents=True)
         state.write_text(json.dumps({"step": int(10 * minutes), "seconds": 60.0 * minutes}))
         settings = {"loss": said["--loss"], "batch": 64, "seed": 0, "precision": "bfloat16"}  # which the machine chose
-        data = {"name": "faces", "count": 25000, "digest": self.digest}
-        config = {"task": "anime", "settings": settings, "data": data, "environment": {"devices": ["CPU"]}}
+        data = {"name": "faces", "path": None, "count": 25000, "digest": self.digest}
+        config = {"task": "anime", "command": "", "steps": 1, "settings": settings, "sources": {}, "data": data}
+        config["environment"] = {"devices": ["CPU"]}
         (folder / "anime/000-x-y/config.json").write_text(json.dumps(config))
 
     def score(self, folder: Path, said: dict):

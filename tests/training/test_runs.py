@@ -13,7 +13,15 @@ from gan_tf.training.runs import Run, create, newest, read_config
 from pipelines.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = {"task": "anime", "settings": {"loss": "gan"}}
+CONFIG = {
+    "task": "anime",
+    "command": "python train.py",
+    "steps": 2,
+    "settings": {"loss": "gan"},
+    "sources": {"loss": "said"},
+    "data": {"name": "faces", "path": None, "count": 9, "digest": "0a"},
+    "environment": {},
+}
 
 
 def python(code: str, *words) -> subprocess.Popen:
@@ -175,8 +183,9 @@ def test_a_config_comes_back(tmp_path):
         b"null",
         b"{}",
         b"\xff\xfe\x00",
-        json.dumps({"task": "anime"}).encode(),
-        b'{"settings": {}}',
+        *[json.dumps({name: value for name, value in CONFIG.items() if name != left_out}).encode() for left_out in CONFIG],
+        *[json.dumps({**CONFIG, name: []}).encode() for name in CONFIG],
+        json.dumps({**CONFIG, "data": {**CONFIG["data"], "digest": 5}}).encode(),
     ],
 )
 def test_other_folders_are_refused(tmp_path, content):
