@@ -1,6 +1,7 @@
 """One picture file becomes a uint8 array: what JPEG, PNG, BMP and WebP files hold, fitted to a square.
 
-Pillow decodes, because ``tf.io`` reads neither WebP files nor CMYK, palette and rotated (EXIF) pictures as meant.
+Pillow decodes, because ``tf.io`` reads neither WebP files nor CMYK, palette and rotated (EXIF) pictures as meant. Plain
+JPEG files that need no fitting, which is what data sets of faces are made of, take a shorter way to the same bits.
 """
 
 import os
@@ -9,12 +10,15 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import simplejpeg
 from PIL import ExifTags, Image, ImageOps
 
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")  # GIF, because collected pictures often bear the wrong suffix
 _Turn = Image.Transpose
 _FIRST = (_Turn.FLIP_LEFT_RIGHT, _Turn.ROTATE_180, _Turn.FLIP_TOP_BOTTOM, _Turn.TRANSPOSE, _Turn.ROTATE_270)
 _TURNS = dict(enumerate((*_FIRST, _Turn.TRANSVERSE, _Turn.ROTATE_90), start=2))  # what undoes EXIF orientations 2 to 8
+
+_TURNING = (b"Exif\0", b"http://ns.adobe.com/xap/")  # marks of the blocks in a JPEG file that may say how it is turned
 
 _Result = TypeVar("_Result")
 
@@ -48,11 +52,31 @@ def decode(path: str | os.PathLike[str], size: int, channels: int = 3) -> np.nda
     """
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 or 3, not {channels}")
+    if channels == 3 and (pixels := _plain_jpeg(Path(path), size)) is not None:
+        return pixels
     picture = _readable(Path(path), lambda image: _pixels(image, size))
     if picture.size != (size, size):
         picture = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
     pixels = np.asarray(_in_mode(picture, "RGB" if channels == 3 else "L"))
     return pixels.reshape(size, size, channels)
+
+
+def _plain_jpeg(path: Path, size: int) -> np.ndarray | None:
+    """The pixels of a whole JPEG file of just that size in the usual colours (YCbCr), which nothing turns round.
+
+    libjpeg-turbo decodes it, as below Pillow, so the bits are the same; what surrounds it there takes most of the time.
+
+    Returns:
+        uint8 [size, size, 3]; None for any other file, and where the decoder so much as warns: Pillow's ways decide then.
+    """
+    try:
+        data = path.read_bytes()
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+        if (height, width, colours) != (size, size, "YCbCr") or any(mark in data for mark in _TURNING):
+            return None
+        return simplejpeg.decode_jpeg(data, "RGB", strict=True)
+    except (OSError, ValueError):
+        return None
 
 
 def check_header(path: str | os.PathLike[str]) -> None:

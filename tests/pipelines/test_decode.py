@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from pipelines import decode as module
 from pipelines.decode import UnreadableImage, _from_16_bits, check_header, decode
 
 SIDE = 8
@@ -232,3 +233,56 @@ def test_damaged_bytes_give_a_picture_or_unreadable(tmp_path, data, kind):
     path.write_bytes(whole)
     with contextlib.suppress(UnreadableImage):
         assert decode(path, SIDE).shape == (SIDE, SIDE, 3)
+
+
+# The short way of plain JPEG files
+
+
+def result(path: Path, channels: int = 3):
+    """What decoding gives: the pixels, or why there are none."""
+    try:
+        return decode(path, SIDE, channels).tolist()
+    except UnreadableImage as error:
+        return error.reason
+
+
+def turned(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif.tobytes()
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data", "ignore:.*corrupt MPO", "ignore:Image size")
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_the_short_way_gives_what_pillow_gives(tmp_path, data):
+    path = tmp_path / "x.jpg"
+    mode = data.draw(st.sampled_from(["RGB", "RGB", "RGB", "L", "CMYK"]))
+    as_rgb = mode == "RGB" and data.draw(st.booleans())
+    options = {
+        "quality": data.draw(st.integers(1, 100)),
+        "subsampling": 0 if as_rgb else data.draw(st.integers(0, 2)),
+        "progressive": data.draw(st.booleans()),
+        "keep_rgb": as_rgb,
+        "exif": data.draw(st.sampled_from([b"", b"", turned(1), turned(6)])),
+        "xmp": data.draw(st.sampled_from([b"", b"", b'<x tiff:Orientation="3"/>'])),
+    }
+    shape = data.draw(st.sampled_from([(SIDE, SIDE, 3), (SIDE, SIDE, 3), (SIDE, SIDE + 1, 3), (8 * SIDE, 8 * SIDE, 3)]))
+    whole = bytearray(save(path, noise(*shape, seed=data.draw(st.integers(0, 9))), mode, **options).read_bytes())
+    for place in data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=3)):
+        whole[place] = data.draw(st.integers(0, 255))
+    path.write_bytes(whole[: data.draw(st.sampled_from([len(whole), len(whole), len(whole) - 2, len(whole) // 2]))])
+    for channels in (1, 3):
+        found = result(path, channels)
+        with pytest.MonkeyPatch.context() as without:
+            without.setattr(module, "_plain_jpeg", lambda path, size: None)
+            assert found == result(path, channels)
+
+
+def test_plain_jpeg_files_take_the_short_way(tmp_path, monkeypatch):
+    plain = save(tmp_path / "plain.jpg", noise(SIDE, SIDE, 3))
+    other = save(tmp_path / "turned.jpg", noise(SIDE, SIDE, 3), exif=turned(6))
+    monkeypatch.setattr(module, "_readable", lambda path, use: pytest.fail("Pillow was asked"))
+    assert decode(plain, SIDE).dtype == np.uint8
+    with pytest.raises(pytest.fail.Exception):
+        decode(other, SIDE)
