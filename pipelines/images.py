@@ -112,20 +112,24 @@ class Folder:
         fits = self._needed <= memory_budget
         pixels = np.empty((len(listed) if fits else 0, size, size, channels), np.uint8)
 
-        def read(index: int) -> None:
-            if fits:
-                pixels[index] = decode(listed[index], size, channels)
-            else:
-                check_header(listed[index])
+        def error_of(index: int) -> UnreadableImage | None:
+            try:
+                if fits:
+                    pixels[index] = decode(listed[index], size, channels)
+                else:
+                    check_header(listed[index])
+            except UnreadableImage as error:
+                return error
+            return None
 
         def errors_of(indices: range) -> list[UnreadableImage | None]:
-            return [_error(read, index) for index in indices]
+            return [error_of(index) for index in indices]
 
-        if fits:  # threads help where pictures are large; small ones take Python's lock too often, and so do headers
+        if fits:
             groups = [range(start, min(start + _GROUP, len(listed))) for start in range(0, len(listed), _GROUP)]
             with ThreadPoolExecutor(min(8, os.cpu_count() or 1), "decode") as workers:
                 errors = list(chain.from_iterable(workers.map(errors_of, groups)))
-        else:
+        else:  # headers are parsed by Python alone, where threads only wait for one another
             errors = errors_of(range(len(listed)))
         kept = [index for index, error in enumerate(errors) if error is None]
         self._unreadable = {error.path: error.reason for error in errors if error}
@@ -214,14 +218,6 @@ class Folder:
             replaced = len(self._unreadable) - self._left_out
         if not known and replaced <= _NAMED:
             _log.warning("%s is damaged (%s); the next picture stands in for it", self._shown(error.path), error.reason)
-
-
-def _error(read: Callable[[int], None], index: int) -> UnreadableImage | None:
-    try:
-        read(index)
-    except UnreadableImage as error:
-        return error
-    return None
 
 
 def _megabytes(count: int) -> str:

@@ -35,7 +35,7 @@ def arrays(batch, height, width, channels, out, dtype=tf.float32):
     return [tf.constant(random.normal(size=shape), dtype) for shape in shapes]
 
 
-def close(found, expected, tolerance=1e-5):
+def assert_close(found, expected, tolerance=1e-5):
     """Equal within ``tolerance`` of the largest value, for what cancels out keeps the error of its parts."""
     assert found.shape == expected.shape
     assert found.dtype == expected.dtype
@@ -47,9 +47,9 @@ def close(found, expected, tolerance=1e-5):
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_values_are_those_of_the_native_operations(size):
     large, kernel, small = arrays(*size)
-    close(strided.convolve(large, kernel), native(large, kernel))
-    close(strided.transpose(small, kernel), native_transpose(small, kernel))
-    close(strided.kernel_gradient(large, small), native_kernel_gradient(large, small))
+    assert_close(strided.convolve(large, kernel), native(large, kernel))
+    assert_close(strided.transpose(small, kernel), native_transpose(small, kernel))
+    assert_close(strided.kernel_gradient(large, small), native_kernel_gradient(large, small))
 
 
 @pytest.mark.parametrize("size", [(1, 1, 2, 2, 3), (2, 2, 2, 1, 2)], ids=str)
@@ -93,7 +93,7 @@ def test_first_gradients_are_the_native_ones(name, size):
     for found, expected in zip(
         gradients(ours, inputs[first], inputs[second]), gradients(theirs, inputs[first], inputs[second]), strict=True
     ):
-        close(found, expected)
+        assert_close(found, expected)
 
 
 def penalty_gradient(function, first, second):
@@ -136,7 +136,7 @@ def test_higher_gradients_are_the_native_ones(name, order, traced):
 
     found, expected = run(ours), run(theirs)
     for ours_now, theirs_now in zip(found, expected, strict=True):
-        close(ours_now, theirs_now, 2e-5)
+        assert_close(ours_now, theirs_now, 2e-5)
 
 
 def test_a_hessian_product_against_finite_differences():
@@ -147,7 +147,7 @@ def test_a_hessian_product_against_finite_differences():
         outer.watch(kernel)
         along = tf.reduce_sum(gradients(strided.convolve, large, kernel)[1] * direction)
     ahead, behind = (gradients(native, large, kernel + s * 1e-5 * direction)[1] for s in (1.0, -1.0))
-    close(outer.gradient(along, kernel), (ahead - behind) / 2e-5, 1e-8)
+    assert_close(outer.gradient(along, kernel), (ahead - behind) / 2e-5, 1e-8)
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -167,7 +167,7 @@ def test_an_unknown_batch_size(name):
         found = traced(inputs[first], inputs[second])
         expected = theirs(inputs[first], inputs[second]), *penalty_gradient(theirs, inputs[first], inputs[second])
         for ours_now, theirs_now in zip(found, expected, strict=True):
-            close(ours_now, theirs_now, 2e-5)
+            assert_close(ours_now, theirs_now, 2e-5)
     assert traced.experimental_get_tracing_count() == 1
 
 
@@ -179,7 +179,7 @@ def test_bfloat16_is_float32_rounded(name):
     rounded = [tf.cast(x, tf.bfloat16) for x in exact]
     found, expected = ours(rounded[first], rounded[second]), theirs(exact[first], exact[second])
     assert found.dtype == tf.bfloat16
-    close(tf.cast(found, tf.float32), expected, 2**-8)
+    assert_close(tf.cast(found, tf.float32), expected, 2**-8)
     with tf.GradientTape() as tape:
         tape.watch([rounded[first], rounded[second]])
         value = ours(rounded[first], rounded[second])
@@ -191,7 +191,7 @@ def test_bfloat16_is_float32_rounded(name):
         value = theirs(exact[first], exact[second])
     for found, expected in zip(slopes, tape.gradient(value, [exact[first], exact[second]], cotangent), strict=True):
         assert found.dtype == tf.bfloat16
-        close(tf.cast(found, tf.float32), expected, 2**-7)
+        assert_close(tf.cast(found, tf.float32), expected, 2**-7)
 
 
 @pytest.mark.parametrize(
