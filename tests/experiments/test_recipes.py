@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from gan_tf import cli
-from gan_tf.experiments import recipe_scores, recipes
+from gan_tf.experiments import recipe_record, recipe_scores, recipes
 from gan_tf.experiments.recipe_table import spoken
 from gan_tf.experiments.recipes import RECIPES, Recipe, chosen, main
 from gan_tf.tasks import find
@@ -156,7 +156,7 @@ def test_what_differs_from_the_record_is_refused(door, capsys, monkeypatch, tmp_
     refused(["--data", "faces", "--minutes", "10"], "--minutes 10.0; expected 20.0")
     refused(["--data", ".", "--minutes", "20"], "--data .; expected")
     with monkeypatch.context() as patch:
-        patch.setattr(recipes, "machine", lambda: {"cpu": "faster", "cores": 64, "threads": 64})
+        patch.setattr(recipe_record, "machine", lambda: {"cpu": "faster", "cores": 64, "threads": 64})
         refused(WORDS, "this machine (faster, 64 of 64 cores)")
     with monkeypatch.context() as patch:
         patch.setattr(recipes, "RECIPES", (Recipe("one", "the first", {"loss": "wgan"}),))
