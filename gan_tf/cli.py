@@ -104,7 +104,8 @@ def train_parser(task: Task | None) -> Parser:
     parser = Parser(prog="train.py", description=about)
     parser.add_argument("--task", metavar="NAME", help="what to train (below)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of images (without: pictures the program draws)")
-    parser.add_argument("--steps", type=int, metavar="N", help="generator updates in all (default: the task's)")
+    about = "generator updates in all (default: as many as --decay-images says, else the task's)"
+    parser.add_argument("--steps", type=int, metavar="N", help=about)
     about = "stop with a checkpoint after M minutes of training in all, resumes included"
     parser.add_argument("--minutes", type=float, metavar="M", help=about)
     parser.add_argument("--config", type=Path, metavar="FILE", help="JSON with settings, such as a run's config.json")

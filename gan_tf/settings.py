@@ -55,6 +55,11 @@ class GanSettings:
         """Whether one batch of fakes serves D and G (the DCGAN way); Wasserstein critics draw new noise for G."""
         return self.d_steps == self.g_steps == 1 and self.loss not in ("wgan", "wgangp")
 
+    @property
+    def last_step(self) -> int | None:
+        """The step after which both rates are 0; None where they stay."""
+        return math.ceil(self.decay_images / self.batch) or None
+
 
 @dataclass(frozen=True)
 class ReaderSettings:

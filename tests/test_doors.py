@@ -13,6 +13,7 @@ from PIL import Image
 from tests_doors import run_folder, tiny
 
 from gan_tf import cli
+from gan_tf.training.runs import read_config
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -192,9 +193,17 @@ def test_a_card_tells_all_stages_of_a_training(run, pictures, tmp_path):
 
 
 def test_steps_after_the_rates_have_fallen_to_zero_are_refused(pictures, tmp_path, capsys):
-    words = ["--task", "anime", "--runs", str(tmp_path), "--data", str(pictures), "--batch", "4", "--hidden", "2"]
+    runs = tmp_path / "runs"
+    words = ["--task", "anime", "--runs", str(runs), "--data", str(pictures), "--batch", "4", "--hidden", "2"]
     assert cli.train([*words, "--steps", "4", "--decay-images", "12"]) == 2
     assert "at most 3 steps" in capsys.readouterr().err
+    assert not runs.exists()  # nor a run that --resume would then mean
+
+
+def test_a_run_of_falling_rates_ends_where_they_are_zero(pictures, tmp_path):
+    words = ["--task", "anime", "--runs", str(tmp_path), "--data", str(pictures), "--batch", "4", "--hidden", "2"]
+    assert cli.train([*words, "--decay-images", "9", "--latent", "4"]) == 0
+    assert read_config(next(tmp_path.glob("anime/000-*")))["steps"] == 3
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -43,6 +43,7 @@ def run(task: Task, args: argparse.Namespace, said: dict, command: list[str]) ->
     place = find_run(task, args)
     before = place.config if place else {}
     resolved = again(workflow, before, said) if place else workflow.resolve(task, settings_from(args.config), said)
+    steps = steps_of(task, resolved.settings, args, before)
     if place:
         place.lock()
     require_space(place.folder if place else args.runs, FREE_SPACE)
@@ -57,7 +58,7 @@ def run(task: Task, args: argparse.Namespace, said: dict, command: list[str]) ->
     else:
         place = create(args.runs, task.name, f"{label(resolved)}-{source.name}")
         place.lock()
-    config = describe(task, resolved, source, args, before, command)
+    config = describe(task, resolved, steps, source, args, before, command)
     return go(task, workflow, resolved, source, args, config, place, strategy, resumed=bool(before))
 
 
@@ -117,6 +118,16 @@ def again(workflow, config: dict, said: dict) -> Resolved:
     return Resolved(settings, config["sources"])
 
 
+def steps_of(task: Task, settings, args: argparse.Namespace, before: dict) -> int:
+    """The updates in all: as said, or as the run began with; else until the learning rates are 0, or the task's number."""
+    last = getattr(settings, "last_step", None)
+    steps = args.steps or before.get("steps") or last or task.steps
+    if last and steps > last:
+        given = f"--steps {steps} with --decay-images {settings.decay_images}"
+        raise InputError(given, f"at most {last} steps, because the rates are 0 from then on", "change one of the two")
+    return steps
+
+
 def fit_machine(resolved: Resolved) -> Resolved:
     """Chooses the precision that this machine is fast in, where nobody has said one; a run keeps what it began with."""
     from gan_tf.training.environment import fast_precision
@@ -161,7 +172,7 @@ def label(resolved: Resolved) -> str:
     return getattr(resolved.settings, "loss", resolved.settings.network)
 
 
-def describe(task, resolved, source, args, before: dict, command: list[str]) -> dict:
+def describe(task, resolved, steps: int, source, args, before: dict, command: list[str]) -> dict:
     """The content of ``config.json``."""
     from gan_tf.training.environment import describe as environment
     from gan_tf.training.environment import differences
@@ -176,7 +187,7 @@ def describe(task, resolved, source, args, before: dict, command: list[str]) -> 
         "task": task.name,
         **({"began_with": before["began_with"]} if "began_with" in before else {}),
         "command": before.get("command") or command_line(command),
-        "steps": args.steps or before.get("steps") or task.steps,
+        "steps": steps,
         "settings": dataclasses.asdict(resolved.settings),
         "sources": resolved.sources,
         "data": {

@@ -111,8 +111,8 @@ def protocol(record: dict[str, Any]) -> str:
     precision = f"in {' or '.join(precisions)}{said}" if precisions else "in the precision that the flags say"
     seeds = sorted({row["settings"]["seed"] for row in rows if "settings" in row})
     words = [
-        f"Task `{record['task']}`, {images}: one recipe after another, each for {minutes:g} minutes of training by the clock on "
-        f"{machine_words(record['machine'])}{gpu}, {precision}, one run of seed {', '.join(map(str, seeds))}, stopped and "
+        f"Task `{record['task']}`, {images}: one recipe after another, each for {minutes:g} minutes of training by the clock "
+        f"on {machine_words(record['machine'])}{gpu}, {precision}, one run of seed {', '.join(map(str, seeds))}, stopped and "
         "resumed once at half time. Tracing the graph (twice) and checkpoints are part of the minutes, scoring isn't.",
         '"Images" are the generator\'s, steps × batch; seconds a step are the minutes over the steps.',
     ]

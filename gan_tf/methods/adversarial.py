@@ -1,7 +1,5 @@
 """Generator against discriminator (Goodfellow et al. 2014), with any loss, penalty and pair of networks."""
 
-import math
-
 import keras
 import tensorflow as tf
 
@@ -189,8 +187,8 @@ def build_optimizer(s: GanSettings, rate: float, updates: int, variables: list) 
         updates: how often it is applied in a step.
         variables: what it updates.
     """
-    if s.decay_images:
-        rate = keras.optimizers.schedules.PolynomialDecay(rate, math.ceil(s.decay_images / s.batch) * updates, 0.0)
+    if s.last_step:
+        rate = keras.optimizers.schedules.PolynomialDecay(rate, s.last_step * updates, 0.0)
     adam = s.optimizer == "adam"
     optimizer = keras.optimizers.Adam(rate, s.beta1, s.beta2) if adam else keras.optimizers.RMSprop(rate)
     optimizer.build(variables)

@@ -64,10 +64,6 @@ def actions(task: Task, config: dict, method, source, folder: Path, plan, writer
     from gan_tf.workflows.shared import export_weights
 
     settings = method.settings
-    last = settings.decay_images // settings.batch
-    if settings.decay_images and plan.steps > last:
-        given = f"--steps {plan.steps} with --decay-images {settings.decay_images}"
-        raise InputError(given, f"at most {last} steps, because the rates are 0 from then on", "change one of the two")
     noise = noises(PREVIEW_ROWS**2, settings.latent, settings.seed)
 
     def picture(step: int) -> None:
