@@ -5,14 +5,14 @@ import pytest
 import tensorflow as tf
 from tests_methods import BATCH, SHAPE, batch_of, method_of, networks
 
-from gan_tf.recipes import LOSS_RECIPES
+from gan_tf.losses import LOSSES
 
 
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-@pytest.mark.parametrize("loss", sorted(LOSS_RECIPES))
+@pytest.mark.parametrize("loss", sorted(LOSSES))
 def test_readings_in_numpy(loss):
     """D's mean output and accuracy before its update, its mean output on the fakes after it."""
     said = {"loss": loss, "d_steps": 1, "network": "baseline", "norm": "none", "batch": 8}
@@ -24,8 +24,9 @@ def test_readings_in_numpy(loss):
         network.set_weights([3.0 * w for w in network.get_weights()])
     real = discriminator(batch["real"][:, 0]).numpy().astype(np.float64).ravel()
     fake = discriminator(generator(batch["noise"][:, 0])).numpy().astype(np.float64).ravel()
-    boundary = {"gan": 0.0, "hinge": 0.0, "lsgan": 0.5}.get(loss, (real.mean() + fake.mean()) / 2)
-    output = sigmoid if loss == "gan" else np.array
+    boundary = LOSSES[loss].boundary  # what each is, tests/test_losses.py knows
+    boundary = (real.mean() + fake.mean()) / 2 if boundary is None else boundary
+    output = sigmoid if LOSSES[loss].probability else np.array
     logs = {name: float(value) for name, value in method.train_step(batch).items()}
     np.testing.assert_allclose(logs["d_real"], output(real).mean(), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(logs["d_fake_before"], output(fake).mean(), rtol=1e-4, atol=1e-5)
