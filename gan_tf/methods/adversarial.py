@@ -31,14 +31,7 @@ class Adversarial(keras.Model):
         s = settings
         self.g_optimizer = build_optimizer(s, s.g_rate, s.g_steps, generator.trainable_variables)
         self.d_optimizer = build_optimizer(s, s.d_rate, s.d_steps, discriminator.trainable_variables)
-        self.images_seen = self.add_weight(
-            shape=(),
-            dtype="int64",
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",
-            name="images_seen",
-        )
+        self.images_seen = ema.images_seen(self)
         ema.update(averaged, generator, tf.constant(0.0))
         self.compile(optimizer=None, jit_compile=False)
 

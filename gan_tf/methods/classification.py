@@ -42,14 +42,7 @@ class Classifier(keras.Model):
         self.network, self.averaged, self.settings = network, averaged, settings
         self.rate_optimizer = keras.optimizers.Adam(settings.rate)
         self.rate_optimizer.build(network.trainable_variables)
-        self.images_seen = self.add_weight(
-            shape=(),
-            dtype="int64",
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",
-            name="images_seen",
-        )
+        self.images_seen = ema.images_seen(self)
         ema.update(averaged, network, tf.constant(0.0))
         self.compile(optimizer=None, jit_compile=False)
 

@@ -13,6 +13,13 @@ import tensorflow as tf
 WARM_UP = 0.05
 
 
+def images_seen(method: keras.Model) -> keras.Variable:
+    """A variable of ``method``, int64 from 0, in which its steps count their images; devices count as one."""
+    return method.add_weight(
+        shape=(), dtype="int64", initializer="zeros", trainable=False, aggregation="only_first_replica", name="images_seen"
+    )
+
+
 def decay(half_life: float, batch: int, images_seen: tf.Tensor) -> tf.Tensor:
     """The share of the old average to keep at a step of ``batch`` images; 0 where there is nothing to average yet.
 
