@@ -246,9 +246,15 @@ def go(task, workflow, resolved, source, args, config: dict, place: Run, strateg
     try:
         workflow.actions(task, config, method, source, place.folder, plan, writers, args)
         done = train(method, stream, plan, checkpoints, writers, first)
+        writers.close()
+        return finish(task, workflow, args, place, plan, done)
     finally:
         writers.close()
         place.unlock()
+
+
+def finish(task, workflow, args, place: Run, plan, done: int) -> int:
+    """Says what came out, and scores what is done while the run is still locked; returns the exit code."""
     again = f"python train.py --task {task.name} --runs {args.runs} --resume {place.folder}"
     if done < plan.steps and plan.time_is_up:
         print(f"stopped at step {done} with a checkpoint, since --minutes {args.minutes:g} are over; go on with:")

@@ -90,7 +90,7 @@ def train(method, stream: Stream, plan: Plan, checkpoints: Checkpoints, writers:
 
 def input_error(error: tf.errors.OpError) -> InputError | None:
     """An InputError raised while data was read, which the graph hands on as text; None for any other error."""
-    words = re.search(r"InputError: ([^;\n]*); expected ([^;\n]*); ([^\n]*)", str(error))
+    words = re.search(r"InputError: (.*?); expected (.*); (.*)", str(error))
     return InputError(*words.groups()) if words else None
 
 
@@ -140,7 +140,8 @@ def asked_to_stop():
 
     def note(number, frame):
         asked.append(number)
-        signal.signal(number, before[number])
+        for each, handler in before.items():
+            signal.signal(each, handler)
         print("\nstopping after this step, with a checkpoint (again: at once)", file=sys.stderr)
 
     try:
