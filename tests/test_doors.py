@@ -13,7 +13,9 @@ from PIL import Image
 from tests_doors import run_folder, tiny
 
 from gan_tf import cli
-from gan_tf.training.runs import read_config
+from gan_tf.commands import train as commands_train
+from gan_tf.training.runs import Run, read_config
+from pipelines.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -190,6 +192,22 @@ def test_a_card_tells_all_stages_of_a_training(run, pictures, tmp_path):
     assert "--data DIR --batch 4" in told[2]["command"]
     assert "--init-from=RUN --decay-images 12" in told[2]["command"]
     assert str(tmp_path) not in str(told[2])
+
+
+def test_a_run_is_locked_while_it_is_scored(pictures, tmp_path, monkeypatch):
+    """Or another process could train on, and its card would get the scores of older weights."""
+    refused = []
+
+    def scored(task, folder):
+        with pytest.raises(InputError, match="being trained by another process"):
+            Run(folder).lock()
+        refused.append(folder)
+
+    monkeypatch.setattr(commands_train, "score", scored)
+    words = ["--task", "anime", "--runs", str(tmp_path), "--data", str(pictures), "--batch", "4", "--hidden", "2"]
+    assert cli.train([*words, "--steps", "1", "--latent", "4"]) == 0
+    assert len(refused) == 1
+    Run(refused[0]).lock()
 
 
 def test_steps_after_the_rates_have_fallen_to_zero_are_refused(pictures, tmp_path, capsys):

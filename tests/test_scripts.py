@@ -23,9 +23,9 @@ def bare(tmp_path) -> Path:
     return tmp_path
 
 
-def run(bare: Path, **environment) -> subprocess.CompletedProcess:
+def run(bare: Path, *arguments: str, **environment) -> subprocess.CompletedProcess:
     known = {"PATH": str(bare / "bin"), "HOME": str(bare), **environment}
-    words = [shutil.which("bash"), str(bare / "run_gan.sh")]
+    words = [shutil.which("bash"), str(bare / "run_gan.sh"), *arguments]
     return subprocess.run(words, env=known, capture_output=True, text=True, timeout=300, check=False)
 
 
@@ -43,6 +43,12 @@ def base_python() -> str:
 
 def last_line(done) -> str:
     return done.stderr.strip().splitlines()[-1]
+
+
+def test_an_argument_is_refused_before_anything_is_made(bare):
+    done = run(bare, "--help")
+    assert (done.returncode, last_line(done)[:15]) == (2, "error: --help; ")
+    assert not (bare / ".venv").exists()
 
 
 def test_no_python(bare):

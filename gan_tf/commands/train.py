@@ -244,12 +244,11 @@ def go(task, workflow, resolved, source, args, config: dict, place: Run, strateg
     with readable_failures(place.folder):
         writers = Writers(place.folder, first)
     try:
-        workflow.actions(task, config, method, source, place.folder, plan, writers, args)
-        done = train(method, stream, plan, checkpoints, writers, first)
-        writers.close()
+        with contextlib.closing(writers):
+            workflow.actions(task, config, method, source, place.folder, plan, writers, args)
+            done = train(method, stream, plan, checkpoints, writers, first)
         return finish(task, workflow, args, place, plan, done)
     finally:
-        writers.close()
         place.unlock()
 
 

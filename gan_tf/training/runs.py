@@ -61,7 +61,7 @@ def read_config(folder: Path) -> dict:
     Raises:
         InputError: where there is no such folder, or it isn't a run's.
     """
-    mend = "give a folder such as runs/anime/000-gan-images"
+    mend = "give a folder such as runs/anime/000-hinge-faces"
     if not Path(folder).is_dir():
         raise InputError(f"{folder} is not a folder", "a run folder", mend)
     try:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from gan_tf.training.checkpoints import Checkpoints
-from gan_tf.training.loop import Plan, progress, told, train
+from gan_tf.training.loop import Plan, asked_to_stop, input_error, progress, told, train
 from gan_tf.training.writers import Writers
 from pipelines.errors import InputError
 
@@ -76,6 +77,29 @@ def test_a_signal_ends_with_a_checkpoint(tmp_path):
     assert done in (6, 7)
     assert Checkpoints(tmp_path / "run/checkpoints", method).newest() == done
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_signal_of_another_kind_is_handled_the_usual_way():
+    usual, before = [], signal.signal(signal.SIGTERM, lambda number, frame: usual.append(number))
+    try:
+        with asked_to_stop() as asked:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert (asked, usual) == ([signal.SIGINT], [signal.SIGTERM])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_refusal_while_data_is_read_comes_back_from_the_graph():
+    refusal = InputError("/data/a;b is gone", "the file that was there", "put it back; or start anew")
+
+    def take(index):
+        raise refusal
+
+    images = tf.data.Dataset.range(1).map(lambda index: tf.py_function(take, [index], tf.float32))
+    with pytest.raises(tf.errors.UnknownError) as failure:
+        next(iter(images))
+    assert str(input_error(failure.value)) == str(refusal)
 
 
 def test_the_time_stops_it_with_a_checkpoint_and_the_rest_gives_the_same_bits(tmp_path):
