@@ -18,7 +18,7 @@ class Variant:
     """One way to do the step otherwise.
 
     Attributes:
-        about: what is done otherwise, in a few words.
+        about: what is changed, in a few words.
         kept: whether what it undoes is part of the step; else it was tried and stays out.
         losses: for which it changes anything.
         change: makes the change, in a process that has not built the method yet.

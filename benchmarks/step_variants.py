@@ -2,7 +2,7 @@
 
     python benchmarks/step_variants.py [--losses gan,rpgan] [--only NAME …] [--turns 20] [--json FILE]
 
-Each row does one thing of the step otherwise: undoes what is part of it, or does what was tried and stays out. The step as
+Each row changes one thing in the step: undoes what is part of it, or does what was tried and stays out. The step as
 it trains and the changed one are two processes on the same cores, which work strictly in turn from the same start; the
 first step's losses must agree. The ratio is the median over the turns of (changed seconds / seconds as it trains) with
 its 95 % bounds: 1.20 where the step would take a fifth longer, below 1 where it would be faster. What gains less than
@@ -77,9 +77,7 @@ def measure(name: str, settings: GanSettings, args: argparse.Namespace) -> dict:
     }
 
 
-HEADER = (
-    "| part of the step | what is done otherwise | loss | as it trains | changed | ratio [95 %] |\n|---|---|---|---|---|---|"
-)
+HEADER = "| part of the step | what is changed | loss | as it trains | changed | ratio [95 %] |\n|---|---|---|---|---|---|"
 
 
 def row(case: dict, variant: Variant) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import gan_tf
-from gan_tf.settings import flag
+from gan_tf.settings import RunSettings, flag
 from gan_tf.tasks import TASKS, Task, find, find_for
 from pipelines.errors import InputError
 
@@ -71,26 +71,30 @@ def task_of(argv: Sequence[str]) -> Task | None:
     return find(name) if name is not None else None
 
 
-def add_settings(parser: Parser, cls: type) -> None:
-    """One flag for each field of a settings dataclass; what isn't said stays out of the result."""
-    group = parser.add_argument_group("settings (decide the weights; the loss's recipe and the task's row give defaults)")
-    for field in dataclasses.fields(cls):
+def add_settings(group, shown) -> None:
+    """One flag for each field of a settings dataclass; what isn't said stays out of the result.
+
+    Args:
+        group: a parser or a group of its arguments.
+        shown: an instance, whose values stand as defaults in the help.
+    """
+    for field in dataclasses.fields(shown):
         meta, words = field.metadata, {"dest": f"said_{field.name}", "default": argparse.SUPPRESS}
         about = meta["about"].replace("%", "%%")
+        if meta["choices"]:
+            about += ": " + ", ".join(meta["choices"])
+        about += f" (default: {getattr(shown, field.name)})"
         if field.type is bool:
             group.add_argument(flag(field.name), action=argparse.BooleanOptionalAction, help=about, **words)
             continue
-        if meta["choices"]:
-            about += ": " + ", ".join(meta["choices"])
         metavar = "NAME" if field.type is str else "N" if field.type is int else "X"
-        group.add_argument(
-            flag(field.name), type=field.type, metavar=metavar, help=f"{about} (default: {field.default})", **words
-        )
+        group.add_argument(flag(field.name), type=field.type, metavar=metavar, help=about, **words)
 
 
-def said(args: argparse.Namespace) -> dict:
-    """The settings that the command line said, by name."""
-    return {name.removeprefix("said_"): value for name, value in vars(args).items() if name.startswith("said_")}
+def said(args: argparse.Namespace, cls: type) -> dict:
+    """The settings of a dataclass that the command line said, by name."""
+    names = {f"said_{field.name}": field.name for field in dataclasses.fields(cls)}
+    return {names[name]: value for name, value in vars(args).items() if name in names}
 
 
 def workflow_of(task: Task):
@@ -119,27 +123,25 @@ def train_parser(task: Task | None) -> Parser:
         help="go on with a run (without RUN: the task's newest, or a new one), bit for bit as if it had not stopped",
     )
     run.add_argument("--init-from", type=Path, metavar="RUN", help="begin with the weights of another run, nothing else")
-    run.add_argument("--log-every", type=int, default=10, metavar="N", help="steps between points of the curves (10)")
-    run.add_argument("--grid-every", type=int, default=500, metavar="N", help="steps between grids (500; 0: none)")
-    run.add_argument("--checkpoint-every", type=int, default=500, metavar="N", help="steps between checkpoints (500)")
-    run.add_argument("--keep-every", type=int, default=0, metavar="K", help="keep checkpoints of each Kth step for good")
-    run.add_argument(
-        "--eval-every", type=int, default=0, metavar="N", help="steps between FIDs against training images (0: never)"
-    )
-    run.add_argument("--eval-count", type=int, default=2000, metavar="N", help="images of --eval-every (2000)")
-    run.add_argument("--memory-budget", type=float, default=4000.0, metavar="MB", help="hold decoded images up to this (4000)")
-    add_settings(parser, workflow_of(task or next(iter(TASKS.values()))).SETTINGS)
+    watched = parser.add_argument_group("how it is watched and kept (decides no weights; --resume keeps what was said)")
+    add_settings(watched, RunSettings())
+    task = task or next(iter(TASKS.values()))
+    about = f"settings (decide the weights; defaults of --task {task.name}: another --loss or --network brings its own)"
+    add_settings(parser.add_argument_group(about), workflow_of(task).resolve(task, {}, {}).settings)
     return parser
 
 
 def infer_parser(task: Task | None) -> Parser:
     """Arguments of infer.py, with those of the task's own workflow."""
-    about = "Makes images with shipped weights or those of a run.\n\n  python infer.py --task anime --grid 5x5 faces.png"
+    task = task or next(iter(TASKS.values()))
+    workflow = workflow_of(task)
+    example = f"python infer.py --task {task.name} {workflow.EXAMPLE}"
+    about = f"{workflow.ABOUT}, with shipped weights or those of a run.\n\n  {example}"
     parser = Parser(prog="infer.py", description=about)
     parser.add_argument("--task", metavar="NAME", help="which model (below)")
     parser.add_argument("--run", type=Path, metavar="RUN", help="use this run's weights instead of the shipped ones")
     parser.add_argument("--loss", metavar="NAME", help="use the shipped weights trained with this loss")
-    workflow_of(task or next(iter(TASKS.values()))).infer_arguments(parser)
+    workflow.infer_arguments(parser)
     return parser
 
 
@@ -148,9 +150,10 @@ def train(argv: Sequence[str] | None = None) -> int:
 
     def body(words: Sequence[str]) -> int:
         args = train_parser(task_of(words)).parse(words)
+        task = find(args.task)
         from gan_tf.commands.train import run
 
-        return run(find(args.task), args, said(args), ["train.py", *words])
+        return run(task, args, said(args, workflow_of(task).SETTINGS), said(args, RunSettings), ["train.py", *words])
 
     return guarded(body, argv)
 

@@ -9,12 +9,14 @@ import io
 import json
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gan_tf.files import write_json, write_whole
+from gan_tf.settings import resolve
 from pipelines.errors import InputError
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -30,13 +32,15 @@ def write(folder: Path, arrays: list[np.ndarray], about: dict[str, Any], card: d
     """Writes ``generator.npz`` and ``card.json`` into ``folder``.
 
     Raises:
-        ValueError: where a weight is not finite in float16.
+        InputError: where a weight is not finite in float16: the training has gone astray.
     """
     with np.errstate(over="ignore"):  # infinities are refused below
         halves = [np.asarray(a).astype(np.float16) for a in arrays]
     for i, half in enumerate(halves):
         if not np.isfinite(half).all():
-            raise ValueError(f"weight {i} of shape {half.shape} doesn't fit float16")
+            given = f"the averaged network's weight {i} of shape {half.shape} has reached {np.abs(arrays[i]).max():.3g}"
+            mend = "go on from the last checkpoint with --resume, or begin anew with a lower learning rate"
+            raise InputError(given, f"weights up to {np.finfo(np.float16).max:,.0f}, which float16 holds", mend)
     data = io.BytesIO()
     np.savez_compressed(data, about=np.array(json.dumps(about)), **{f"{i:03d}": a for i, a in enumerate(halves)})
     write_whole(Path(folder) / WEIGHTS, data.getvalue())
@@ -57,12 +61,35 @@ def read(folder: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
         with np.load(path, allow_pickle=False) as archive:
             about = json.loads(str(archive["about"]))
             halves = [archive[n] for n in sorted(archive.files) if n != "about"]
-            if not isinstance(about, dict) or any(getattr(half, "dtype", None) != np.float16 for half in halves):
+            known = isinstance(about["task"], str) and isinstance(about["settings"], dict)
+            if not known or any(getattr(half, "dtype", None) != np.float16 for half in halves):
                 raise ValueError("it holds something else")
             return [half.astype(np.float32) for half in halves], about
     except DAMAGE as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{path} can't be read ({reason})", "weights this program wrote", "write them anew") from None
+
+
+def load(folder: Path, task: str, cls: type, build: Callable[[Any], Any]) -> tuple[Any, Any]:
+    """A network with the weights in ``folder``, and the settings that it was trained with.
+
+    Args:
+        folder: a run's, or of shipped weights.
+        task: the name of the task that they must be of.
+        cls: its dataclass of settings.
+        build: from such settings to the network.
+
+    Raises:
+        InputError: where the folder holds weights of another task, size or version, or none.
+    """
+    arrays, about = read(folder)
+    if about["task"] != task:
+        mend = f"say --task {about['task']}, or name a run of {task}"
+        raise InputError(f"{folder} holds weights of task {about['task']!r}", f"task {task!r}", mend)
+    settings = resolve(cls, [(str(folder), about["settings"])]).settings
+    network = build(settings)
+    fit(arrays, network, str(folder))
+    return network, settings
 
 
 def shipped(task: str, loss: str) -> Path:

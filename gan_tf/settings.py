@@ -29,7 +29,7 @@ class GanSettings:
     norm: str = option("batch", "normalisation in D", choices=("batch", "layer", "instance", "spectral", "none"))
     penalty: str = option("none", "gradient penalty on D", choices=("none", "two-sided", "one-sided", "r1", "r2", "r1r2"))
     penalty_weight: float = option(10.0, "weight of the penalty (lambda of WGAN-GP, gamma of R1 and R2)", low=0.0)
-    penalty_every: int = option(1, "take the penalty each so many steps, as many times as strongly", low=1, high=1000)
+    penalty_every: int = option(1, "apply the penalty every N steps, N times as strongly", low=1, high=1000)
     clip: float = option(0.0, "clip D's weights to this after each step (0: never)", low=0.0)
     optimizer: str = option("adam", "optimiser of both networks", choices=("adam", "rmsprop"))
     g_rate: float = option(2e-4, "learning rate of G", above=0.0)
@@ -76,6 +76,19 @@ class ReaderSettings:
 
 
 @dataclass(frozen=True)
+class RunSettings:
+    """How a run is watched and kept; nothing here decides a weight. On resume each stays, or becomes what is said anew."""
+
+    log_every: int = option(10, "steps between points of the curves", low=1)
+    grid_every: int = option(500, "steps between grids (0: none)", low=0)
+    checkpoint_every: int = option(500, "steps between checkpoints", low=1)
+    keep_every: int = option(0, "keep checkpoints of each Nth step for good (0: of none)", low=0)
+    eval_every: int = option(0, "steps between FIDs against training images (0: never)", low=0)
+    eval_count: int = option(2000, "images of --eval-every", low=2)
+    memory_budget: float = option(4000.0, "hold decoded images up to this many megabytes", low=0.0)
+
+
+@dataclass(frozen=True)
 class Resolved:
     """Settings, and for each field the layer that decided it ("default", "task", "loss", …, "said")."""
 
@@ -119,12 +132,9 @@ def check_value(field: dataclasses.Field, value: Any, source: str) -> Any:
         raise InputError(given, nearest(value, meta["choices"]), "choose one of these")
     if wanted in (int, float):
         low, high, above = meta["low"], meta["high"], meta["above"]
-        if (wanted is float and not math.isfinite(value)) or (low is not None and value < low):
-            raise InputError(given, f"a number{between(low, high, above)}", "change it")
-        if high is not None and value > high:
-            raise InputError(given, f"a number{between(low, high, above)}", "change it")
-        if above is not None and value <= above:
-            raise InputError(given, f"a number{between(low, high, above)}", "change it")
+        inside = (low is None or value >= low) and (high is None or value <= high) and (above is None or value > above)
+        if not inside or (wanted is float and not math.isfinite(value)):
+            raise InputError(given, f"a {'whole ' if wanted is int else ''}number{between(low, high, above)}", "change it")
     return value
 
 
@@ -149,6 +159,7 @@ def resolve_gan(task: dict, config: dict, said: dict) -> Resolved:
     Raises:
         InputError: for unknown names, values out of range, and contradictions said by hand.
     """
+    config = without_recipe(task, config, said)
     chosen = resolve(GanSettings, [("task", task), ("config", config), ("said", said)]).settings
     layers = [("task", task), ("loss", LOSS_RECIPES[chosen.loss]), ("network", NETWORK_RECIPES[chosen.network])]
     defaults = resolve(GanSettings, layers).settings
@@ -163,6 +174,15 @@ def resolve_gan(task: dict, config: dict, said: dict) -> Resolved:
     resolved = resolve(GanSettings, [*layers, ("config", config), ("said", said)])
     refuse_contradictions(resolved.settings, by_hand)
     return resolved
+
+
+def without_recipe(task: dict, config: dict, said: dict) -> dict:
+    """``config`` without what its own loss and network bring, where the command line names others that bring their own."""
+    own = {name: config[name] for name in ("loss", "network") if name in config}
+    if all(said.get(name, value) == value for name, value in own.items()):
+        return config
+    brought = resolve_gan(task, own, {}).settings
+    return {name: value for name, value in config.items() if name in own or value != getattr(brought, name, None)}
 
 
 def refuse_contradictions(s: GanSettings, by_hand: dict) -> None:

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import tensorflow as tf
 
-from pipelines.images import take_rows
+from pipelines.arrays import take_rows
 
 
 class Labelled:

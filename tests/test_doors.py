@@ -110,6 +110,22 @@ def test_settings_that_contradict_a_run_are_refused(run, capsys):
     assert "--hidden 8; expected 4" in capsys.readouterr().err
 
 
+def test_a_run_is_kept_and_looked_at_as_it_began(pictures, tmp_path):
+    """Or a resume would prune the checkpoints that --keep-every keeps; what is said again replaces it, and stays too."""
+    words = ["--task", "anime", "--data", str(pictures), "--runs", str(tmp_path), *map(str, tiny)]
+    often = ["--keep-every", "2", "--checkpoint-every", "1", "--grid-every", "3", "--log-every", "2", "--memory-budget", "0"]
+    assert cli.train([*words, *often, "--steps", "3"]) == 0
+    assert cli.train([*words, "--resume", "--steps", "7"]) == 0
+    assert cli.train([*words, "--resume", "--steps", "9", "--log-every", "1"]) == 0
+    folder = run_folder(tmp_path)
+    assert sorted(p.name for p in (folder / "checkpoints").iterdir()) == [f"step-{n:09d}" for n in (2, 4, 6, 7, 8, 9)]
+    assert sorted(p.name for p in (folder / "images").iterdir()) == [f"step-{n:09d}.png" for n in (3, 6, 7, 9)]
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [2, 4, 6, 8, 9]
+    watched = {"checkpoint_every": 1, "keep_every": 2, "grid_every": 3, "log_every": 1, "memory_budget": 0.0}
+    assert read_config(folder)["watched"].items() >= watched.items()
+
+
 def test_fewer_steps_than_done_are_refused(run, capsys):
     assert cli.train(["--task", "anime", "--runs", str(run.parents[1]), "--resume", "--steps", "1"]) == 2
     assert "at least 2" in capsys.readouterr().err
@@ -175,6 +191,13 @@ def test_init_from_takes_weights_only_and_lists_the_rest(run, pictures, tmp_path
     assert "did not fit: generator" not in said
     assert cli.train([*words, "--hidden", "2"]) == 0
     assert "did not fit: generator" in capsys.readouterr().out
+
+
+def test_init_from_another_kind_of_run_is_refused_before_there_is_a_run(run, tmp_path, capsys):
+    words = ["--task", "reader", "--steps", "1", "--runs", str(tmp_path / "runs"), "--init-from", str(run)]
+    assert cli.train(words) == 2
+    assert f"--init-from {run}, a run of anime; expected a run of: reader" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_card_tells_all_stages_of_a_training(run, pictures, tmp_path):

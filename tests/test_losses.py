@@ -29,8 +29,8 @@ class Truth:
     """A loss as its paper prints it, in NumPy: logarithms of probabilities, not softplus.
 
     Attributes:
-        discriminator: real and fake logits ``[batch, …] -> [batch]``, what D minimises.
-        generator: the same for G.
+        discriminator: ``(real, fake)`` logits, ``[batch, …]`` each, ``-> [batch]``, what D minimises.
+        generator: ``(fake, real) -> [batch]``, what G minimises.
         boundary: the logit between fake and real; None for critics, which have none of their own.
         probability: whether the sigmoid of a logit is a probability.
     """
@@ -41,29 +41,29 @@ class Truth:
     probability: bool = False
 
 
-CRITIC = Truth(lambda r, f: mean(f) - mean(r), lambda r, f: -mean(f))
+CRITIC = Truth(lambda r, f: mean(f) - mean(r), lambda f, r: -mean(f))
 TRUTH = {
     "gan": Truth(
         lambda r, f: mean(-np.log(sigmoid(r))) + mean(-np.log(1 - sigmoid(f))),
-        lambda r, f: mean(-np.log(sigmoid(f))),
+        lambda f, r: mean(-np.log(sigmoid(f))),
         boundary=0.0,
         probability=True,
     ),
     "lsgan": Truth(
         lambda r, f: mean((r - 1) ** 2) / 2 + mean((f - 0) ** 2) / 2,
-        lambda r, f: mean((f - 1) ** 2) / 2,
+        lambda f, r: mean((f - 1) ** 2) / 2,
         boundary=0.5,  # halfway between its labels, 0 and 1
     ),
     "wgan": CRITIC,
     "wgangp": CRITIC,
     "hinge": Truth(
         lambda r, f: mean(np.maximum(0, 1 - r)) + mean(np.maximum(0, 1 + f)),
-        lambda r, f: -mean(f),
+        lambda f, r: -mean(f),
         boundary=0.0,
     ),
     "rpgan": Truth(
         lambda r, f: mean(-np.log(sigmoid(r - f))),
-        lambda r, f: mean(-np.log(sigmoid(f - r))),
+        lambda f, r: mean(-np.log(sigmoid(f - r))),
     ),
 }
 
@@ -104,7 +104,7 @@ def test_values(name, shape):
     found = LOSSES[name].discriminator(tf.constant(real), tf.constant(fake))
     np.testing.assert_allclose(found, TRUTH[name].discriminator(real, fake), rtol=1e-12)
     found = LOSSES[name].generator(tf.constant(fake), tf.constant(real) if LOSSES[name].pairs else None)
-    np.testing.assert_allclose(found, TRUTH[name].generator(real, fake), rtol=1e-12)
+    np.testing.assert_allclose(found, TRUTH[name].generator(fake, real), rtol=1e-12)
 
 
 @pytest.mark.parametrize("shape", SHAPES[1:3], ids=str)
@@ -116,7 +116,7 @@ def test_gradients(name, shape):
         d = LOSSES[name].discriminator(real, fake)
         g = LOSSES[name].generator(fake, real)
     zero = tf.UnconnectedGradients.ZERO
-    for found, loss in ((d, TRUTH[name].discriminator), (g, TRUTH[name].generator)):
+    for found, loss in ((d, TRUTH[name].discriminator), (g, lambda r, f: TRUTH[name].generator(f, r))):
         gradients = tape.gradient(found, [real, fake], unconnected_gradients=zero)
         for gradient, expected in zip(gradients, slopes(loss, real.numpy(), fake.numpy()), strict=True):
             np.testing.assert_allclose(gradient, expected, rtol=1e-7, atol=1e-9)
@@ -182,11 +182,11 @@ def test_extreme_logits_stay_finite(name, size):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_losses_fall_towards_what_each_side_wants(name):
-    """D wants real images high and fakes low; G wants fakes high."""
-    high, low = tf.constant([[0.9]]), tf.constant([[-0.9]])
+    """D wants real images high and fakes low; G wants fakes higher than low (where to is each loss's own affair)."""
+    high, middle, low = tf.constant([[0.9]]), tf.constant([[0.0]]), tf.constant([[-0.9]])
     loss = LOSSES[name]
     assert float(loss.discriminator(high, low)[0]) < float(loss.discriminator(low, high)[0])
-    assert float(loss.generator(high, tf.zeros((1, 1)))[0]) < float(loss.generator(low, tf.zeros((1, 1)))[0])
+    assert float(loss.generator(middle, middle)[0]) < float(loss.generator(low, middle)[0])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -104,6 +104,18 @@ def test_the_loss_that_config_names_brings_its_recipe():
     assert resolve_gan({"loss": "wgan"}, {"loss": "wgangp"}, {"loss": "gan"}).settings.d_steps == 1
 
 
+@pytest.mark.parametrize(("loss", "other"), [("gan", "hinge"), ("wgangp", "gan"), ("hinge", "wgan"), ("rpgan", "wgangp")])
+def test_another_loss_brings_its_recipe_in_place_of_that_of_the_file(loss, other):
+    """What was chosen by hand for the run stays."""
+    file = dataclasses.asdict(said(loss=loss, hidden=7, d_rate=0.3).settings)
+    assert resolve_gan({}, file, {"loss": other}).settings == said(loss=other, hidden=7, d_rate=0.3).settings
+
+
+def test_another_network_brings_its_recipe_in_place_of_that_of_the_file():
+    file = dataclasses.asdict(said(loss="hinge", network="baseline", latent=7).settings)
+    assert resolve_gan({}, file, {"network": "dcgan"}).settings == said(loss="hinge", latent=7).settings
+
+
 REFUSED = [
     ({"loss": "wgangp", "norm": "batch"}, "--norm batch"),
     ({"penalty": "r1", "norm": "batch"}, "--norm batch"),

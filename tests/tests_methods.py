@@ -1,15 +1,17 @@
 """What the tests of the adversarial method share: small networks, a method of them and a batch."""
 
+import importlib
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from gan_tf.methods.adversarial import Adversarial
-from gan_tf.networks import baseline, dcgan
+from gan_tf.recipes import NETWORK_RECIPES
 from gan_tf.settings import GanSettings, resolve_gan
 
 SHAPE, LATENT, HIDDEN, BATCH = (16, 16, 3), 6, 4, 4
-MODULES = {"dcgan": dcgan, "baseline": baseline}
+MODULES = {name: importlib.import_module(f"gan_tf.networks.{name}") for name in NETWORK_RECIPES}
 NORMS = GanSettings.__dataclass_fields__["norm"].metadata["choices"]
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from gan_tf import export
 from gan_tf.files import readable_failures, require_space
 from gan_tf.quiet import import_tensorflow
-from gan_tf.settings import Resolved, flag, resolve
-from gan_tf.tasks import Task, first_folder
+from gan_tf.settings import Resolved, RunSettings, flag, resolve
+from gan_tf.tasks import TASKS, Task, find, first_folder
 from gan_tf.training.runs import Run, create, newest, read_config
 from pipelines.errors import InputError
 
@@ -21,28 +21,26 @@ FREE_SPACE = 500_000_000  # bytes: checkpoints of the largest network, four at o
 
 NAMED = {"--data": "DIR", "--init-from": "RUN", "--config": "FILE"}  # what stands in a card's command for paths of one's own
 
-LOWEST = {
-    "steps": 1,
-    "log_every": 1,
-    "grid_every": 0,
-    "checkpoint_every": 1,
-    "keep_every": 0,
-    "eval_every": 0,
-    "eval_count": 2,
-}
 
-
-def run(task: Task, args: argparse.Namespace, said: dict, command: list[str]) -> int:
+def run(task: Task, args: argparse.Namespace, said: dict, watch: dict, command: list[str]) -> int:
     """Trains; returns the exit code.
+
+    Args:
+        task: its row.
+        args: what isn't a setting.
+        said: the settings that the command line said.
+        watch: those of ``RunSettings`` that it said.
+        command: its words.
 
     Raises:
         InputError: for whatever the person can mend.
     """
-    check(args)
+    check(task, args)
     workflow = pkgutil.resolve_name(task.workflow)
     place = find_run(task, args)
     before = place.config if place else {}
     resolved = again(workflow, before, said) if place else workflow.resolve(task, settings_from(args.config), said)
+    watched = resolve(RunSettings, [("run", before.get("watched", {})), ("said", watch)]).settings
     steps = steps_of(task, resolved.settings, args, before)
     if place:
         place.lock()
@@ -52,32 +50,29 @@ def run(task: Task, args: argparse.Namespace, said: dict, command: list[str]) ->
 
     resolved = resolved if place else fit_machine(resolved)
     strategy = devices.strategy_for(devices.gpus(), resolved.settings.batch)
-    source = open_data(task, args, before)
+    source = open_data(task, args.data, watched.memory_budget, before)
     if place:
         compare_data(place, before, source)
     else:
         place = create(args.runs, task.name, f"{label(resolved)}-{source.name}")
         place.lock()
-    config = describe(task, resolved, steps, source, args, before, command)
-    return go(task, workflow, resolved, source, args, config, place, strategy, resumed=bool(before))
+    config = describe(task, resolved, watched, steps, source, args, before, command)
+    return go(task, workflow, resolved, watched, source, args, config, place, strategy, resumed=bool(before))
 
 
-def check(args: argparse.Namespace) -> None:
+def check(task: Task, args: argparse.Namespace) -> None:
     """Refuses numbers that make no sense and options that exclude each other."""
-    for name, low in LOWEST.items():
-        value = getattr(args, name)
-        if value is not None and value < low:
-            raise InputError(f"{flag(name)} {value}", f"a whole number from {low}", "change it")
+    if args.steps is not None and args.steps < 1:
+        raise InputError(f"--steps {args.steps}", "a whole number from 1", "change it")
     if args.minutes is not None and not 0 < args.minutes < float("inf"):
         raise InputError(f"--minutes {args.minutes}", "a number of minutes above 0", "change it")
-    if not 0 <= args.memory_budget < float("inf"):
-        raise InputError(f"--memory-budget {args.memory_budget}", "megabytes from 0", "change it")
     if args.resume and args.init_from:
         raise InputError("--resume with --init-from", "one of the two", "leave one out")
     if args.resume and args.config:
         raise InputError("--resume with --config", "one of the two, a run has its own config", "leave one out")
-    if args.init_from:
-        read_config(args.init_from)
+    if args.init_from and (other := find(read_config(args.init_from)["task"])).workflow != task.workflow:
+        alike = ", ".join(name for name, row in TASKS.items() if row.workflow == task.workflow)
+        raise InputError(f"--init-from {args.init_from}, a run of {other.name}", f"a run of: {alike}", "name another run")
 
 
 def find_run(task: Task, args: argparse.Namespace) -> Run | None:
@@ -138,9 +133,9 @@ def fit_machine(resolved: Resolved) -> Resolved:
     return Resolved(settings, {**resolved.sources, "precision": "machine"})
 
 
-def open_data(task: Task, args: argparse.Namespace, config: dict):
+def open_data(task: Task, data: Path | None, megabytes: float, config: dict):
     """The training images: those of ``--data``, or of the run that goes on, or drawn ones, which is said loudly."""
-    said = args.data or (Path(config["data"]["path"]) if config.get("data", {}).get("path") else None)
+    said = data or (Path(config["data"]["path"]) if config.get("data", {}).get("path") else None)
     if said is None:
         print("NO --data GIVEN: training on pictures that this program draws itself; nothing real is learnt from them.")
         return pkgutil.resolve_name(task.drawn)()
@@ -153,7 +148,7 @@ def open_data(task: Task, args: argparse.Namespace, config: dict):
     folder = first_folder(said, task.train_folders)
     if folder != said:
         print(f"training images: {folder} (the rest of {said} is left alone)")
-    source = Folder(folder, task.shape[0], task.shape[2], memory_budget=int(args.memory_budget * 1e6))
+    source = Folder(folder, task.shape[0], task.shape[2], memory_budget=int(megabytes * 1e6))
     source.name = Path(said.resolve().name, *folder.relative_to(said).parts).as_posix()
     print(source.summary, flush=True)
     return source
@@ -172,7 +167,7 @@ def label(resolved: Resolved) -> str:
     return getattr(resolved.settings, "loss", resolved.settings.network)
 
 
-def describe(task, resolved, steps: int, source, args, before: dict, command: list[str]) -> dict:
+def describe(task, resolved, watched: RunSettings, steps: int, source, args, before: dict, command: list[str]) -> dict:
     """The content of ``config.json``."""
     from gan_tf.training.environment import describe as environment
     from gan_tf.training.environment import differences
@@ -190,6 +185,7 @@ def describe(task, resolved, steps: int, source, args, before: dict, command: li
         "steps": steps,
         "settings": dataclasses.asdict(resolved.settings),
         "sources": resolved.sources,
+        "watched": dataclasses.asdict(watched),
         "data": {
             "name": source.name,
             "path": str(Path(path).resolve()) if path else None,
@@ -217,21 +213,22 @@ def command_line(words: list[str]) -> str:
     return " ".join(shown)
 
 
-def go(task, workflow, resolved, source, args, config: dict, place: Run, strategy, resumed: bool) -> int:
+def go(task, workflow, resolved, watched, source, args, config: dict, place: Run, strategy, resumed: bool) -> int:
     """Builds the method, restores what there is, trains to the last step."""
     from gan_tf.training.checkpoints import Checkpoints
     from gan_tf.training.loop import Plan, train
     from gan_tf.training.writers import Writers
+    from gan_tf.workflows.shared import copy_from_run
 
     with strategy.scope() if strategy else contextlib.nullcontext():
         method = workflow.build(task, resolved.settings)
     stream = workflow.stream_for(method, source)
-    checkpoints = Checkpoints(place.folder / "checkpoints", method, keep_every=args.keep_every)
+    checkpoints = Checkpoints(place.folder / "checkpoints", method, keep_every=watched.keep_every)
     seconds = 60 * args.minutes if args.minutes else None
-    plan = Plan(config["steps"], args.log_every, args.checkpoint_every, strategy=strategy, seconds=seconds)
+    plan = Plan(config["steps"], watched.log_every, watched.checkpoint_every, strategy=strategy, seconds=seconds)
     first = restore(checkpoints, plan, place) if resumed else 0
     if args.init_from:
-        config["began_with"], lines = workflow.begin_with(method, args.init_from, task)
+        config["began_with"], lines = copy_from_run(workflow, method, args.init_from)
         print(*lines, sep="\n")
         checkpoints.save(0)  # or a run killed before its first checkpoint would go on from other weights
     if first > plan.steps:
@@ -240,12 +237,12 @@ def go(task, workflow, resolved, source, args, config: dict, place: Run, strateg
         expected = f"more than {plan.state['seconds'] / 60:.4g}, which this run has trained"
         raise InputError(f"--minutes {args.minutes:g}", expected, "say more minutes, or leave --minutes out")
     place.write_config(config)
-    print(f"run folder: {place.folder}; watch it: tensorboard --logdir {place.folder}", flush=True)
+    print(f"run folder: {place.folder}; watch it: tensorboard --logdir {shlex.quote(str(place.folder))}", flush=True)
     with readable_failures(place.folder):
         writers = Writers(place.folder, first)
     try:
         with contextlib.closing(writers):
-            workflow.actions(task, config, method, source, place.folder, plan, writers, args)
+            workflow.actions(task, config, method, source, place.folder, plan, writers, watched)
             done = train(method, stream, plan, checkpoints, writers, first)
         return finish(task, workflow, args, place, plan, done)
     finally:
@@ -254,7 +251,8 @@ def go(task, workflow, resolved, source, args, config: dict, place: Run, strateg
 
 def finish(task, workflow, args, place: Run, plan, done: int) -> int:
     """Says what came out, and scores what is done while the run is still locked; returns the exit code."""
-    again = f"python train.py --task {task.name} --runs {args.runs} --resume {place.folder}"
+    folder, runs = shlex.quote(str(place.folder)), shlex.quote(str(args.runs))
+    again = f"python train.py --task {task.name} --runs {runs} --resume {folder}"
     if done < plan.steps and plan.time_is_up:
         print(f"stopped at step {done} with a checkpoint, since --minutes {args.minutes:g} are over; go on with:")
         print(f"{again} --minutes {2 * args.minutes:g}  (or without --minutes, to step {plan.steps})")
@@ -263,7 +261,7 @@ def finish(task, workflow, args, place: Run, plan, done: int) -> int:
         print(f"stopped at step {done} with a checkpoint; go on with: {again}")
         return 130
     print(f"done: {done} steps; weights and card in {place.folder}; look at {place.folder / 'images'}")
-    print(f"use it: python infer.py --task {task.name} --run {place.folder} {workflow.EXAMPLE}")
+    print(f"use it: python infer.py --task {task.name} --run {folder} {workflow.EXAMPLE}")
     score(task, place.folder)
     return 0
 

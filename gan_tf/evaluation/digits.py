@@ -71,18 +71,12 @@ def load_reader(folder: Path | None = None) -> Reader:
     """
     from gan_tf import export
     from gan_tf.networks.reader import build_reader
-    from gan_tf.settings import ReaderSettings, resolve
+    from gan_tf.settings import ReaderSettings
 
     folder = export.shipped("reader", "reader") if folder is None else Path(folder)
-    arrays, about = export.read(folder)
-    if about.get("task") != "reader":
-        given = f"{folder} holds weights of task {about.get('task')!r}"
-        raise InputError(given, "weights of task 'reader'", "name a run of the reader")
-    settings = resolve(ReaderSettings, [("file", about["settings"])]).settings
-    network = build_reader((SIZE, SIZE, 3), settings.hidden)
-    export.fit(arrays, network, str(folder))
+    network, _ = export.load(folder, "reader", ReaderSettings, lambda settings: build_reader((SIZE, SIZE, 3), settings.hidden))
     numbers = hashlib.sha256()
-    for values in arrays:
+    for values in network.get_weights():
         numbers.update(np.ascontiguousarray(values, "<f4"))
     return Reader(network, numbers.hexdigest())
 

@@ -4,7 +4,6 @@ They are ``fid_train`` and ``kid_train`` of ``train.py --eval-every``: the same 
 and noise seed, of the averaged generator as it was exported. A process of its own, so its memory is given back.
 """
 
-import argparse
 import math
 import pkgutil
 import sys
@@ -13,10 +12,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from gan_tf.cli import Parser, guarded, train_parser
+from gan_tf.cli import Parser, guarded
 from gan_tf.files import write_json
 from gan_tf.quiet import import_tensorflow
-from gan_tf.settings import GanSettings
+from gan_tf.settings import GanSettings, RunSettings
 from gan_tf.tasks import find
 from gan_tf.training.runs import read_config
 
@@ -46,9 +45,9 @@ def score_run(folder: Path, data: Path, count: int) -> tuple[dict[str, Any], Any
 
     config = read_config(folder)
     task, seed = find(config["task"]), GanSettings.seed  # one draw for all recipes, whatever their own seeds
-    budget = train_parser(None).get_default("memory_budget")  # decides whether damaged files are left out or replaced
-    source = open_data(task, argparse.Namespace(data=data, memory_budget=budget), config)
-    generator, settings = pkgutil.resolve_name(task.workflow).generator_of(folder, task)
+    # The budget decides whether damaged files are left out or replaced.
+    source = open_data(task, data, RunSettings.memory_budget, config)
+    generator, settings = pkgutil.resolve_name(task.workflow).load(folder, task)
 
     def sample(number: int):
         return generate(generator, noises(number, settings.latent, seed))
@@ -77,7 +76,7 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the scores go, as JSON")
     parser.add_argument("--samples", type=Path, required=True, metavar="FILE", help="where a row of samples goes, as PNG")
     args = parser.parse(words)
-    scores, samples = score_run(args.run, args.data, train_parser(None).get_default("eval_count"))
+    scores, samples = score_run(args.run, args.data, RunSettings.eval_count)
     from gan_tf.sampling.grids import grid, write_png
 
     write_png(args.samples, grid(samples, 1, len(samples)))

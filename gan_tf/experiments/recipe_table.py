@@ -119,7 +119,7 @@ def protocol(record: dict[str, Any]) -> str:
     scores = [row[part] for row in rows for part in ("half", "full") if part in row]
     if scores:
         words.append(fid_words(scores[0]))
-    words.append("Validation images are not touched. One seed says nothing of small differences: another may turn them round.")
+    words.append("Validation images are not touched. One seed says nothing about small differences; another may reverse them.")
     return " ".join(words)
 
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from gan_tf.diffaugment import VIEW, diffaugment
 from gan_tf.losses import LOSSES, per_image
 from gan_tf.penalties import penalised
-from gan_tf.sampling.noise import PENALTY_POINTS, PREVIEW, STEP_NOISE, VIEWS, gaussian, uniform
+from gan_tf.sampling.noise import PENALTY_POINTS, REFRESH, STEP_NOISE, VIEWS, gaussian, uniform
 from gan_tf.settings import GanSettings
 from gan_tf.training import ema
 from gan_tf.training.guard import apply_gradients, checked
@@ -32,6 +32,9 @@ class Adversarial(keras.Model):
         self.g_optimizer = build_optimizer(s, s.g_rate, s.g_steps, generator.trainable_variables)
         self.d_optimizer = build_optimizer(s, s.d_rate, s.d_steps, discriminator.trainable_variables)
         self.images_seen = ema.images_seen(self)
+        self.last_penalty = None
+        if s.penalty_every > 1:
+            self.last_penalty = self.add_weight(shape=(), initializer="zeros", trainable=False, aggregation="sum")
         ema.update(averaged, generator, tf.constant(0.0))
         self.compile(optimizer=None, jit_compile=False)
 
@@ -107,7 +110,7 @@ class Adversarial(keras.Model):
             real_logits, fake_logits, penalty = self.judge(real, fake, batch["share"][:, update])
             loss = checked(self.mean(self.loss_pair.discriminator(real_logits, fake_logits)), "D's loss")
             total = loss + s.penalty_weight * s.penalty_every * penalty
-        logs = {"d_loss": loss, "penalty": penalty, **self.readings(real_logits, fake_logits)}
+        logs = {"d_loss": loss, "penalty": self.penalty_reading(penalty), **self.readings(real_logits, fake_logits)}
         logs |= self.apply("d", self.d_optimizer, tape.gradient(total, variables), self.discriminator)
         if s.clip:
             for v in self.discriminator.trainable_variables:
@@ -128,10 +131,22 @@ class Adversarial(keras.Model):
         if s.penalty == "none":
             logits = self.discriminator(tf.concat([real, fake], axis=0), training=True)
             return *tf.split(logits, 2), tf.zeros(())
-        # Between the steps in which a lazy penalty is due it is 0 (Karras et al. 2020, StyleGAN2, section 2).
-        due = None if s.penalty_every == 1 else self.images_seen // s.batch % s.penalty_every == 0
-        *logits, penalty = penalised(self.discriminator, s.penalty, real, fake, share, due)
+        *logits, penalty = penalised(self.discriminator, s.penalty, real, fake, share, self.penalty_due)
         return *logits, self.mean(penalty)
+
+    @property
+    def penalty_due(self) -> tf.Tensor | None:
+        """Whether this step takes the penalty, which else is 0 (Karras et al. 2020, StyleGAN2, section 2); None: all do."""
+        s = self.settings
+        return None if s.penalty_every == 1 else self.images_seen // s.batch % s.penalty_every == 0
+
+    def penalty_reading(self, penalty) -> tf.Tensor:
+        """The penalty, or the last one taken where this step takes none: intervals of logs would meet it rarely or never."""
+        if self.last_penalty is None:
+            return penalty
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        self.last_penalty.assign(tf.where(self.penalty_due, penalty, self.last_penalty / replicas))  # the shares' sum
+        return self.last_penalty / replicas
 
     def apply(self, name, optimizer, gradients, network) -> dict[str, tf.Tensor]:
         """Applies gradients and returns their norm; every replica knows the whole norm, so each gives its share."""
@@ -166,7 +181,7 @@ class Adversarial(keras.Model):
     def sampler(self) -> keras.Model:
         """The averaged generator, its batch-norm statistics computed anew from the same noise each time."""
         s = self.settings
-        chunks = (gaussian((s.batch, s.latent), s.seed, n, PREVIEW) for n in range(REFRESH_CHUNKS))
+        chunks = (gaussian((s.batch, s.latent), s.seed, n, REFRESH) for n in range(REFRESH_CHUNKS))
         ema.refresh_batch_norm(self.averaged, chunks)
         return self.averaged
 

@@ -1,1 +1,1 @@
-"""Networks: ``build_*`` functions that return a ``keras.Model`` of stock layers, and nothing else."""
+"""Networks: ``build_*`` functions that return a ``keras.Model``, and nothing else; their weights fit stock Keras layers too."""

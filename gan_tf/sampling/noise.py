@@ -6,7 +6,7 @@ import tensorflow as tf
 from pipelines.stream import key
 
 # Purposes of randomness; see pipelines.stream.key.
-SAMPLING, REAL_FLIPS, STEP_NOISE, PENALTY_POINTS, PREVIEW, VIEWS = range(6)
+SAMPLING, REAL_FLIPS, STEP_NOISE, PENALTY_POINTS, REFRESH, VIEWS = range(6)
 CHUNK = 64  # images made together, always: other batch sizes round differently in the last bits
 
 

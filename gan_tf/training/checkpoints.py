@@ -17,6 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from gan_tf.files import readable_failures, sync
+from gan_tf.training.failures import readable_tensorflow_failures
 from pipelines.errors import InputError
 
 NAME = re.compile(r"step-(\d{9})")
@@ -67,11 +68,8 @@ class Checkpoints:
 
     def write(self, folder: Path, step: int, state: dict[str, Any]) -> None:
         """All files of a checkpoint, the manifest last, each flushed to the disk."""
-        try:
+        with readable_tensorflow_failures(folder):
             self.tensors.write(str(folder / "tensors"))
-        except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError, tf.errors.UnknownError) as error:
-            given = f"{folder} can't be written ({reason(error)})"
-            raise InputError(given, "free space on the disk", "make room, then go on with --resume") from error
         (folder / "state.json").write_text(json.dumps({**state, "step": step}))
         manifest = {path.name: sha256(path) for path in sorted(folder.iterdir())}
         (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -110,8 +108,7 @@ class Checkpoints:
         try:
             self.tensors.read(str(folder / "tensors")).assert_consumed().assert_existing_objects_matched()
         except (AssertionError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            given = f"{folder} doesn't fit this program's networks ({reason})"
+            given = f"{folder} doesn't fit this program's networks ({str(error).splitlines()[0]})"
             raise InputError(given, "a checkpoint of the same settings and version", "start a new run") from error
         return json.loads((folder / "state.json").read_text())
 
@@ -120,12 +117,6 @@ class Checkpoints:
         for newer in self.steps():
             if newer > step:
                 shutil.rmtree(self.folder / f"step-{newer:09d}")
-
-
-def reason(error: tf.errors.OpError) -> str:
-    """What TensorFlow says of an error, on one line and without the names of its own functions and files."""
-    words = " ".join(re.sub(r"\{\{.*?\}\}", "", error.message).split())
-    return words.split("; ")[1] if "; " in words else words
 
 
 def damage(folder: Path) -> str | None:

@@ -9,8 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from gan_tf.files import readable_failures, write_whole
-from gan_tf.training.checkpoints import reason
-from pipelines.errors import InputError
+from gan_tf.training.failures import readable_tensorflow_failures
 
 
 class Writers:
@@ -26,27 +25,28 @@ class Writers:
         with readable_failures(self.lines):
             cut_back(self.lines, step)
             self.file = open(self.lines, "a")  # noqa: SIM115 (closed by close)
-        self.board = tf.summary.create_file_writer(str(Path(folder) / "tensorboard"))
+        self.folder = Path(folder) / "tensorboard"
+        self.board = tf.summary.create_file_writer(str(self.folder))
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """One line of ``metrics.jsonl`` and one point of each TensorBoard curve."""
         with readable_failures(self.lines):
             self.file.write(json.dumps({"step": step, **values}) + "\n")
             self.file.flush()
-        with board_failures(self.lines.parent), self.board.as_default(step=step):
+        with readable_tensorflow_failures(self.folder), self.board.as_default(step=step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
 
     def image(self, step: int, name: str, picture: np.ndarray) -> None:
         """A picture, uint8 ``[height, width, channels]``, for TensorBoard."""
-        with board_failures(self.lines.parent), self.board.as_default(step=step):
+        with readable_tensorflow_failures(self.folder), self.board.as_default(step=step):
             tf.summary.image(name, picture[None])
 
     def flush(self) -> None:
         """Brings everything to the disk; called before each checkpoint, so no curve lags behind one."""
         with readable_failures(self.lines):
             os.fsync(self.file.fileno())
-        with board_failures(self.lines.parent):
+        with readable_tensorflow_failures(self.folder):
             self.board.flush()
 
     def close(self) -> None:
@@ -55,16 +55,6 @@ class Writers:
             self.file.close()
         with contextlib.suppress(tf.errors.OpError):
             self.board.close()
-
-
-@contextlib.contextmanager
-def board_failures(folder: Path):
-    """Turns TensorFlow's refusals to write into the one line of ``readable_failures``."""
-    try:
-        yield
-    except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError, tf.errors.UnknownError) as error:
-        given = f"{folder / 'tensorboard'} can't be written ({reason(error)})"
-        raise InputError(given, "free space on the disk", "make room, then go on with --resume") from error
 
 
 def cut_back(path: Path, step: int) -> None:

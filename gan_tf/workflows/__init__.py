@@ -3,11 +3,11 @@
 A workflow module offers
 
 * ``SETTINGS``: its settings dataclass, and ``resolve(task, config, said) -> Resolved``; free of TensorFlow;
+* ``TRAINED``: the attributes of its method that hold the networks which ``--init-from`` copies;
 * ``build(task, settings) -> method`` and ``stream_for(method, source) -> Stream``;
-* ``actions(task, config, method, source, folder, plan, writers, args)``: pictures, scores and weights on the way;
-* ``begin_with(method, folder, task) -> (stages, lines)``: the weights of another run, how they came to be, what did not fit;
+* ``actions(task, config, method, source, folder, plan, writers, watched)``: pictures, scores and weights on the way;
 * ``infer_arguments(parser)``, ``check_infer(arguments)`` and ``infer(task, arguments, folder)``: what ``infer.py`` does;
-* ``EXAMPLE``: the words that follow ``infer.py --task T --run RUN`` in the line that ends a training;
+* ``ABOUT``: what ``infer.py`` does with it, in a few words; ``EXAMPLE``: words that follow ``infer.py --task T`` to show it;
 * ``sample(task, folder, count, seed)``: images for ``evaluate.py``; or ``evaluate(task, folder, data) -> scores``, where
   what is scored isn't images.
 

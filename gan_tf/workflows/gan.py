@@ -2,15 +2,15 @@
 
 import argparse
 import pkgutil
-import sys
 from pathlib import Path
 
-from gan_tf.settings import GanSettings, Resolved, resolve_gan
-from gan_tf.settings import resolve as resolve_settings
-from gan_tf.tasks import Task, find
+from gan_tf.settings import GanSettings, Resolved, RunSettings, resolve_gan
+from gan_tf.tasks import Task
 from pipelines.errors import InputError
 
 SETTINGS = GanSettings
+TRAINED = ("generator", "discriminator")
+ABOUT = "Makes images"
 EXAMPLE = "--grid 5x5 samples/mine.png"
 PREVIEW_ROWS = 8
 
@@ -45,7 +45,7 @@ def build(task: Task, settings: GanSettings):
 def stream_for(method, source):
     """The stream of real images and noise that feeds a method of ``build``."""
     from gan_tf.sampling.noise import REAL_FLIPS
-    from pipelines.images import flip, to_float
+    from pipelines.arrays import flip, to_float
     from pipelines.stream import Stream, key
 
     s = method.settings
@@ -56,7 +56,7 @@ def stream_for(method, source):
     return Stream(source, s.batch, per_step=s.d_steps, seed=s.seed, prepare=ready, draws=method.draws)
 
 
-def actions(task: Task, config: dict, method, source, folder: Path, plan, writers, args: argparse.Namespace) -> None:
+def actions(task: Task, config: dict, method, source, folder: Path, plan, writers, watched: RunSettings) -> None:
     """Adds to the plan: grids of fixed noises, scores against training images, the averaged weights at checkpoints."""
     from gan_tf.sampling.chunks import generate
     from gan_tf.sampling.grids import grid, write_png
@@ -71,13 +71,13 @@ def actions(task: Task, config: dict, method, source, folder: Path, plan, writer
         write_png(folder / "images" / f"step-{step:09d}.png", image)
         writers.image(step, "fixed noise", image)
 
-    plan.every.append((args.grid_every, picture))
+    plan.every.append((watched.grid_every, picture))
 
     def weights(step: int, place: Path = folder) -> None:
         export_weights(task, config, method, method.sampler(), place, plan, step)
 
     plan.at_checkpoint.append(weights)
-    if args.eval_every:
+    if watched.eval_every:
         from gan_tf.workflows.scoring import best_folder, scorer
 
         def sample(count: int):
@@ -86,52 +86,25 @@ def actions(task: Task, config: dict, method, source, folder: Path, plan, writer
         def keep(step: int) -> None:
             weights(step, best_folder(folder))
 
-        score = scorer(source, args.eval_count, settings.seed, sample, writers, plan, keep)
-        plan.every.append((args.eval_every, score))
+        score = scorer(source, watched.eval_count, settings.seed, sample, writers, plan, keep)
+        plan.every.append((watched.eval_every, score))
 
 
-def begin_with(method, folder: Path, task: Task) -> tuple[list[dict], list[str]]:
-    """The weights of another GAN's run; see ``shared.copy_from_run``."""
-    from gan_tf.workflows.shared import copy_from_run
-
-    def rebuild(config: dict):
-        return build(find(config["task"]), restore_settings(config["settings"]))
-
-    return copy_from_run(method, ("generator", "averaged", "discriminator"), folder, rebuild)
-
-
-def restore_settings(values: dict) -> GanSettings:
-    """Settings as a run or an export wrote them.
-
-    Raises:
-        InputError: where this version doesn't know them.
-    """
-    return resolve_settings(GanSettings, [("file", values)]).settings
-
-
-def generator_of(folder: Path, task: Task):
-    """The generator of a run or of shipped weights, and the settings it was trained with.
-
-    Raises:
-        InputError: where the folder holds weights of another task or size, or none.
-    """
+def load(folder: Path, task: Task):
+    """The generator of a run or of shipped weights, and the settings it was trained with; raises as ``export.load``."""
     from gan_tf import export
 
-    arrays, about = export.read(folder)
-    if about.get("task") != task.name:
-        mend = f"say --task {about.get('task')}, or name a run of {task.name}"
-        raise InputError(f"{folder} holds weights of task {about.get('task')!r}", f"task {task.name!r}", mend)
-    settings = restore_settings(about["settings"])
-    network = networks(task, settings).build_generator(task.shape, settings.latent, settings.hidden)
-    export.fit(arrays, network, str(folder))
-    return network, settings
+    def empty(settings: GanSettings):
+        return networks(task, settings).build_generator(task.shape, settings.latent, settings.hidden)
+
+    return export.load(folder, task.name, GanSettings, empty)
 
 
 def sample(task: Task, folder: Path, count: int, seed: int):
     """Images 0 to ``count - 1`` of a seed from the weights in ``folder``, uint8, chunk by chunk."""
     from gan_tf.sampling.chunks import stream_images
 
-    return stream_images(generator_of(folder, task)[0], count, seed)
+    return stream_images(load(folder, task)[0], count, seed)
 
 
 def infer_arguments(parser: argparse.ArgumentParser) -> None:
@@ -187,7 +160,7 @@ def infer(task: Task, args: argparse.Namespace, folder: Path) -> None:
     from gan_tf.sampling.grids import grid, write_images, write_png
     from gan_tf.sampling.noise import noises
 
-    generator, settings = generator_of(folder, task)
+    generator, settings = load(folder, task)
     if args.interpolate is not None:
         images = generate(generator, walk_noises(args, settings.latent))
         write_png(args.out, grid(images, args.pairs, args.interpolate))
@@ -199,7 +172,7 @@ def infer(task: Task, args: argparse.Namespace, folder: Path) -> None:
     else:
         count = args.count or 1000
         write_images(args.out, stream_images(generator, count, args.seed), count)
-        print(f"{args.out}: {count} images of seed {args.seed}", file=sys.stdout)
+        print(f"{args.out}: {count} images of seed {args.seed}")
 
 
 def walk_noises(args: argparse.Namespace, latent: int):

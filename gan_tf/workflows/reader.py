@@ -5,12 +5,14 @@ import csv
 import io
 from pathlib import Path
 
-from gan_tf.settings import ReaderSettings, Resolved
+from gan_tf.settings import ReaderSettings, Resolved, RunSettings
 from gan_tf.settings import resolve as resolve_settings
 from gan_tf.tasks import Task
 from pipelines.errors import InputError
 
 SETTINGS = ReaderSettings
+TRAINED = ("network",)
+ABOUT = "Reads the digits in pictures"
 EXAMPLE = "DIGITS_DIR digits.csv"
 MOVES, BLENDS, COLOURS = 10, 11, 12  # purposes of randomness; see pipelines.stream.key
 REFRESH_CHUNKS = 16  # batches from which the averaged network's batch-norm statistics are computed
@@ -43,7 +45,7 @@ def ready(settings: ReaderSettings, samples: dict, step) -> dict:
     import tensorflow as tf
 
     from pipelines import augment
-    from pipelines.images import to_float
+    from pipelines.arrays import to_float
     from pipelines.stream import key
 
     images = to_float(samples["image"])
@@ -54,7 +56,7 @@ def ready(settings: ReaderSettings, samples: dict, step) -> dict:
     return {"image": images, "label": tf.cast(samples["label"], tf.int32)}
 
 
-def actions(task: Task, config: dict, method, source, folder: Path, plan, writers, args: argparse.Namespace) -> None:
+def actions(task: Task, config: dict, method, source, folder: Path, plan, writers, watched: RunSettings) -> None:
     """Adds to the plan: what the network is shown, every ``--grid-every`` steps, and the averaged weights at checkpoints."""
     from gan_tf.sampling.chunks import to_pixels
     from gan_tf.sampling.grids import grid, write_png
@@ -74,20 +76,8 @@ def actions(task: Task, config: dict, method, source, folder: Path, plan, writer
         network = method.sampler(images(n) for n in range(REFRESH_CHUNKS))
         export_weights(task, config, method, network, folder, plan, step)
 
-    plan.every.append((args.grid_every, picture))
+    plan.every.append((watched.grid_every, picture))
     plan.at_checkpoint.append(weights)
-
-
-def begin_with(method, folder: Path, task: Task) -> tuple[list[dict], list[str]]:
-    """The weights of another run of the reader; see ``shared.copy_from_run``."""
-    from gan_tf.workflows.shared import copy_from_run
-
-    def rebuild(config: dict):
-        if config["task"] != task.name:
-            raise InputError(f"{folder} is a run of {config['task']}", f"one of {task.name}", "name another run")
-        return build(task, resolve_settings(ReaderSettings, [("file", config["settings"])]).settings)
-
-    return copy_from_run(method, ("network", "averaged"), folder, rebuild)
 
 
 def infer_arguments(parser: argparse.ArgumentParser) -> None:

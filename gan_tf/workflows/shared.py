@@ -2,14 +2,13 @@
 
 import dataclasses
 import difflib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import keras
 
 from gan_tf import export
-from gan_tf.tasks import Task
+from gan_tf.settings import resolve
+from gan_tf.tasks import Task, find
 from gan_tf.training.checkpoints import Checkpoints
 from gan_tf.training.runs import read_config
 from pipelines.errors import InputError
@@ -35,18 +34,15 @@ def data_of(config: dict) -> dict:
     return {name: config["data"][name] for name in ("name", "count", "digest")}
 
 
-def copy_from_run(
-    method, networks: tuple[str, ...], folder: Path, rebuild: Callable[[dict], Any]
-) -> tuple[list[dict], list[str]]:
+def copy_from_run(workflow, method, folder: Path) -> tuple[list[dict], list[str]]:
     """Copies the weights of a run's newest whole checkpoint, where shapes fit.
 
-    Optimisers, counters and the stream begin anew.
+    Optimisers, counters, the average and the stream begin anew.
 
     Args:
+        workflow: the module of both; its ``TRAINED`` are the attributes of a method that hold networks with an optimiser.
         method: what is about to be trained.
-        networks: names of its attributes that hold networks.
         folder: the other run.
-        rebuild: from that run's ``config.json`` to a method of its own kind and size.
 
     Returns:
         The stages of training that those weights went through, the first one first, for ``config.json`` and the card;
@@ -56,7 +52,7 @@ def copy_from_run(
         InputError: where the folder is no run, or none of its checkpoints is whole.
     """
     config = read_config(folder)
-    other = rebuild(config)
+    other = workflow.build(find(config["task"]), resolve(workflow.SETTINGS, [(str(folder), config["settings"])]).settings)
     checkpoints = Checkpoints(Path(folder) / "checkpoints", other)
     step = checkpoints.newest()
     if step is None:
@@ -69,7 +65,7 @@ def copy_from_run(
         "data": data_of(config),
     }
     copied, total, odd = 0, 0, []
-    for name in networks:
+    for name in workflow.TRAINED:
         ours, theirs = getattr(method, name).weights, getattr(other, name).weights
         shapes = [[(w.name, tuple(w.shape)) for w in weights] for weights in (ours, theirs)]
         total += len(ours)

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from pipelines.drawn import Colour, Drawn, Pen, blob, curve, ellipse, mirrored, mix, rgb
+from pipelines.drawn import Drawn
 from pipelines.drawn.anime_hair import INK, WHITE, Look, back_hair, fringe_of, front_hair, ornament
+from pipelines.drawn.pen import Colour, Pen, blob, curve, ellipse, mirrored, mix, rgb
 
 _HAIRS = (  # hue, saturation, value
     (0.12, 0.40, 0.98), (0.10, 0.55, 0.93), (0.07, 0.55, 0.62), (0.06, 0.62, 0.42), (0.65, 0.38, 0.32),

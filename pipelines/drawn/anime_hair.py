@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipelines.drawn import Colour, Pen, curve, ellipse, mix, rgb, zigzag
+from pipelines.drawn.pen import Colour, Pen, curve, ellipse, mix, rgb, zigzag
 
 WHITE, INK = (255, 255, 255), (52, 36, 44)
 

@@ -3,10 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
-from pipelines.drawn import Colour, Drawn, Pen, curve, ellipse, rgb
-from pipelines.images import take_rows
+from pipelines.arrays import take_rows
+from pipelines.drawn import Drawn
+from pipelines.drawn.pen import Colour, Pen, curve, ellipse, rgb
 
-# Each digit as strokes through these points; see pipelines.drawn for the units.
+# Each digit as strokes through these points; see pipelines.drawn.pen for the units.
 _STROKES: tuple[tuple[tuple[complex, ...], ...], ...] = (
     ((-18j, -9 - 12j, -11 + 0j, -8 + 13j, 18j, 9 + 12j, 11 + 0j, 8 - 13j, -18j),),
     ((-6 - 12j, 1 - 18j, 0j, 18j),),

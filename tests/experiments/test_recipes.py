@@ -15,6 +15,7 @@ from gan_tf import cli
 from gan_tf.experiments import recipe_record, recipe_scores, recipes
 from gan_tf.experiments.recipe_table import spoken
 from gan_tf.experiments.recipes import RECIPES, Recipe, chosen, main
+from gan_tf.settings import GanSettings
 from gan_tf.tasks import find
 from gan_tf.training import loop
 from gan_tf.training.runs import Run
@@ -31,7 +32,7 @@ def results(runs="runs/recipes") -> dict:
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 def test_each_recipe_is_one_that_the_door_takes(recipe):
-    said = cli.said(cli.train_parser(find("anime")).parse(spoken(recipe.flags)))
+    said = cli.said(cli.train_parser(find("anime")).parse(spoken(recipe.flags)), GanSettings)
     assert said == recipe.flags
     settings = gan.resolve(find("anime"), {}, said).settings
     assert {name: getattr(settings, name) for name in recipe.flags} == recipe.flags

@@ -15,6 +15,7 @@ LAZY = [
 
 @pytest.mark.parametrize(("said", "traced"), [(LAZY[0], True), (LAZY[1], False), (LAZY[2], False), (LAZY[3], True)], ids=str)
 def test_a_lazy_penalty_is_taken_each_third_step(said, traced):
+    """The steps between show the one last taken."""
     method, traces = method_of(sgd=1e-3, network="baseline", penalty_every=3, **said), []
 
     def update(batch):
@@ -23,8 +24,9 @@ def test_a_lazy_penalty_is_taken_each_third_step(said, traced):
 
     run = tf.function(update) if traced else update
     found = [float(run(batch_of(method, step))["penalty"]) for step in range(7)]
-    assert [value > 0 for value in found] == [True, False, False, True, False, False, True]
-    assert [value == 0 for value in found] == [False, True, True, False, True, True, False]
+    first, second, third = found[0], found[3], found[6]
+    assert found == [first, first, first, second, second, second, third]
+    assert len({0.0, first, second, third}) == 4
     assert len(traces) == (1 if traced else 7)
 
 
@@ -62,6 +64,7 @@ def test_a_lazy_penalty_is_as_many_times_as_strong(said, traced):
 def test_a_lazy_penalty_on_several_devices(norm, two_devices):
     with two_devices.scope():
         method = method_of(sgd=1e-3, network="baseline", loss="wgangp", norm=norm, d_steps=1, penalty_every=2)
+        single = method_of(sgd=1e-3, network="baseline", loss="wgangp", norm=norm, d_steps=1, penalty_every=2)
     shares = [{name: tf.split(value, 2)[i] for name, value in batch_of(method).items()} for i in range(2)]
 
     @tf.function
@@ -69,14 +72,19 @@ def test_a_lazy_penalty_on_several_devices(norm, two_devices):
         given = two_devices.experimental_distribute_values_from_function(lambda c: shares[c.replica_id_in_sync_group])
         return two_devices.reduce("SUM", two_devices.run(lambda b: method.train_step(b)["penalty"], args=(given,)), axis=None)
 
-    assert [float(update()) > 0 for _ in range(3)] == [True, False, True]
+    found = [float(update()) for _ in range(3)]
+    expected = [float(single.train_step(batch_of(single))["penalty"]) for _ in range(3)]
+    # On several devices D sees the points between images in each step, so a spectral norm's power iteration goes further.
+    np.testing.assert_allclose(found, expected, rtol=2e-2 if norm == "spectral" else 1e-3)
+    assert found[0] == found[1] != found[2]
 
 
 def test_a_lazy_penalty_goes_on_in_phase_after_a_resume():
     method = method_of(loss="rpgan", network="baseline", penalty_every=3)
     method.images_seen.assign(4 * BATCH)
     found = [float(method.train_step(batch_of(method, step))["penalty"]) for step in range(4, 8)]
-    assert [value > 0 for value in found] == [False, False, True, False]
+    assert found[:2] == [0.0, 0.0]  # this method has taken none yet
+    assert found[2] == found[3] > 0
 
 
 @pytest.mark.parametrize("said", [{"norm": norm} for norm in NORMS], ids=str)

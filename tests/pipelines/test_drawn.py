@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from matplotlib.colors import hsv_to_rgb
 from scipy.interpolate import CubicHermiteSpline
 
-from pipelines.drawn import Pen, curve, ellipse, mirrored, mix, rgb, zigzag
 from pipelines.drawn.anime import DrawnFaces, draw_face
+from pipelines.drawn.pen import Pen, curve, ellipse, mirrored, mix, rgb, zigzag
 
 unit = st.floats(0, 1)
 

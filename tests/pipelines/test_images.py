@@ -11,7 +11,7 @@ from PIL import Image
 
 from pipelines.decode import decode
 from pipelines.errors import InputError
-from pipelines.images import SUFFIXES, Folder, flip, list_images, to_float
+from pipelines.images import SUFFIXES, Folder, list_images
 
 SIDE = 8
 
@@ -192,33 +192,3 @@ def test_the_digest_is_of_paths_and_sizes(folder):
     with good(moved)[0].open("ab") as file:
         file.write(b"\0")
     assert Folder(moved, SIDE).digest != digest
-
-
-# Tensors
-
-
-def test_scaling():
-    images = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
-    floats = to_float(images)
-    assert floats.dtype == tf.float32
-    np.testing.assert_allclose(floats, np.interp(images, [0, 255], [-1, 1]), atol=1e-7)
-
-
-def test_flip_mirrors_half_of_the_pictures_each_as_a_whole():
-    images = noise(2000, 2, 3, 3)
-    flipped = flip(images, tf.constant([3, 14])).numpy()
-    mirrored = images[:, :, ::-1]
-    same, other = (flipped == images).all(axis=(1, 2, 3)), (flipped == mirrored).all(axis=(1, 2, 3))
-    assert (same | other).all()
-    assert abs(other.sum() - 1000) < 4.5 * np.sqrt(500)  # binomial: outside in 1 of 150,000 seeds
-    longest = max(len(run) for run in "".join(map(str, other.astype(int))).split("0"))
-    assert 5 < longest < 25  # coins, not a pattern
-
-
-def test_flip_is_keyed_and_equal_in_a_dataset():
-    images = tf.constant(noise(32, 4, 4, 3))
-    steps = tf.data.Dataset.range(3).map(lambda step: flip(images, tf.stack([7, step])))
-    eager = [flip(images, tf.constant([7, step], tf.int64)).numpy() for step in range(3)]
-    assert steps.element_spec.shape == (32, 4, 4, 3)
-    np.testing.assert_array_equal(list(steps), eager)
-    assert len({array.tobytes() for array in eager}) == 3

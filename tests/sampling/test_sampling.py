@@ -14,7 +14,7 @@ from gan_tf.networks import dcgan
 from gan_tf.sampling.chunks import generate, stream_images, to_pixels
 from gan_tf.sampling.grids import grid, write_images, write_png
 from gan_tf.sampling.noise import CHUNK, gaussian, great_circle, noises, straight, walk_shares
-from pipelines.images import to_float
+from pipelines.arrays import to_float
 
 quick = settings(deadline=None, max_examples=25, database=None)
 

@@ -109,7 +109,8 @@ def machine(monkeypatch):
     [
         (["amx_bf16", "amx_tile", "avx2"], 0, "bfloat16"),
         (["amx_bf16"], 1, "float32"),
-        (["amx_tile", "amx_int8", "avx512_bf16"], 0, "float32"),
+        (["avx512_bf16", "avx512f"], 0, "bfloat16"),
+        (["amx_tile", "amx_int8", "avx512f"], 0, "float32"),
         (["arm64"], 0, "float32"),
         ([], 2, "float32"),
     ],
