@@ -122,7 +122,8 @@ def train_parser(task: Task | None) -> Parser:
         metavar="RUN",
         help="go on with a run (without RUN: the task's newest, or a new one), bit for bit as if it had not stopped",
     )
-    run.add_argument("--init-from", type=Path, metavar="RUN", help="begin with the weights of another run, nothing else")
+    about = "begin with the weights of another run, nothing else; or with shipped ones, whose D begins anew"
+    run.add_argument("--init-from", type=Path, metavar="RUN", help=about)
     watched = parser.add_argument_group("how it is watched and kept (decides no weights; --resume keeps what was said)")
     add_settings(watched, RunSettings())
     task = task or next(iter(TASKS.values()))

@@ -21,6 +21,7 @@ from pipelines.errors import InputError
 
 SHIPPED = Path(__file__).parent / "weights"
 WEIGHTS, CARD = "generator.npz", "card.json"
+STAGE = ("command", "seconds", "step", "images_seen", "data")  # what a card tells of each stage of a training
 # What NumPy and zipfile raise on files that are damaged or something else (found by changing every byte of one in turn).
 DAMAGE = (
     *(OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, MemoryError),
@@ -68,6 +69,23 @@ def read(folder: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
     except DAMAGE as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{path} can't be read ({reason})", "weights this program wrote", "write them anew") from None
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card beside exported weights.
+
+    Raises:
+        InputError: where there is none that tells of a training.
+    """
+    path = Path(folder) / CARD
+    try:
+        card = json.loads(path.read_text())
+        if not isinstance(card, dict) or not isinstance(card["task"], str) or not {*STAGE} <= card.keys():
+            raise ValueError("it describes something else")
+    except (OSError, ValueError, KeyError) as error:
+        expected = "a run folder, or a folder of weights with their card"
+        raise InputError(f"{path} can't be read ({type(error).__name__})", expected, "name another folder") from None
+    return card
 
 
 def load(folder: Path, task: str, cls: type, build: Callable[[Any], Any]) -> tuple[Any, Any]:

@@ -12,9 +12,11 @@ import pytest
 from PIL import Image
 from tests_doors import run_folder, tiny
 
-from gan_tf import cli
+from gan_tf import cli, export
 from gan_tf.commands import train as commands_train
+from gan_tf.tasks import find
 from gan_tf.training.runs import Run, read_config
+from gan_tf.workflows import gan as workflow
 from pipelines.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -166,8 +168,6 @@ def test_other_images_are_refused_on_resume(run, pictures, capsys):
 
 
 def test_weights_of_another_task_or_size_are_refused(run, tmp_path, capsys):
-    from gan_tf import export
-
     other = tmp_path / "run"
     shutil.copytree(run, other)
     arrays, about = export.read(run)
@@ -191,6 +191,25 @@ def test_init_from_takes_weights_only_and_lists_the_rest(run, pictures, tmp_path
     assert "did not fit: generator" not in said
     assert cli.train([*words, "--hidden", "2"]) == 0
     assert "did not fit: generator" in capsys.readouterr().out
+
+
+def test_init_from_exported_weights_takes_g_and_begins_d_anew(run, pictures, tmp_path, capsys):
+    """Such as shipped ones, or those a run kept in best/; G is then the averaged one."""
+    kept = tmp_path / "best"
+    kept.mkdir()
+    for name in (export.WEIGHTS, export.CARD):
+        shutil.copy(run / name, kept)
+    words = ["--task", "anime", "--runs", str(tmp_path / "runs"), "--data", str(pictures), "--loss", "hinge", *map(str, tiny)]
+    assert cli.train([*words, "--steps", "1", "--g-rate", "1e-9", "--init-from", str(kept)]) == 0
+    said = capsys.readouterr().out
+    assert "begins anew, since there is none: discriminator" in said
+    assert "did not fit" not in said
+    folder = run_folder(tmp_path / "runs")
+    stage = {name: json.loads((run / "card.json").read_text())[name] for name in export.STAGE}
+    assert json.loads((folder / "card.json").read_text())["began_with"] == [stage]
+    expected, found = (workflow.load(path, find("anime"))[0].trainable_variables for path in (kept, folder))
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2**-10, atol=1e-6)
 
 
 def test_init_from_another_kind_of_run_is_refused_before_there_is_a_run(run, tmp_path, capsys):

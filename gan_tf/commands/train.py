@@ -70,9 +70,12 @@ def check(task: Task, args: argparse.Namespace) -> None:
         raise InputError("--resume with --init-from", "one of the two", "leave one out")
     if args.resume and args.config:
         raise InputError("--resume with --config", "one of the two, a run has its own config", "leave one out")
-    if args.init_from and (other := find(read_config(args.init_from)["task"])).workflow != task.workflow:
-        alike = ", ".join(name for name, row in TASKS.items() if row.workflow == task.workflow)
-        raise InputError(f"--init-from {args.init_from}, a run of {other.name}", f"a run of: {alike}", "name another run")
+    if args.init_from:
+        exported = (args.init_from / export.CARD).is_file() and not (args.init_from / "config.json").is_file()
+        read = export.read_card if exported else read_config
+        if (other := find(read(args.init_from)["task"])).workflow != task.workflow:
+            alike = ", ".join(name for name, row in TASKS.items() if row.workflow == task.workflow)
+            raise InputError(f"--init-from {args.init_from}, a run of {other.name}", f"a run of: {alike}", "name another run")
 
 
 def find_run(task: Task, args: argparse.Namespace) -> Run | None:
@@ -218,7 +221,7 @@ def go(task, workflow, resolved, watched, source, args, config: dict, place: Run
     from gan_tf.training.checkpoints import Checkpoints
     from gan_tf.training.loop import Plan, train
     from gan_tf.training.writers import Writers
-    from gan_tf.workflows.shared import copy_from_run
+    from gan_tf.workflows.shared import begin_with
 
     with strategy.scope() if strategy else contextlib.nullcontext():
         method = workflow.build(task, resolved.settings)
@@ -228,7 +231,7 @@ def go(task, workflow, resolved, watched, source, args, config: dict, place: Run
     plan = Plan(config["steps"], watched.log_every, watched.checkpoint_every, strategy=strategy, seconds=seconds)
     first = restore(checkpoints, plan, place) if resumed else 0
     if args.init_from:
-        config["began_with"], lines = copy_from_run(workflow, method, args.init_from)
+        config["began_with"], lines = begin_with(workflow, method, args.init_from)
         print(*lines, sep="\n")
         checkpoints.save(0)  # or a run killed before its first checkpoint would go on from other weights
     if first > plan.steps:

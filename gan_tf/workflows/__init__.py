@@ -3,7 +3,8 @@
 A workflow module offers
 
 * ``SETTINGS``: its settings dataclass, and ``resolve(task, config, said) -> Resolved``; free of TensorFlow;
-* ``TRAINED``: the attributes of its method that hold the networks which ``--init-from`` copies;
+* ``TRAINED``: the attributes of its method that hold the networks which ``--init-from`` copies, first the one that is exported;
+* ``load(folder, task) -> (network, settings)``: the exported one, of a run or shipped;
 * ``build(task, settings) -> method`` and ``stream_for(method, source) -> Stream``;
 * ``actions(task, config, method, source, folder, plan, writers, watched)``: pictures, scores and weights on the way;
 * ``infer_arguments(parser)``, ``check_infer(arguments)`` and ``infer(task, arguments, folder)``: what ``infer.py`` does;

@@ -80,6 +80,14 @@ def actions(task: Task, config: dict, method, source, folder: Path, plan, writer
     plan.at_checkpoint.append(weights)
 
 
+def load(folder: Path, task: Task):
+    """The network of a run or of shipped weights, and the settings it was trained with; raises as ``export.load``."""
+    from gan_tf import export
+    from gan_tf.networks.reader import build_reader
+
+    return export.load(folder, task.name, ReaderSettings, lambda settings: build_reader(task.shape, settings.hidden))
+
+
 def infer_arguments(parser: argparse.ArgumentParser) -> None:
     """What ``infer.py`` takes for the reader."""
     parser.add_argument("images", metavar="IMAGES_DIR", type=Path, help="folder of pictures of digits, at any depth")

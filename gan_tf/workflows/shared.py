@@ -34,23 +34,46 @@ def data_of(config: dict) -> dict:
     return {name: config["data"][name] for name in ("name", "count", "digest")}
 
 
-def copy_from_run(workflow, method, folder: Path) -> tuple[list[dict], list[str]]:
-    """Copies the weights of a run's newest whole checkpoint, where shapes fit.
+def begin_with(workflow, method, folder: Path) -> tuple[list[dict], list[str]]:
+    """Copies the weights of another training into ``method``, where shapes fit; see ``of_run`` and ``of_weights``.
 
     Optimisers, counters, the average and the stream begin anew.
 
     Args:
         workflow: the module of both; its ``TRAINED`` are the attributes of a method that hold networks with an optimiser.
         method: what is about to be trained.
-        folder: the other run.
+        folder: a run, or weights that were shipped or that a run kept.
 
     Returns:
         The stages of training that those weights went through, the first one first, for ``config.json`` and the card;
-        and lines that say what was copied and what did not fit.
+        and lines that say what was copied and what was not.
 
     Raises:
-        InputError: where the folder is no run, or none of its checkpoints is whole.
+        InputError: where the folder holds neither, or nothing whole.
     """
+    networks, stages = (of_run if (folder / "config.json").is_file() else of_weights)(workflow, folder)
+    copied, total, odd = 0, 0, []
+    for name in workflow.TRAINED:
+        ours, theirs = getattr(method, name).weights, networks[name].weights if name in networks else []
+        total += len(ours)
+        if not theirs:
+            odd.append(f"  begins anew, since there is none: {name}")
+            continue
+        shapes = [[(w.name, tuple(w.shape)) for w in weights] for weights in (ours, theirs)]
+        # The longest runs of weights of equal names and shapes, so that one layer more or less doesn't shift the rest.
+        for tag, a, b, c, d in difflib.SequenceMatcher(None, *shapes, autojunk=False).get_opcodes():
+            if tag == "equal":
+                for mine, his in zip(ours[a:b], theirs[c:d], strict=True):
+                    mine.assign(his)
+                copied += b - a
+            else:
+                odd += [f"  did not fit: {name} {w.path} {tuple(w.shape)}" for w in ours[a:b]]
+    first = f"began with {copied} of {total} weights of {folder}, step {stages[-1]['step']}; the optimisers begin anew"
+    return stages, [first, *odd]
+
+
+def of_run(workflow, folder: Path) -> tuple[dict[str, keras.Model], list[dict]]:
+    """The networks in a run's newest whole checkpoint by their names in ``TRAINED``, and the stages they went through."""
     config = read_config(folder)
     other = workflow.build(find(config["task"]), resolve(workflow.SETTINGS, [(str(folder), config["settings"])]).settings)
     checkpoints = Checkpoints(Path(folder) / "checkpoints", other)
@@ -64,18 +87,12 @@ def copy_from_run(workflow, method, folder: Path) -> tuple[list[dict], list[str]
         "images_seen": int(other.images_seen.numpy()),
         "data": data_of(config),
     }
-    copied, total, odd = 0, 0, []
-    for name in workflow.TRAINED:
-        ours, theirs = getattr(method, name).weights, getattr(other, name).weights
-        shapes = [[(w.name, tuple(w.shape)) for w in weights] for weights in (ours, theirs)]
-        total += len(ours)
-        # The longest runs of weights of equal names and shapes, so that one layer more or less doesn't shift the rest.
-        for tag, a, b, c, d in difflib.SequenceMatcher(None, *shapes, autojunk=False).get_opcodes():
-            if tag == "equal":
-                for mine, his in zip(ours[a:b], theirs[c:d], strict=True):
-                    mine.assign(his)
-                copied += b - a
-            else:
-                odd += [f"  did not fit: {name} {w.path} {tuple(w.shape)}" for w in ours[a:b]]
-    lines = [f"began with {copied} of {total} weights of {folder}, step {step}; the optimisers begin anew", *odd]
-    return [*config.get("began_with", []), stage], lines
+    return {name: getattr(other, name) for name in workflow.TRAINED}, [*config.get("began_with", []), stage]
+
+
+def of_weights(workflow, folder: Path) -> tuple[dict[str, keras.Model], list[dict]]:
+    """The averaged network of exported weights under the first name in ``TRAINED``, and the stages it went through."""
+    card = export.read_card(folder)
+    network, _ = workflow.load(folder, find(card["task"]))
+    stage = {name: card[name] for name in export.STAGE}
+    return {workflow.TRAINED[0]: network}, [*card.get("began_with", []), stage]

@@ -14,7 +14,7 @@ from gan_tf.settings import ReaderSettings
 from gan_tf.tasks import find
 from gan_tf.training.checkpoints import Checkpoints
 from gan_tf.workflows import reader
-from gan_tf.workflows.shared import copy_from_run
+from gan_tf.workflows.shared import begin_with
 from pipelines.drawn.digits import DrawnDigits, draw_digit
 from pipelines.labelled import Labelled
 
@@ -93,14 +93,14 @@ def test_the_judge_needs_no_task(data, tmp_path, capsys):
 
 def test_weights_of_another_run_are_taken_over(run):
     theirs, same, wider = (reader.build(find("reader"), ReaderSettings(hidden=hidden, seed=9)) for hidden in (2, 2, 3))
-    stages, lines = copy_from_run(reader, same, run)
+    stages, lines = begin_with(reader, same, run)
     assert "began with 37 of 37 weights" in lines[0]
     card = json.loads((run / "card.json").read_text())
     assert stages == [{name: card[name] for name in ("command", "seconds", "step", "images_seen", "data")}]
     Checkpoints(run / "checkpoints", theirs).restore(2)
     for mine, other in zip(same.network.weights, theirs.network.weights, strict=True):
         np.testing.assert_array_equal(mine, other)
-    _, (first, *odd) = copy_from_run(reader, wider, run)
+    _, (first, *odd) = begin_with(reader, wider, run)
     assert "of 37 weights" in first
     assert odd[0].startswith("  did not fit: network")
 
