@@ -37,5 +37,6 @@ def build_discriminator(shape: tuple[int, int, int], hidden: int, norm: str = "n
         x = conv(hidden * 2**i, 4, 2, "same", kernel_initializer=start)(x)
         x = keras.layers.ReLU()(normalise(x, norm) if i else x)
     # Flatten and Dense(1), written as a convolution that covers the whole map, so that spectral norm reaches it too.
-    x = conv(1, 4, 1, "valid", kernel_initializer=keras.initializers.GlorotUniform(seed=1000 * seed + 100 + n))(x)
+    start = keras.initializers.GlorotUniform(seed=1000 * seed + 100 + n)
+    x = conv(1, 4, 1, "valid", kernel_initializer=start, dtype="float32")(x)
     return keras.Model(images, keras.layers.Flatten(dtype="float32")(x), name="discriminator")

@@ -67,5 +67,5 @@ def build_discriminator(shape: tuple[int, int, int], hidden: int, norm: str = "b
         x = conv(hidden * 2**i, 4, 2, "same", use_bias=bias, kernel_initializer=start)(x)
         x = x if i == 0 else normalise(x, norm, around(1.0, seed, 150 + i))
         x = keras.layers.LeakyReLU(0.2)(x)
-    x = conv(1, 4, 1, "valid", kernel_initializer=around(0.0, seed, 100 + n))(x)
+    x = conv(1, 4, 1, "valid", kernel_initializer=around(0.0, seed, 100 + n), dtype="float32")(x)
     return keras.Model(images, keras.layers.Flatten(dtype="float32")(x), name="discriminator")

@@ -2,7 +2,8 @@
 
 All of them compute in their policy's dtype (``mixed_bfloat16`` or ``float32``) from variables in float32. A bias is
 added by ``+``, never by ``tf.nn.bias_add`` as Keras does: in bfloat16 on a CPU that one's gradient is summed in bfloat16
-too, which over a batch of images leaves hardly a digit of it.
+too, which over a batch of images leaves hardly a digit of it. The last convolution of D computes in float32 (its dtype):
+a critic's outputs may lie far from 0, where bfloat16 is too coarse for the difference between real and fake.
 """
 
 import contextlib

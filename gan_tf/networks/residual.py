@@ -155,5 +155,6 @@ def build_discriminator(shape: tuple[int, int, int], hidden: int, norm: str = "s
     for i in range(1, n + 1):
         x = down(x, channels(hidden, i), norm, seed, 100 + 10 * i, first=i == 1)
     # Pooled with a weight for each place, for faces are aligned; a convolution, so that spectral norm reaches it too.
-    x = layer(1, 4, 1, "valid", kernel_initializer=scaled(LINEAR, seed, 101))(keras.layers.LeakyReLU(0.2)(x))
+    x = keras.layers.LeakyReLU(0.2)(x)
+    x = layer(1, 4, 1, "valid", kernel_initializer=scaled(LINEAR, seed, 101), dtype="float32")(x)
     return keras.Model(images, keras.layers.Flatten(dtype="float32")(x), name="discriminator")

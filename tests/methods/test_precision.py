@@ -3,11 +3,13 @@
 import dataclasses
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from tests_methods import SHAPE, batch_of, settings_of
 
 from gan_tf.losses import LOSSES
+from gan_tf.recipes import NETWORK_RECIPES
 from gan_tf.tasks import find
 from gan_tf.workflows.gan import build
 
@@ -30,12 +32,27 @@ def test_bfloat16_is_what_the_trained_networks_compute_in_and_nothing_else():
     for network in (method.generator, method.discriminator):
         *inner, last = network.layers
         assert last.compute_dtype == "float32"
+        if network is method.discriminator:
+            assert inner.pop().compute_dtype == "float32"  # its last convolution
         assert {layer.compute_dtype for layer in inner if layer.weights} == {"bfloat16"}
     batch = batch_of(method)
     images = method.generator(batch["noise"][:, 0], training=True)
     assert images.dtype == method.averaged(batch["noise"][:, 0]).dtype == tf.float32
     assert method.discriminator(images, training=True).dtype == tf.float32
     assert {value.dtype for value in method.train_step(batch).values()} == {tf.float32}
+
+
+@pytest.mark.parametrize("network", sorted(NETWORK_RECIPES))
+@pytest.mark.parametrize("norm", ["layer", "spectral"])
+def test_logits_far_from_zero_keep_their_differences(network, norm):
+    """Near 1000 bfloat16 knows multiples of 4 only; what D says of two images must not become the same there."""
+    task = dataclasses.replace(find("anime"), shape=SHAPE)
+    method = build(task, settings_of(precision="bfloat16", loss="wgangp", network=network, norm=norm))
+    method.discriminator.layers[-2].bias.assign([1000.0])
+    real = batch_of(method)["real"]
+    logits = method.discriminator(tf.reshape(real, [-1, *SHAPE])).numpy()[:, 0]
+    assert len(set(logits.tolist())) > len(logits) / 2
+    assert 0 < np.ptp(logits) < 4
 
 
 @pytest.mark.parametrize("loss", sorted(LOSSES))
