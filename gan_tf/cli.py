@@ -83,7 +83,7 @@ def add_settings(group, shown) -> None:
         about = meta["about"].replace("%", "%%")
         if meta["choices"]:
             about += ": " + ", ".join(meta["choices"])
-        about += f" (default: {getattr(shown, field.name)})"
+        about += f" (default: {meta['unsaid'] or getattr(shown, field.name)})"
         if field.type is bool:
             group.add_argument(flag(field.name), action=argparse.BooleanOptionalAction, help=about, **words)
             continue
@@ -122,7 +122,7 @@ def train_parser(task: Task | None) -> Parser:
         metavar="RUN",
         help="go on with a run (without RUN: the task's newest, or a new one), bit for bit as if it had not stopped",
     )
-    about = "begin with the weights of another run, nothing else; or with shipped ones, whose D begins anew"
+    about = "begin with the weights of another run, or exported ones (of a GAN: its generator), and nothing else of it"
     run.add_argument("--init-from", type=Path, metavar="RUN", help=about)
     watched = parser.add_argument_group("how it is watched and kept (decides no weights; --resume keeps what was said)")
     add_settings(watched, RunSettings())

@@ -12,9 +12,9 @@ from gan_tf.recipes import LOSS_RECIPES, NETWORK_RECIPES, PENALTY_RECIPE
 from pipelines.errors import InputError
 
 
-def option(default: Any, about: str, *, choices=None, low=None, high=None, above=None) -> Any:
-    """A dataclass field that also says what its command-line flag means and which values it may take."""
-    metadata = {"about": about, "choices": choices, "low": low, "high": high, "above": above}
+def option(default: Any, about: str, *, choices=None, low=None, high=None, above=None, unsaid=None) -> Any:
+    """A dataclass field that also tells what its flag means, which values it may take, and in words what holds unsaid."""
+    metadata = {"about": about, "choices": choices, "low": low, "high": high, "above": above, "unsaid": unsaid}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -42,8 +42,9 @@ class GanSettings:
     g_steps: int = option(1, "G updates a step", low=1, high=100)
     precision: str = option(
         "float32",
-        "what the trained networks compute in, their variables are float32 (left out: bfloat16 where the CPU has units for it)",
+        "what the trained networks compute in, their variables are float32",
         choices=("float32", "bfloat16"),
+        unsaid="bfloat16 where the CPU has units for it, else float32",
     )
     augment: str = option("none", "how D's images, real and fake, are changed at random", choices=("none", "diffaugment"))
     flip: bool = option(True, "mirror half of the real images at random")

@@ -14,9 +14,7 @@ from tests_doors import run_folder, tiny
 
 from gan_tf import cli, export
 from gan_tf.commands import train as commands_train
-from gan_tf.tasks import find
 from gan_tf.training.runs import Run, read_config
-from gan_tf.workflows import gan as workflow
 from pipelines.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,6 +62,8 @@ REFUSED = [
     (TRAIN, ["--task", "anime", "--resume", "{tmp}/empty"], "config.json"),
     (TRAIN, ["--task", "anime", "--init-from", "{tmp}/empty"], "config.json"),
     (TRAIN, ["--task", "anime", "--config", "{tmp}/words/a.txt"], "a JSON file"),
+    (TRAIN, ["--task", "anime", "--config", "{tmp}/nowhere.json"], "(No such file or directory)"),
+    (TRAIN, ["--task", "reader", "--config", "{run}/config.json"], "of a run of anime; expected settings of reader"),
     (TRAIN, ["--task", "anime", "--runs", "{tmp}/words/a.txt"], "a.txt"),
     (INFER, ["{tmp}/out"], "no task"),
     (INFER, ["--task", "anime"], "OUT"),
@@ -72,6 +72,8 @@ REFUSED = [
     (INFER, ["--task", "anime", "--run", "{run}", "--grid", "5", "{tmp}/x.png"], "5x5"),
     (INFER, ["--task", "anime", "--run", "{run}", "--grid", "5x5", "{tmp}/out"], ".png"),
     (INFER, ["--task", "anime", "--run", "{run}", "--count", "0", "{tmp}/out"], "from 1"),
+    (INFER, ["--task", "anime", "--run", "{run}", "--pairs", "3", "{tmp}/out"], "--pairs without --interpolate"),
+    (INFER, ["--task", "anime", "--run", "{run}", "--grid", "2x2", "--walk", "straight", "{tmp}/x.png"], "--walk without"),
     (INFER, ["--task", "anime", "--run", "{run}", "--interpolate", "1", "{tmp}/x.png"], "at least 2"),
     (INFER, ["--task", "anime", "--run", "{run}", "--count", "2", "{tmp}/words/a.txt"], "a.txt"),
     (INFER, ["--task", "anime", "--loss", "rpgann", "{tmp}/out"], "did you mean 'rpgan'"),
@@ -180,62 +182,6 @@ def test_weights_of_another_task_or_size_are_refused(run, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_init_from_takes_weights_only_and_lists_the_rest(run, pictures, tmp_path, capsys):
-    words = ["--task", "anime", "--steps", "1", "--runs", str(tmp_path), "--init-from", str(run), "--data", str(pictures)]
-    words += ["--batch", "4", "--latent", "8", "--loss", "wgangp"]
-    assert cli.train([*words, "--hidden", "4"]) == 0
-    assert "did not fit" not in capsys.readouterr().out
-    assert cli.train([*words, "--hidden", "4", "--norm", "none"]) == 0
-    said = capsys.readouterr().out
-    assert "did not fit: discriminator" in said  # where the norm's parameters were, there are biases now
-    assert "did not fit: generator" not in said
-    assert cli.train([*words, "--hidden", "2"]) == 0
-    assert "did not fit: generator" in capsys.readouterr().out
-
-
-def test_init_from_exported_weights_takes_g_and_begins_d_anew(run, pictures, tmp_path, capsys):
-    """Such as shipped ones, or those a run kept in best/; G is then the averaged one."""
-    kept = tmp_path / "best"
-    kept.mkdir()
-    for name in (export.WEIGHTS, export.CARD):
-        shutil.copy(run / name, kept)
-    words = ["--task", "anime", "--runs", str(tmp_path / "runs"), "--data", str(pictures), "--loss", "hinge", *map(str, tiny)]
-    assert cli.train([*words, "--steps", "1", "--g-rate", "1e-9", "--init-from", str(kept)]) == 0
-    said = capsys.readouterr().out
-    assert "begins anew, since there is none: discriminator" in said
-    assert "did not fit" not in said
-    folder = run_folder(tmp_path / "runs")
-    stage = {name: json.loads((run / "card.json").read_text())[name] for name in export.STAGE}
-    assert json.loads((folder / "card.json").read_text())["began_with"] == [stage]
-    expected, found = (workflow.load(path, find("anime"))[0].trainable_variables for path in (kept, folder))
-    for a, b in zip(expected, found, strict=True):
-        np.testing.assert_allclose(a, b, rtol=2**-10, atol=1e-6)
-
-
-def test_init_from_another_kind_of_run_is_refused_before_there_is_a_run(run, tmp_path, capsys):
-    words = ["--task", "reader", "--steps", "1", "--runs", str(tmp_path / "runs"), "--init-from", str(run)]
-    assert cli.train(words) == 2
-    assert f"--init-from {run}, a run of anime; expected a run of: reader" in capsys.readouterr().err
-    assert not (tmp_path / "runs").exists()
-
-
-def test_a_card_tells_all_stages_of_a_training(run, pictures, tmp_path):
-    words = ["--task", "anime", "--runs", str(tmp_path), "--data", str(pictures)]
-    small = ["--batch", "4", "--latent", "8", "--loss", "hinge", "--hidden", "4"]
-    assert cli.train([*words, *small, "--steps", "2", "--init-from", str(run)]) == 0
-    first = next(tmp_path.glob("anime/000-*"))
-    assert cli.train([*words, *small, f"--init-from={first}", "--decay-images", "12", "--steps", "3"]) == 0
-    second = next(tmp_path.glob("anime/001-*"))
-    told = [json.loads((folder / "card.json").read_text()) for folder in (run, first, second)]
-    stages = [{name: card[name] for name in ("command", "seconds", "step", "images_seen", "data")} for card in told]
-    assert "began_with" not in told[0]
-    assert told[1]["began_with"] == stages[:1]
-    assert told[2]["began_with"] == stages[:2]
-    assert "--data DIR --batch 4" in told[2]["command"]
-    assert "--init-from=RUN --decay-images 12" in told[2]["command"]
-    assert str(tmp_path) not in str(told[2])
-
-
 def test_a_run_is_locked_while_it_is_scored(pictures, tmp_path, monkeypatch):
     """Or another process could train on, and its card would get the scores of older weights."""
     refused = []
@@ -250,20 +196,6 @@ def test_a_run_is_locked_while_it_is_scored(pictures, tmp_path, monkeypatch):
     assert cli.train([*words, "--steps", "1", "--latent", "4"]) == 0
     assert len(refused) == 1
     Run(refused[0]).lock()
-
-
-def test_steps_after_the_rates_have_fallen_to_zero_are_refused(pictures, tmp_path, capsys):
-    runs = tmp_path / "runs"
-    words = ["--task", "anime", "--runs", str(runs), "--data", str(pictures), "--batch", "4", "--hidden", "2"]
-    assert cli.train([*words, "--steps", "4", "--decay-images", "12"]) == 2
-    assert "at most 3 steps" in capsys.readouterr().err
-    assert not runs.exists()  # nor a run that --resume would then mean
-
-
-def test_a_run_of_falling_rates_ends_where_they_are_zero(pictures, tmp_path):
-    words = ["--task", "anime", "--runs", str(tmp_path), "--data", str(pictures), "--batch", "4", "--hidden", "2"]
-    assert cli.train([*words, "--decay-images", "9", "--latent", "4"]) == 0
-    assert read_config(next(tmp_path.glob("anime/000-*")))["steps"] == 3
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

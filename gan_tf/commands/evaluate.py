@@ -32,6 +32,10 @@ def run(task: Task, args: argparse.Namespace) -> int:
         return command.show(args, workflow.evaluate(task, weights_of(task, args), data), [Line(*line) for line in task.lines])
     generated = None if args.images else generated_by(task, args)
     reference, second = (None, None) if args.reference or data is None else real_images(task, data, args)
+    if data is None and not (args.reference or args.judge):
+        print(
+            "no FID, KID, precision or recall: no real pictures to compare with; name them by --data or --reference", flush=True
+        )
     lines = [Line(*line) for line in task.lines]
     judge = usable_judge(task, args)
     return command.run(args, generated=generated, reference=reference, second_real=second, lines=lines, judge=judge)

@@ -39,7 +39,7 @@ def run(task: Task, args: argparse.Namespace, said: dict, watch: dict, command: 
     workflow = pkgutil.resolve_name(task.workflow)
     place = find_run(task, args)
     before = place.config if place else {}
-    resolved = again(workflow, before, said) if place else workflow.resolve(task, settings_from(args.config), said)
+    resolved = again(workflow, before, said) if place else workflow.resolve(task, settings_from(task, args.config), said)
     watched = resolve(RunSettings, [("run", before.get("watched", {})), ("said", watch)]).settings
     steps = steps_of(task, resolved.settings, args, before)
     if place:
@@ -92,16 +92,19 @@ def find_run(task: Task, args: argparse.Namespace) -> Run | None:
     return Run(Path(args.resume))
 
 
-def settings_from(path: Path | None) -> dict:
-    """The settings in a JSON file: a plain object, or a run's ``config.json``."""
+def settings_from(task: Task, path: Path | None) -> dict:
+    """The settings in a JSON file: a plain object, or the ``config.json`` of a run of such a task."""
     if path is None:
         return {}
     try:
         values = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise InputError(f"--config {path} can't be read ({error})", "a JSON file of settings", "correct it") from None
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"--config {path} can't be read ({reason})", "a JSON file of settings", "correct it") from None
     if not isinstance(values, dict):
         raise InputError(f"--config {path}", "a JSON object of settings", "correct it")
+    if isinstance(name := values.get("task"), str) and find(name).workflow != task.workflow:
+        raise InputError(f"--config {path}, of a run of {name}", f"settings of {task.name}", "correct --task or FILE")
     return values.get("settings", values)
 
 

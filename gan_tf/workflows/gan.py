@@ -13,6 +13,7 @@ TRAINED = ("generator", "discriminator")
 ABOUT = "Makes images"
 EXAMPLE = "--grid 5x5 samples/mine.png"
 PREVIEW_ROWS = 8
+PAIRS, WALK = 5, "great-circle"  # of infer.py --interpolate
 
 
 def resolve(task: Task, config: dict, said: dict) -> Resolved:
@@ -111,14 +112,13 @@ def infer_arguments(parser: argparse.ArgumentParser) -> None:
     """What ``infer.py`` takes for a GAN."""
     parser.add_argument("out", metavar="OUT", type=Path, help="folder for 0000.png …; a .png file with --grid or --interpolate")
     parser.add_argument("--count", type=int, help="images to write (default: 1000)")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise: the same seed gives the same images")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise: the same seed gives the same images (default: 0)")
     parser.add_argument("--grid", metavar="RxC", help="one picture of R rows and C columns, for instance 5x5")
     parser.add_argument("--interpolate", type=int, metavar="K", help="one picture of walks between noises, K images a walk")
-    parser.add_argument("--pairs", type=int, default=5, metavar="N", help="walks of --interpolate, one a row (default: 5)")
-    parser.add_argument("--walk", default="great-circle", metavar="KIND", help="great-circle (default) or straight")
-    parser.add_argument(
-        "--extrapolate", type=float, default=0.0, metavar="SHARE", help="how far a walk goes on beyond both its ends"
-    )
+    parser.add_argument("--pairs", type=int, metavar="N", help=f"walks of --interpolate, one a row (default: {PAIRS})")
+    parser.add_argument("--walk", metavar="KIND", help="of --interpolate: great-circle (default) or straight")
+    about = "how far a walk of --interpolate goes on beyond both its ends (default: 0)"
+    parser.add_argument("--extrapolate", type=float, metavar="SHARE", help=about)
 
 
 def check_infer(args: argparse.Namespace) -> tuple[int, int] | None:
@@ -128,8 +128,9 @@ def check_infer(args: argparse.Namespace) -> tuple[int, int] | None:
         raise InputError("--grid with --interpolate", "one of the two", "leave one out")
     if args.count is not None and (args.grid or walk):
         raise InputError("--count with a single picture", "--grid RxC or --interpolate K --pairs N", "leave --count out")
-    if args.extrapolate and not walk:
-        raise InputError("--extrapolate alone", "a walk to extend", "add --interpolate K")
+    for name in ("pairs", "walk", "extrapolate"):
+        if getattr(args, name) is not None and not walk:
+            raise InputError(f"--{name} without --interpolate", "a walk that it belongs to", "add --interpolate K")
     if bool(args.grid or walk) != (args.out.suffix.lower() == ".png"):
         expected = "a .png file with --grid or --interpolate, a folder without"
         raise InputError(f"OUT {args.out}", expected, "change OUT, or add --grid 5x5")
@@ -138,9 +139,9 @@ def check_infer(args: argparse.Namespace) -> tuple[int, int] | None:
             raise InputError(f"{name} {value}", f"a whole number from {low}", "change it")
     if walk and args.interpolate < 2:
         raise InputError(f"--interpolate {args.interpolate}", "at least 2 images a walk", "change it")
-    if args.walk not in ("great-circle", "straight"):
+    if args.walk not in (None, "great-circle", "straight"):
         raise InputError(f"--walk {args.walk}", "great-circle or straight", "choose one of these")
-    if not 0.0 <= args.extrapolate <= 10.0:
+    if not 0.0 <= (args.extrapolate or 0.0) <= 10.0:
         raise InputError(f"--extrapolate {args.extrapolate}", "a share from 0 to 10", "change it")
     return parse_grid(args.grid) if args.grid else None
 
@@ -162,9 +163,10 @@ def infer(task: Task, args: argparse.Namespace, folder: Path) -> None:
 
     generator, settings = load(folder, task)
     if args.interpolate is not None:
-        images = generate(generator, walk_noises(args, settings.latent))
-        write_png(args.out, grid(images, args.pairs, args.interpolate))
-        print(f"{args.out}: {args.pairs} walks of {args.interpolate} images ({args.walk})")
+        pairs, walk = args.pairs or PAIRS, args.walk or WALK
+        noise = walk_noises(pairs, walk, args.interpolate, args.extrapolate or 0.0, settings.latent, args.seed)
+        write_png(args.out, grid(generate(generator, noise), pairs, args.interpolate))
+        print(f"{args.out}: {pairs} walks of {args.interpolate} images ({walk})")
     elif shape:
         images = generate(generator, noises(shape[0] * shape[1], settings.latent, args.seed))
         write_png(args.out, grid(images, *shape))
@@ -175,12 +177,11 @@ def infer(task: Task, args: argparse.Namespace, folder: Path) -> None:
         print(f"{args.out}: {count} images of seed {args.seed}")
 
 
-def walk_noises(args: argparse.Namespace, latent: int):
+def walk_noises(pairs: int, walk: str, points: int, beyond: float, latent: int, seed: int):
     """The noises of all walks, ``[pairs * points, latent]``; walk n goes from noise 2n to 2n + 1 of the seed."""
     import numpy as np
 
     from gan_tf.sampling.noise import WALKS, noises, walk_shares
 
-    ends = noises(2 * args.pairs, latent, args.seed)
-    shares = walk_shares(args.interpolate, args.extrapolate)
-    return np.concatenate([WALKS[args.walk](ends[2 * n], ends[2 * n + 1], shares) for n in range(args.pairs)])
+    ends, shares = noises(2 * pairs, latent, seed), walk_shares(points, beyond)
+    return np.concatenate([WALKS[walk](ends[2 * n], ends[2 * n + 1], shares) for n in range(pairs)])
