@@ -14,6 +14,14 @@ class Reshape(nn.Module):
         return x.unflatten(1, (4, 4, -1)).permute(0, 3, 1, 2)
 
 
+class ExactConv2d(nn.Conv2d):
+    """A convolution in float32 inside an autocast too, as the last one of D is."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.float())
+
+
 def build_generator(shape: tuple[int, int, int], s: GanSettings) -> nn.Module:
     """``gan_tf.networks.dcgan.build_generator``, its layers in the same order."""
     n = (shape[0] // 4).bit_length() - 1
@@ -33,7 +41,7 @@ def build_discriminator(shape: tuple[int, int, int], s: GanSettings) -> nn.Modul
     for i in range(n + 1):
         width = s.hidden * 2**i if i < n else 1
         bias = i in (0, n) or s.norm in ("none", "spectral")
-        conv = nn.Conv2d(before, width, 4, 2 if i < n else 1, 1 if i < n else 0, bias=bias)
+        conv = nn.Conv2d(before, width, 4, 2, 1, bias=bias) if i < n else ExactConv2d(before, width, 4, bias=bias)
         layers.append(nn.utils.parametrizations.spectral_norm(conv) if s.norm == "spectral" else conv)
         if 0 < i < n:
             layers += {
