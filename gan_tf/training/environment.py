@@ -41,8 +41,8 @@ def cpu_features() -> list[str]:
 def fast_precision() -> str:
     """What convolutions compute in where nobody says: bfloat16 on CPUs with units for it (AMX or AVX512-BF16), else float32.
 
-    A step is 1.7 times as fast in it as in float32 on a CPU with AVX512-BF16 alone, more with AMX; on CPUs with neither it is
-    slower (``benchmarks/train_step.py`` measures both).
+    A step is about 2.5 times as fast in it as in float32 with AMX, 1.6 to 2.1 times with AVX512-BF16 alone (docs/speed.md, by
+    ``benchmarks/train_step.py``); on CPUs with neither it is slower.
     """
     import tensorflow as tf
 
