@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests_doors import run_folder, tiny
+from tests_doors import run_folder, tiny, two_steps
 
 from gan_tf import cli, export
 from gan_tf.commands import train as commands_train
@@ -22,11 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
-    """A run of two steps on the drawn faces, as someone without data gets it."""
-    runs = tmp_path_factory.mktemp("runs")
-    words = ["--task", "anime", "--loss", "wgangp", "--steps", 2, "--runs", runs, *tiny]
-    assert cli.train([str(w) for w in words]) == 0
-    return run_folder(runs)
+    return two_steps(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.mark.parametrize("name", ["train", "infer"])

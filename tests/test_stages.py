@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests_doors import run_folder, tiny
+from tests_doors import run_folder, tiny, two_steps
 
 from gan_tf import cli, export
 from gan_tf.tasks import find
@@ -16,11 +16,7 @@ from gan_tf.workflows import gan as workflow
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
-    """A run of two steps on the drawn faces, as someone without data gets it."""
-    runs = tmp_path_factory.mktemp("runs")
-    words = ["--task", "anime", "--loss", "wgangp", "--steps", 2, "--runs", runs, *tiny]
-    assert cli.train([str(w) for w in words]) == 0
-    return run_folder(runs)
+    return two_steps(tmp_path_factory.mktemp("runs"))
 
 
 def test_init_from_takes_weights_only_and_lists_the_rest(run, pictures, tmp_path, capsys):
