@@ -124,7 +124,7 @@ def train_parser(task: Task | None) -> Parser:
     )
     about = "begin with the weights of another run, or exported ones (of a GAN: its generator), and nothing else of it"
     run.add_argument("--init-from", type=Path, metavar="RUN", help=about)
-    watched = parser.add_argument_group("how it is watched and kept (decides no weights; --resume keeps what was said)")
+    watched = parser.add_argument_group("how it is watched and kept (--resume keeps what was said)")
     add_settings(watched, RunSettings())
     task = task or next(iter(TASKS.values()))
     about = f"settings (decide the weights; defaults of --task {task.name}: another --loss or --network brings its own)"

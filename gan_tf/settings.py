@@ -78,7 +78,10 @@ class ReaderSettings:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How a run is watched and kept; nothing here decides a weight. On resume each stays, or becomes what is said anew."""
+    """How a run is watched and kept. On resume each stays, or becomes what is said anew.
+
+    None decides a weight, but for ``memory_budget`` where files are damaged: they are left out, or replaced as they come.
+    """
 
     log_every: int = option(10, "steps between points of the curves", low=1)
     grid_every: int = option(500, "steps between grids (0: none)", low=0)

@@ -11,7 +11,7 @@ from gan_tf.files import readable_failures, write_json
 from pipelines.errors import InputError
 
 NAME = re.compile(r"(\d{3,})-.+")
-# What each config.json holds and others count on; a run that --init-from began has "began_with" beside it.
+# What each config.json holds and others count on; "watched" is missing in early ones, "began_with" is there after --init-from.
 CONTENT = {"task": str, "command": str, "steps": int, "settings": dict, "sources": dict, "data": dict, "environment": dict}
 DATA = {"name": str, "path": str | None, "count": int, "digest": str}
 
@@ -66,7 +66,7 @@ def read_config(folder: Path) -> dict:
         raise InputError(f"{folder} is not a folder", "a run folder", mend)
     try:
         config = json.loads((Path(folder) / "config.json").read_text())
-        if not (holds(config, CONTENT) and holds(config["data"], DATA)):
+        if not (holds(config, CONTENT) and holds(config["data"], DATA) and isinstance(config.get("watched", {}), dict)):
             raise ValueError
     except (OSError, ValueError):
         raise InputError(f"{folder} has no readable config.json", "a run folder", mend) from None

@@ -186,6 +186,7 @@ def test_a_config_comes_back(tmp_path):
         *[json.dumps({name: value for name, value in CONFIG.items() if name != left_out}).encode() for left_out in CONFIG],
         *[json.dumps({**CONFIG, name: []}).encode() for name in CONFIG],
         json.dumps({**CONFIG, "data": {**CONFIG["data"], "digest": 5}}).encode(),
+        json.dumps({**CONFIG, "watched": 5}).encode(),
     ],
 )
 def test_other_folders_are_refused(tmp_path, content):
