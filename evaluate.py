@@ -2,7 +2,7 @@
 
 import sys
 
-from gan_tf.cli import evaluate
+from gan_tf.cli.main import evaluate
 
 if __name__ == "__main__":
     sys.exit(evaluate())

@@ -2,7 +2,7 @@
 
 import sys
 
-from gan_tf.cli import infer
+from gan_tf.cli.main import infer
 
 if __name__ == "__main__":
     sys.exit(infer())

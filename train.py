@@ -2,7 +2,7 @@
 
 import sys
 
-from gan_tf.cli import train
+from gan_tf.cli.main import train
 
 if __name__ == "__main__":
     sys.exit(train())

@@ -9,8 +9,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks._step_ours import make_batches
 from benchmarks._turns import serve, timing
-from gan_tf.quiet import import_tensorflow
-from gan_tf.settings import GanSettings
+from gan_tf.options import GanSettings
+from gan_tf.utils.tf_import import import_tensorflow
 
 
 class Fed:
@@ -20,10 +20,10 @@ class Fed:
         """Builds the method and opens the folder (None: one constant batch); does three steps."""
         import tensorflow as tf
 
+        from gan_tf.gan.workflow import build, stream_for
         from gan_tf.tasks import find
         from gan_tf.training.loop import Plan, batches, compiled
-        from gan_tf.workflows.gan import build, stream_for
-        from pipelines.images import Folder
+        from pipelines.image_folder import Folder
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         row = find(task)

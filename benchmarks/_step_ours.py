@@ -9,8 +9,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from benchmarks._turns import serve, timing
-from gan_tf.quiet import import_tensorflow
-from gan_tf.settings import GanSettings
+from gan_tf.options import GanSettings
+from gan_tf.utils.tf_import import import_tensorflow
 
 BATCHES = 4  # different batches that go round, so that no network learns one by heart
 MATRIX = 4096
@@ -34,7 +34,7 @@ def multiply_adds(settings: GanSettings, generator, discriminator) -> float:
     """
     s, (g, g_first), (d, d_first) = settings, layer_costs(generator), layer_costs(discriminator)
     generated = 0 if s.shares_fakes else s.d_steps
-    from gan_tf.losses import LOSSES
+    from gan_tf.gan.losses import LOSSES
 
     for_g = s.g_steps * (3 * g - g_first + 2 * d + (d if LOSSES[s.loss].pairs else 0))
     penalised = {"none": 0, "r1r2": 2}.get(s.penalty, 1)
@@ -92,9 +92,9 @@ class Ours:
         """Builds the method, writes the common start to ``start``, and does the first step; see ``same_mathematics``."""
         import tensorflow as tf
 
+        from gan_tf.gan.workflow import build
         from gan_tf.tasks import find
         from gan_tf.training.loop import compiled
-        from gan_tf.workflows.gan import build
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         row = find(task)

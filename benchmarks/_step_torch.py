@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from benchmarks._torch_networks import build_discriminator, build_generator, load_keras
 from benchmarks._turns import first_line, serve, timing
-from gan_tf.settings import GanSettings
+from gan_tf.options import GanSettings
 
 LOSSES = ("gan", "wgangp", "rpgan", "hinge")
 TRIAL_SECONDS = 8.0  # a way is timed for that long, 3 steps at most
@@ -49,7 +49,7 @@ class Way:
 
 
 def discriminator_loss(loss: str, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
-    """What D minimises; see ``gan_tf.losses``."""
+    """What D minimises; see ``gan_tf.gan.losses``."""
     if loss == "gan":
         return F.softplus(-real).mean() + F.softplus(fake).mean()
     if loss == "hinge":
@@ -58,7 +58,7 @@ def discriminator_loss(loss: str, real: torch.Tensor, fake: torch.Tensor) -> tor
 
 
 def generator_loss(loss: str, fake: torch.Tensor, real: torch.Tensor | None) -> torch.Tensor:
-    """What G minimises; see ``gan_tf.losses``."""
+    """What G minimises; see ``gan_tf.gan.losses``."""
     if loss == "gan":
         return F.softplus(-fake).mean()
     return F.softplus(real - fake).mean() if loss == "rpgan" else -fake.mean()
@@ -71,7 +71,7 @@ def squared_gradient_norm(logits: torch.Tensor, images: torch.Tensor) -> torch.T
 
 
 class Step:
-    """One training step of ``gan_tf.methods.adversarial.Adversarial``, without its readings and guard.
+    """One training step of ``gan_tf.gan.model.Adversarial``, without its readings and guard.
 
     Args:
         settings: one of the losses above, with its recipe, on the DCGAN.
@@ -180,7 +180,7 @@ class Step:
         return {"g_loss": loss.detach()}
 
     def average(self) -> None:
-        """The moving average of G; see ``gan_tf.training.ema``."""
+        """The moving average of G; see ``gan_tf.nn.ema``."""
         s = self.settings
         half_life = max(min(s.ema_half_life, 0.05 * self.images_seen), 1e-8)
         with torch.no_grad():

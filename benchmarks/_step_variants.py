@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks._step_ours import Ours
 from benchmarks._turns import serve
-from gan_tf.quiet import import_tensorflow
+from gan_tf.utils.tf_import import import_tensorflow
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Variant:
 def keras_batch_norm() -> None:
     import keras
 
-    from gan_tf.networks.layers import BatchNorm
+    from gan_tf.nn.layers import BatchNorm
 
     BatchNorm.call = keras.layers.BatchNormalization.call
 
 
 def library_kernel_gradients() -> None:
-    from gan_tf.networks import strided
+    from gan_tf.nn import strided_conv as strided
 
     strided.is_faster = lambda *_: False
 
@@ -48,7 +48,7 @@ def passes_apart() -> None:
     """Real and fake images through D one after the other, for losses without a penalty."""
     import tensorflow as tf
 
-    from gan_tf.methods.adversarial import Adversarial
+    from gan_tf.gan.model import Adversarial
 
     def judge(self, real, fake, share):
         return self.discriminator(real, training=True), self.discriminator(fake, training=True), tf.zeros(())
@@ -60,8 +60,8 @@ def penalty_apart() -> None:
     """R1 and R2 by passes of their own, one of real and one of fake images, besides the one for the loss."""
     import tensorflow as tf
 
-    from gan_tf.methods import adversarial
-    from gan_tf.penalties import PENALTIES, squared_gradient
+    from gan_tf.gan import model as adversarial
+    from gan_tf.gan.penalties import PENALTIES, squared_gradient
 
     def penalised(discriminator, penalty, real, fake, share, due=None):
         logits = discriminator(tf.concat([real, fake], axis=0), training=True)
@@ -81,7 +81,7 @@ def fakes_apart() -> None:
     """Fakes of the same noise made once for D's update and once more for G's."""
     import tensorflow as tf
 
-    from gan_tf.methods.adversarial import Adversarial
+    from gan_tf.gan.model import Adversarial
 
     def shared_step(self, batch):
         logs = self.update_discriminator(batch, 0, self.generator(batch["noise"][:, 0], training=True))
@@ -141,7 +141,7 @@ def layer_norm_by_formula() -> None:
     """Layer norm and its gradient as sums a channel and one multiply-add, not as the tape derives it."""
     import tensorflow as tf
 
-    from gan_tf.networks.layers import GroupNorm
+    from gan_tf.nn.layers import GroupNorm
 
     @tf.custom_gradient
     def normalised(x, gamma, beta):
@@ -174,8 +174,8 @@ def batch_norm_in_halves() -> None:
     """One pass of D for real and fake images, whose batch norm takes each half by itself: as if in two passes."""
     import tensorflow as tf
 
-    from gan_tf.methods.adversarial import Adversarial
-    from gan_tf.networks.layers import BatchNorm
+    from gan_tf.gan.model import Adversarial
+    from gan_tf.nn.layers import BatchNorm
 
     whole, halved = BatchNorm.call, [False]
 

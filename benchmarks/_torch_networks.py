@@ -1,10 +1,10 @@
-"""The networks of ``train_step.py``'s peer in PyTorch, layer by layer those of ``gan_tf.networks.dcgan``, and their weights."""
+"""The networks of ``train_step.py``'s peer in PyTorch, layer by layer those of ``gan_tf.gan.networks.dcgan``."""
 
 import numpy as np
 import torch
 from torch import nn
 
-from gan_tf.settings import GanSettings
+from gan_tf.options import GanSettings
 
 
 class Reshape(nn.Module):
@@ -23,7 +23,7 @@ class ExactConv2d(nn.Conv2d):
 
 
 def build_generator(shape: tuple[int, int, int], s: GanSettings) -> nn.Module:
-    """``gan_tf.networks.dcgan.build_generator``, its layers in the same order."""
+    """``gan_tf.gan.networks.dcgan.build_generator``, its layers in the same order."""
     n = (shape[0] // 4).bit_length() - 1
     width = s.hidden * 2 ** (n - 1)
     layers = [nn.Linear(s.latent, 16 * width, bias=False), Reshape(), nn.BatchNorm2d(width), nn.ReLU(True)]
@@ -35,7 +35,7 @@ def build_generator(shape: tuple[int, int, int], s: GanSettings) -> nn.Module:
 
 
 def build_discriminator(shape: tuple[int, int, int], s: GanSettings) -> nn.Module:
-    """``gan_tf.networks.dcgan.build_discriminator``, its layers in the same order."""
+    """``gan_tf.gan.networks.dcgan.build_discriminator``, its layers in the same order."""
     n = (shape[0] // 4).bit_length() - 1
     layers, before = [], shape[2]
     for i in range(n + 1):

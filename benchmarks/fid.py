@@ -2,7 +2,7 @@
 
     python benchmarks/fid.py [--images DIR] [--count 5000] [--rounds 20]
 
-Needs the FID network's weights (``python -m gan_tf.evaluation.fetch_weights``). The peers are optional: install torch,
+Needs the FID network's weights (``python -m gan_tf.evaluation.features.fetch_weights``). The peers are optional: install torch,
 torchvision, pytorch-fid and torch-fidelity. Each peer runs as it is fastest here: eager, channels_last or compiled, found
 out before the rounds. All see the same uint8 images in memory and take turns, so that a noisy machine is noisy for all.
 Five thousand images take about half an hour on two cores; ``--count 500`` gives a first look.
@@ -21,11 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from gan_tf.evaluation.features import CHUNK, PROTOCOLS, fid_extractor
-from gan_tf.evaluation.frechet import frechet_distance, frechet_distance_of_features
-from gan_tf.evaluation.pictures import read_folder
-from gan_tf.evaluation.statistics import FeatureStatistics
-from gan_tf.evaluation.weights import InceptionWeights, load_weights, to_tensors
+from gan_tf.evaluation.features.extractor import CHUNK, PROTOCOLS, fid_extractor
+from gan_tf.evaluation.features.inception_weights import InceptionWeights, load_weights, to_tensors
+from gan_tf.evaluation.image_files import read_folder
+from gan_tf.evaluation.metrics.frechet import frechet_distance, frechet_distance_of_features
+from gan_tf.evaluation.metrics.statistics import FeatureStatistics
 from pipelines.errors import InputError
 
 Features = Callable[[np.ndarray], np.ndarray]

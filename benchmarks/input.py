@@ -39,11 +39,11 @@ from benchmarks._turns import (
     with_bounds,
 )
 from benchmarks.train_step import shipped_width
-from gan_tf.commands.train import fit_machine
-from gan_tf.quiet import import_tensorflow
-from gan_tf.settings import GanSettings
+from gan_tf.cli.train import fit_machine
+from gan_tf.gan.workflow import resolve
+from gan_tf.options import GanSettings
 from gan_tf.tasks import find, first_folder
-from gan_tf.workflows.gan import resolve
+from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import InputError
 
 TASK = "anime"
@@ -139,7 +139,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
 
 def cases(args: argparse.Namespace, folder: Path, settings: GanSettings):
     """Measures one case after the other."""
-    from pipelines.images import list_images
+    from pipelines.image_folder import list_images
 
     files = list_images(folder)
     if len(files) * math.prod(find(TASK).shape) > IN_MEMORY:

@@ -34,7 +34,7 @@ from benchmarks._turns import (
     with_bounds,
 )
 from benchmarks.train_step import LOSSES, PRECISIONS, TASK, resolved, same_mathematics, shipped_width
-from gan_tf.settings import GanSettings
+from gan_tf.options import GanSettings
 from gan_tf.training.environment import cpu_features, fast_precision
 from pipelines.errors import InputError
 

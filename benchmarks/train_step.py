@@ -41,10 +41,10 @@ from benchmarks._turns import (
     take_turns,
     with_bounds,
 )
-from gan_tf.settings import GanSettings
+from gan_tf.gan.workflow import resolve
+from gan_tf.options import GanSettings
 from gan_tf.tasks import find
 from gan_tf.training.environment import cpu_features
-from gan_tf.workflows.gan import resolve
 from pipelines.errors import InputError
 
 TASK = "anime"

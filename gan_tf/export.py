@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from gan_tf.files import write_json, write_whole
-from gan_tf.settings import resolve
+from gan_tf.options import resolve
+from gan_tf.utils.files import write_json, write_whole
 from pipelines.errors import InputError
 
 SHIPPED = Path(__file__).parent / "weights"

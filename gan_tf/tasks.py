@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gan_tf.settings import nearest
+from gan_tf.options import nearest
 from pipelines.errors import InputError
 
 
@@ -54,10 +54,10 @@ TASKS: dict[str, Task] = {
         Task(
             name="anime",
             about="anime faces, 64x64 (extra_data/images or faces of MLDS 2018 HW3-1, or any folder of faces)",
-            workflow="gan_tf.workflows.gan",
-            networks={name: f"gan_tf.networks.{name}" for name in ("dcgan", "baseline", "residual")},
+            workflow="gan_tf.gan.workflow",
+            networks={name: f"gan_tf.gan.networks.{name}" for name in ("dcgan", "baseline", "residual")},
             shape=(64, 64, 3),
-            drawn="pipelines.drawn.anime:DrawnFaces",
+            drawn="pipelines.synthetic.anime:DrawnFaces",
             train_folders=("extra_data/images", "extra_data", "faces"),
             reference_folders=("extra_val", "val"),
             defaults={"loss": "hinge"},
@@ -68,11 +68,11 @@ TASKS: dict[str, Task] = {
         Task(
             name="reader",
             about="reads digits, 28x28 (MNIST's IDX files and MNIST-M with train.csv, val.csv); it is the digit judge",
-            workflow="gan_tf.workflows.reader",
-            networks={"reader": "gan_tf.networks.reader"},
+            workflow="gan_tf.classifier.workflow",
+            networks={"reader": "gan_tf.classifier.networks"},
             shape=(28, 28, 3),
-            drawn="pipelines.drawn.digits:DrawnDigits",
-            source="pipelines.digits:training_digits",
+            drawn="pipelines.synthetic.digits:DrawnDigits",
+            source="pipelines.formats.digits:training_digits",
             steps=5000,
             shipped="reader",
             judge="digits",

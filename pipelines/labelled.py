@@ -7,11 +7,11 @@ from functools import cached_property
 import numpy as np
 import tensorflow as tf
 
-from pipelines.arrays import take_rows
+from pipelines.transforms import take_rows
 
 
 class Labelled:
-    """Pictures and their labels by index; the interface of ``pipelines.images.Folder``, but a sample is a dictionary.
+    """Pictures and their labels by index; the interface of ``pipelines.image_folder.Folder``, but a sample is a dictionary.
 
     Args:
         images: uint8 [n, height, width, channels], in [0, 255].
@@ -37,7 +37,7 @@ class Labelled:
             "image": uint8 [n, height, width, channels]; "label": uint8 [n].
 
         Raises:
-            ValueError: as ``pipelines.images.take_rows`` does.
+            ValueError: as ``pipelines.image_folder.take_rows`` does.
         """
         return {
             "image": take_rows(self.images.__getitem__, indices, self.images.shape),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_tf.quiet import import_tensorflow
+from gan_tf.utils.tf_import import import_tensorflow
 
 ROOT = Path(__file__).resolve().parents[1]
 

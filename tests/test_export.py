@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gan_tf import export
-from gan_tf.networks import dcgan
+from gan_tf.gan.networks import dcgan
 from pipelines.errors import InputError
 
 ABOUT = {"task": "anime", "settings": {"latent": 6, "g_rate": 2e-4}, "shape": [8, 8, 1]}

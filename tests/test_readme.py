@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_tf import cli, export
+from gan_tf import export
+from gan_tf.cli import main as cli
 from gan_tf.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_tf.evaluation.features import check_images, extract
-from gan_tf.evaluation.protocol import Images, Score
+from gan_tf.evaluation.features.extractor import check_images, extract
+from gan_tf.evaluation.scores import Images, Score
 from pipelines.errors import InputError
 
 CHUNK = 256
@@ -70,8 +70,8 @@ def load_reader(folder: Path | None = None) -> Reader:
         InputError: there are no weights, or those of something else.
     """
     from gan_tf import export
-    from gan_tf.networks.reader import build_reader
-    from gan_tf.settings import ReaderSettings
+    from gan_tf.classifier.networks import build_reader
+    from gan_tf.options import ReaderSettings
 
     folder = export.shipped("reader", "reader") if folder is None else Path(folder)
     network, _ = export.load(folder, "reader", ReaderSettings, lambda settings: build_reader((SIZE, SIZE, 3), settings.hidden))
@@ -106,7 +106,7 @@ def read_as_asked(folder: str | Path, reader: Reader | None = None) -> float:
     Raises:
         InputError: there are no pictures, one is damaged or of another size, or a name asks for no digit.
     """
-    from gan_tf.evaluation.pictures import read_folder
+    from gan_tf.evaluation.image_files import read_folder
 
     pictures = read_folder(folder).parts
     asked = asked_digits(pictures.files)
@@ -140,7 +140,7 @@ def digit_scores(
         "read_as_asked_least": Score(100 * least[0], protocol | {"digit": str(least[1])}),
     }
     if reference is not None:
-        from gan_tf.evaluation.scoring import score_images
+        from gan_tf.evaluation.image_scores import score_images
 
         scores["reader_fid"] = score_images(generated, reference, reader, measures=("fid",), seed=seed)["fid"]
     return scores

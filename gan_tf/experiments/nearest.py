@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gan_tf import export
-from gan_tf.cli import Parser, guarded
-from gan_tf.files import write_whole
-from gan_tf.quiet import import_tensorflow
+from gan_tf.cli.main import Parser, guarded
 from gan_tf.tasks import Task, find, first_folder
+from gan_tf.utils.files import write_whole
+from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import InputError
 
 SHOWN = 16
@@ -56,7 +56,7 @@ def run(words: Sequence[str]) -> int:
     import_tensorflow()
     samples = made_by(task, weights, args.count, args.seed)
     pool, others = read(task, train), read(task, unseen, args.count)
-    from gan_tf.evaluation.nearest import NEIGHBOURS, nearest
+    from gan_tf.evaluation.metrics.nearest_neighbors import NEIGHBOURS, nearest
 
     if len(pool) <= NEIGHBOURS:
         raise InputError(f"{len(pool)} pictures in {train}", f"more than {NEIGHBOURS}", "name more training pictures")
@@ -103,7 +103,7 @@ def read(task: Task, folder: Path, most: int | None = None):
     """The pictures below a folder, uint8, or the first ``most`` of them."""
     import numpy as np
 
-    from pipelines.images import Folder
+    from pipelines.image_folder import Folder
 
     source = Folder(folder, task.shape[0], task.shape[2])
     return np.asarray(source.take(np.arange(min(len(source), most or len(source)))))
@@ -159,7 +159,7 @@ def write_picture(path: Path, samples, found, pool) -> None:
     """Samples above, the nearest training pictures below, mirrored where that is nearer."""
     import numpy as np
 
-    from gan_tf.sampling.grids import write_png
+    from gan_tf.utils.images import write_png
 
     pairs = zip(found.index[: len(samples)], found.mirrored[: len(samples)], strict=True)
     below = [pool[i][:, ::-1] if mirrored else pool[i] for i, mirrored in pairs]

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gan_tf.files import readable_failures
+from gan_tf.utils.files import readable_failures
 
 ROOT = Path(__file__).resolve().parents[2]
 STOPPED = (130, -signal.SIGINT, -signal.SIGTERM)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from gan_tf.experiments.recipe_table import RESULTS, machine_words, read, spoken
-from gan_tf.files import readable_failures, write_json
 from gan_tf.tasks import Task
-from gan_tf.training.runs import Run
+from gan_tf.training.run_dir import Run
+from gan_tf.utils.files import readable_failures, write_json
 from pipelines.errors import InputError
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from gan_tf.cli import Parser, guarded
-from gan_tf.files import write_json
-from gan_tf.quiet import import_tensorflow
-from gan_tf.settings import GanSettings, RunSettings
+from gan_tf.cli.main import Parser, guarded
+from gan_tf.options import GanSettings, RunSettings
 from gan_tf.tasks import find
-from gan_tf.training.runs import read_config
+from gan_tf.training.run_dir import read_config
+from gan_tf.utils.files import write_json
+from gan_tf.utils.tf_import import import_tensorflow
 
 SAMPLES = 8  # images of a row of the picture
 
@@ -38,10 +38,10 @@ def score_run(folder: Path, data: Path, count: int) -> tuple[dict[str, Any], Any
         InputError: where the run, the images or the FID network's weights are not there.
     """
     import_tensorflow()
-    from gan_tf.commands.train import open_data
-    from gan_tf.sampling.chunks import generate
-    from gan_tf.sampling.noise import noises
-    from gan_tf.workflows import scoring
+    from gan_tf.cli.train import open_data
+    from gan_tf.gan.latents import noises
+    from gan_tf.gan.sampling import generate
+    from gan_tf.training import callbacks as scoring
 
     config = read_config(folder)
     task, seed = find(config["task"]), GanSettings.seed  # one draw for all recipes, whatever their own seeds
@@ -77,7 +77,7 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--samples", type=Path, required=True, metavar="FILE", help="where a row of samples goes, as PNG")
     args = parser.parse(words)
     scores, samples = score_run(args.run, args.data, RunSettings.eval_count)
-    from gan_tf.sampling.grids import grid, write_png
+    from gan_tf.utils.images import grid, write_png
 
     write_png(args.samples, grid(samples, 1, len(samples)))
     write_json(args.out, scores)

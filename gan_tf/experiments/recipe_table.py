@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gan_tf.files import write_whole
-from gan_tf.settings import flag
+from gan_tf.options import flag
+from gan_tf.utils.files import write_whole
 from pipelines.errors import InputError
 
 RESULTS, SAMPLES = "results.json", "samples.png"
@@ -153,7 +153,7 @@ def write(runs: Path, table: Path, known: Sequence[str]) -> list[Path]:
         if (runs / name / SAMPLES).is_file()
     ]
     if strips:
-        from gan_tf.sampling.grids import write_png
+        from gan_tf.utils.images import write_png
 
         write_png(picture, labelled(strips))
         written.append(picture)

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gan_tf.cli import Parser, guarded
+from gan_tf.cli.main import Parser, guarded
 from gan_tf.experiments.processes import ROOT, watched
 from gan_tf.experiments.recipe_record import begin, check, describe, held, save
 from gan_tf.experiments.recipe_table import SAMPLES, finished, spoken, write
-from gan_tf.settings import GanSettings, nearest
+from gan_tf.options import GanSettings, nearest
 from gan_tf.tasks import Task, find
-from gan_tf.training.runs import Run, newest
+from gan_tf.training.run_dir import Run, newest
 from pipelines.errors import InputError
 
 STEPS = 10**9  # more than any run does in its minutes: the clock ends it, and nothing is scored on validation images
@@ -80,7 +80,7 @@ def prepared(task: Task, recipes: Sequence[Recipe], data: Path, minutes: float, 
     Raises:
         InputError: saying what is wrong, before anything is trained.
     """
-    from gan_tf.evaluation.weights import load_weights
+    from gan_tf.evaluation.features.inception_weights import load_weights
 
     record = begin(task, data, minutes, runs)
     for recipe in recipes:

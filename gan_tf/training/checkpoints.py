@@ -16,8 +16,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from gan_tf.files import readable_failures, sync
-from gan_tf.training.failures import readable_tensorflow_failures
+from gan_tf.utils.files import readable_failures, sync
+from gan_tf.utils.tf_errors import readable_tensorflow_failures
 from pipelines.errors import InputError
 
 NAME = re.compile(r"step-(\d{9})")

@@ -13,8 +13,8 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from gan_tf.training.checkpoints import Checkpoints
-from gan_tf.training.guard import diverged
-from gan_tf.training.writers import Writers
+from gan_tf.training.finite_check import diverged
+from gan_tf.training.loggers import Writers
 from pipelines.errors import InputError
 from pipelines.stream import Stream
 

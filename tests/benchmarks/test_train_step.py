@@ -17,8 +17,8 @@ def ours_and_start(tmp_path, settings, sgd: float = 0.0):
     import keras
 
     from benchmarks import _step_ours
-    from gan_tf.methods.adversarial import Adversarial
-    from gan_tf.networks import dcgan
+    from gan_tf.gan.model import Adversarial
+    from gan_tf.gan.networks import dcgan
 
     generators = [dcgan.build_generator(SHAPE, settings.latent, settings.hidden, seed=1) for _ in range(2)]
     discriminator = dcgan.build_discriminator(SHAPE, settings.hidden, settings.norm, seed=1)

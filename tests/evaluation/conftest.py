@@ -58,6 +58,6 @@ def own_cache(tmp_path, monkeypatch, request):
 @pytest.fixture(autouse=True)
 def few_subsets(monkeypatch):
     """KID of five subsets instead of a hundred."""
-    from gan_tf.evaluation import scoring
+    from gan_tf.evaluation import image_scores as scoring
 
     monkeypatch.setattr(scoring, "_KID_SUBSETS", 5)

@@ -9,14 +9,14 @@ import pytest
 from PIL import Image
 
 from gan_tf import export
+from gan_tf.classifier.networks import build_reader
 from gan_tf.evaluation import digits
-from gan_tf.evaluation.command import add_arguments, run
 from gan_tf.evaluation.digits import Reader, accuracy, asked_digits, digit_scores, labelled_scores, load_reader, read_as_asked
-from gan_tf.evaluation.features import extract
-from gan_tf.evaluation.frechet import frechet_distance
-from gan_tf.evaluation.protocol import Images, Line
-from gan_tf.networks.reader import build_reader
-from gan_tf.settings import ReaderSettings
+from gan_tf.evaluation.evaluate import add_arguments, run
+from gan_tf.evaluation.features.extractor import extract
+from gan_tf.evaluation.metrics.frechet import frechet_distance
+from gan_tf.evaluation.scores import Images, Line
+from gan_tf.options import ReaderSettings
 from pipelines.errors import InputError
 from pipelines.labelled import Labelled
 

@@ -9,7 +9,7 @@ import pytest
 
 from gan_tf.experiments import recipes
 from gan_tf.experiments.recipes import Recipe
-from gan_tf.sampling.grids import write_png
+from gan_tf.utils.images import write_png
 
 TABLE = (Recipe("one", "the first", {"loss": "gan"}), Recipe("two", "the second", {"loss": "hinge", "hidden": 8}))
 
@@ -28,7 +28,7 @@ class Means:
 @pytest.fixture
 def means(monkeypatch, tmp_path):
     """``Means`` in place of the FID network, and a cache folder of its own."""
-    from gan_tf.workflows import scoring
+    from gan_tf.training import callbacks as scoring
 
     monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(scoring, "fid_extractor", Means)
@@ -81,7 +81,7 @@ class Door:
 @pytest.fixture
 def door(monkeypatch, tmp_path):
     """A comparison of ``TABLE`` whose processes are a ``Door``, and which needs no weights."""
-    from gan_tf.evaluation import weights
+    from gan_tf.evaluation.features import inception_weights as weights
 
     made = Door()
     monkeypatch.setattr(recipes, "watched", made)

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from gan_tf.experiments import nearest as command
-from gan_tf.sampling.grids import write_png
+from gan_tf.utils.images import write_png
 
 
 def pictures(count, seed):

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from tests_doors import run_folder, tiny
+from helpers.cli import run_folder, tiny
 
-from gan_tf import cli
+from gan_tf.cli import main as cli
 from gan_tf.experiments.recipe_scores import SAMPLES, score_run
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gan_tf.experiments.recipe_table import RESULTS, SAMPLES, page, ranked, read, write
-from gan_tf.sampling.grids import write_png
+from gan_tf.utils.images import write_png
 from pipelines.errors import InputError
 
 

@@ -11,15 +11,15 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from gan_tf import cli
+from gan_tf.cli import main as cli
 from gan_tf.experiments import recipe_record, recipe_scores, recipes
 from gan_tf.experiments.recipe_table import spoken
 from gan_tf.experiments.recipes import RECIPES, Recipe, chosen, main
-from gan_tf.settings import GanSettings
+from gan_tf.gan import workflow as gan
+from gan_tf.options import GanSettings
 from gan_tf.tasks import find
 from gan_tf.training import loop
-from gan_tf.training.runs import Run
-from gan_tf.workflows import gan
+from gan_tf.training.run_dir import Run
 from pipelines.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -189,7 +189,7 @@ def test_one_comparison_at_a_time(door, capsys):
 
 def test_through_the_real_door(means, monkeypatch, pictures, tmp_path):
     """Training and scoring are the real ones, in this process and by a clock that ticks once a step."""
-    from gan_tf.evaluation import weights
+    from gan_tf.evaluation.features import inception_weights as weights
 
     ticks = iter(range(1000))
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))

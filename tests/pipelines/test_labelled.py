@@ -5,12 +5,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipelines.csv_folders import read_part, read_rows
-from pipelines.digits import digit_sets, training_digits
-from pipelines.drawn.digits import DrawnDigits, draw_digit
 from pipelines.errors import InputError
+from pipelines.formats.digits import digit_sets, training_digits
+from pipelines.formats.label_csv import read_part, read_rows
 from pipelines.labelled import Labelled, joined
 from pipelines.stream import Stream
+from pipelines.synthetic.digits import DrawnDigits, draw_digit
 
 
 def write_digits(folder, images, rows: dict[str, str]):

@@ -5,15 +5,15 @@ import json
 
 import pytest
 import tensorflow as tf
-from tests_doors import run_folder, tiny
+from helpers.cli import run_folder, tiny
 
-from gan_tf import cli
-from gan_tf.commands import train
-from gan_tf.commands.train import again, fit_machine
-from gan_tf.settings import GanSettings, ReaderSettings, resolve, resolve_gan
+from gan_tf.cli import main as cli
+from gan_tf.cli import train
+from gan_tf.cli.train import again, fit_machine
+from gan_tf.gan import workflow as gan
+from gan_tf.options import GanSettings, ReaderSettings, resolve, resolve_gan
 from gan_tf.training import environment
 from gan_tf.training.environment import cpu_features, describe, differences, fast_precision
-from gan_tf.workflows import gan
 
 
 def test_the_description_survives_json():

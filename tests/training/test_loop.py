@@ -1,23 +1,18 @@
 """The one loop, with a method that is no GAN: a seam test of stream, checkpoints, writers and ``fit``."""
 
-import importlib.util
 import json
 import os
 import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import gaussians
 
 from gan_tf.training.checkpoints import Checkpoints
+from gan_tf.training.loggers import Writers
 from gan_tf.training.loop import Plan, asked_to_stop, input_error, progress, told, train
-from gan_tf.training.writers import Writers
 from pipelines.errors import InputError
-
-spec = importlib.util.spec_from_file_location("gaussians", Path(__file__).with_name("gaussians.py"))
-gaussians = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(gaussians)
 
 
 def go(folder, steps, first=0, built=None, **plan):

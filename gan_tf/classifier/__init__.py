@@ -1,0 +1,1 @@
+"""The digit classifier, which scores generated digits."""

@@ -1,1 +1,0 @@
-"""Commands: what each of the three doors does once its arguments are read."""

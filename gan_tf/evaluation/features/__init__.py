@@ -1,0 +1,1 @@
+"""Networks that turn images into features, their weights and the cache of features."""

@@ -1,0 +1,54 @@
+"""Features of real images, kept by the digest of their pixels and of the network: never by a name, which can lie."""
+
+import hashlib
+import logging
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from gan_tf.evaluation.features.extractor import Extractor, extract
+from gan_tf.utils.files import write_arrays
+from pipelines.errors import InputError
+
+_log = logging.getLogger(__name__)
+
+
+def pixels_sha256(images: np.ndarray) -> str:
+    """Digest of shape and pixels of uint8 images [n, height, width, 3]."""
+    digest = hashlib.sha256(repr(images.shape).encode())
+    digest.update(np.ascontiguousarray(images))
+    return digest.hexdigest()
+
+
+def real_features(extractor: Extractor, images: np.ndarray, folder: Path | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """`features.extract` of real images, from the cache where it has them and into it where it hasn't.
+
+    Args:
+        extractor: the network; its name, digest, protocol and resize are part of the key, and so are the pixels.
+        images: uint8 [n, height, width, 3].
+        folder: the cache folder, or None for no cache. One that can't be written is told in a warning and does no harm.
+    """
+    if folder is None:
+        return extract(extractor, images)
+    named = (extractor.name, extractor.weights_sha256, extractor.protocol, extractor.resize, pixels_sha256(images))
+    file = folder / "features" / f"{hashlib.sha256(repr(named).encode()).hexdigest()}.npz"
+    kept = _read(file, len(images), extractor.has_logits)
+    if kept is not None:
+        return kept
+    features, logits = extract(extractor, images)
+    arrays = {"features": features} | ({} if logits is None else {"logits": logits})
+    try:
+        write_arrays(file, arrays)
+    except InputError as error:
+        _log.warning("features of real images are not kept: %s", error)
+    return features, logits
+
+
+def _read(file: Path, count: int, has_logits: bool) -> tuple[np.ndarray, np.ndarray | None] | None:
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            features, logits = arrays["features"], arrays["logits"] if has_logits else None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return (features, logits) if len(features) == count and np.isfinite(features).all() else None

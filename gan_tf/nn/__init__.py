@@ -1,0 +1,1 @@
+"""Layers, precision and averaging of weights: what several families share."""

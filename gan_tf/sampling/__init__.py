@@ -1,1 +1,0 @@
-"""Sampling: noise and walks, whole chunks of one size, grids of pictures."""

@@ -1,0 +1,1 @@
+"""Files, text, images and the import of TensorFlow."""

