@@ -1,4 +1,4 @@
-"""Door: see ``python evaluate.py --help``."""
+"""Entry point: see ``python evaluate.py --help``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Door: see ``python infer.py --help``."""
+"""Entry point: see ``python infer.py --help``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Door: see ``python train.py --help``."""
+"""Entry point: see ``python train.py --help``."""
 
 import sys
 

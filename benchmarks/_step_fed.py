@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks._step_ours import make_batches
 from benchmarks._turns import serve, timing
-from gan_tf.options import GanSettings
+from gan_tf.gan.config import GanConfig
 from gan_tf.utils.tf_import import import_tensorflow
 
 
@@ -22,19 +22,19 @@ class Fed:
 
         from gan_tf.gan.workflow import build, stream_for
         from gan_tf.tasks import find
-        from gan_tf.training.loop import Plan, batches, compiled
-        from pipelines.image_folder import Folder
+        from gan_tf.training.loop import build_batches, build_step_function
+        from pipelines.image_folder import ImageFolder
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         row = find(task)
-        method = build(row, GanSettings(**settings))
-        self.update, opened = compiled(method, None), {}
+        method = build(row, GanConfig(**settings))
+        self.update, opened = build_step_function(method, None), {}
         if folder is None:
             self.batch, self.upcoming = make_batches(method, row.shape, 1)[0], None
         else:
-            seconds, source = timing(lambda: Folder(folder, row.shape[0], row.shape[2], memory_budget=memory_budget))
+            seconds, source = timing(lambda: ImageFolder(folder, row.shape[0], row.shape[2], memory_budget=memory_budget))
             opened = {"open_seconds": seconds, "summary": source.summary}
-            self.upcoming = iter(batches(stream_for(method, source), Plan(steps=1 << 40), 0))
+            self.upcoming = iter(build_batches(stream_for(method, source), None, 0, 1 << 40))
         self.steps(3)
         return {**opened, "version": f"TensorFlow {tf.__version__}"}
 

@@ -9,14 +9,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from benchmarks._turns import serve, timing
-from gan_tf.options import GanSettings
+from gan_tf.gan.config import GanConfig
 from gan_tf.utils.tf_import import import_tensorflow
 
 BATCHES = 4  # different batches that go round, so that no network learns one by heart
 MATRIX = 4096
 
 
-def multiply_adds(settings: GanSettings, generator, discriminator) -> float:
+def multiply_adds(settings: GanConfig, generator, discriminator) -> float:
     """Multiply-adds of one step that no way of writing it can leave out; convolutions and matrix products only.
 
     A layer has kernel size x places, one place for each output pixel (each input pixel of a transposed convolution),
@@ -94,15 +94,15 @@ class Ours:
 
         from gan_tf.gan.workflow import build
         from gan_tf.tasks import find
-        from gan_tf.training.loop import compiled
+        from gan_tf.training.loop import build_step_function
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         row = find(task)
-        self.method = build(row, GanSettings(**settings))
+        self.method = build(row, GanConfig(**settings))
         settle_spectral_norm(self.method.discriminator)
         self.batches, self.done = make_batches(self.method, row.shape), 0
         write_start(start, self.method, self.batches)
-        self.update = compiled(self.method, None)
+        self.update = build_step_function(self.method, None)
         logs = {name: float(value) for name, value in self.update(self.batches[0]).items()}
         networks = {"generator": self.method.generator, "discriminator": self.method.discriminator}
         return {

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from benchmarks._torch_networks import build_discriminator, build_generator, load_keras
 from benchmarks._turns import first_line, serve, timing
-from gan_tf.options import GanSettings
+from gan_tf.gan.config import GanConfig
 
 LOSSES = ("gan", "wgangp", "rpgan", "hinge")
 TRIAL_SECONDS = 8.0  # a way is timed for that long, 3 steps at most
@@ -71,7 +71,7 @@ def squared_gradient_norm(logits: torch.Tensor, images: torch.Tensor) -> torch.T
 
 
 class Step:
-    """One training step of ``gan_tf.gan.model.Adversarial``, without its readings and guard.
+    """One training step of ``gan_tf.gan.model.GAN``, without its readings and guard.
 
     Args:
         settings: one of the losses above, with its recipe, on the DCGAN.
@@ -80,7 +80,7 @@ class Step:
         sgd: plain descent of this rate instead of Adam, for the test.
     """
 
-    def __init__(self, settings: GanSettings, start: dict[str, np.ndarray], way: Way, sgd: float = 0.0):
+    def __init__(self, settings: GanConfig, start: dict[str, np.ndarray], way: Way, sgd: float = 0.0):
         if settings.loss not in LOSSES or settings.network != "dcgan" or settings.optimizer != "adam" or settings.clip:
             raise ValueError(f"the peer knows the DCGAN with Adam and the losses {', '.join(LOSSES)}")
         if settings.penalty not in ("none", "two-sided", "r1r2"):
@@ -98,8 +98,8 @@ class Step:
         self.generate = torch.compile(self.generator) if compiled else self.generator
         self.judge = torch.compile(self.discriminator) if compiled else self.discriminator
         self.g_parameters, self.d_parameters = list(self.generator.parameters()), list(self.discriminator.parameters())
-        self.g_optimizer = self.optimizer(self.g_parameters, settings.g_rate, sgd)
-        self.d_optimizer = self.optimizer(self.d_parameters, settings.d_rate, sgd)
+        self.g_optimizer = self.optimizer(self.g_parameters, settings.g_lr, sgd)
+        self.d_optimizer = self.optimizer(self.d_parameters, settings.d_lr, sgd)
         data = {name: torch.from_numpy(start[name]) for name in ("real", "noise", "share")}
         real = data["real"].permute(0, 2, 1, 5, 3, 4)  # [batches, d_steps, batch, channels, height, width]
         self.real = [[images.contiguous(memory_format=layout) for images in batch] for batch in real]
@@ -200,7 +200,7 @@ def frozen(parameters: list[nn.Parameter]) -> Iterator[None]:
             p.requires_grad_(True)
 
 
-def alternatives(s: GanSettings) -> list[dict[str, str]]:
+def alternatives(s: GanConfig) -> list[dict[str, str]]:
     """What to change in a way, one thing after the other, to find the fastest; see ``Peer.choose``."""
     passes = [] if s.norm == "batch" else ["apart", "reused"] if s.penalty == "r1r2" else ["apart"]
     return [*({"passes": p} for p in passes), {"adam": "foreach"}, {"layout": "contiguous"}, {"run": "compiled"}]
@@ -213,7 +213,7 @@ class Peer:
         """Loads the common start and does the first step the plain way; see ``same_mathematics``."""
         torch.set_num_threads(threads)
         torch.set_flush_denormal(True)  # as TensorFlow does
-        self.settings, self.start = GanSettings(**settings), dict(np.load(start))
+        self.settings, self.start = GanConfig(**settings), dict(np.load(start))
         self.step = Step(self.settings, self.start, Way("apart"))
         networks = {"generator": self.step.g_parameters, "discriminator": self.step.d_parameters}
         return {

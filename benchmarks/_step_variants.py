@@ -48,12 +48,12 @@ def passes_apart() -> None:
     """Real and fake images through D one after the other, for losses without a penalty."""
     import tensorflow as tf
 
-    from gan_tf.gan.model import Adversarial
+    from gan_tf.gan.model import GAN
 
     def judge(self, real, fake, share):
         return self.discriminator(real, training=True), self.discriminator(fake, training=True), tf.zeros(())
 
-    Adversarial.judge = judge
+    GAN.judge = judge
 
 
 def penalty_apart() -> None:
@@ -81,13 +81,13 @@ def fakes_apart() -> None:
     """Fakes of the same noise made once for D's update and once more for G's."""
     import tensorflow as tf
 
-    from gan_tf.gan.model import Adversarial
+    from gan_tf.gan.model import GAN
 
     def shared_step(self, batch):
         logs = self.update_discriminator(batch, 0, self.generator(batch["noise"][:, 0], training=True))
         return logs | self.update_generator(batch | {"noise": tf.repeat(batch["noise"], 2, axis=1)}, 1)
 
-    Adversarial.shared_step = shared_step
+    GAN.shared_step = shared_step
 
 
 def fused_adam() -> None:
@@ -174,7 +174,7 @@ def batch_norm_in_halves() -> None:
     """One pass of D for real and fake images, whose batch norm takes each half by itself: as if in two passes."""
     import tensorflow as tf
 
-    from gan_tf.gan.model import Adversarial
+    from gan_tf.gan.model import GAN
     from gan_tf.nn.layers import BatchNorm
 
     whole, halved = BatchNorm.call, [False]
@@ -195,7 +195,7 @@ def batch_norm_in_halves() -> None:
             logits = self.discriminator(tf.concat([real, fake], axis=0), training=True)
         return *tf.split(logits, 2), tf.zeros(())
 
-    BatchNorm.call, Adversarial.judge = call, judge
+    BatchNorm.call, GAN.judge = call, judge
 
 
 def xla() -> None:
@@ -203,7 +203,7 @@ def xla() -> None:
 
     from gan_tf.training import loop
 
-    loop.compiled = lambda method, strategy: tf.function(method.train_step, jit_compile=True)
+    loop.build_step_function = lambda method, strategy: tf.function(method.train_step, jit_compile=True)
 
 
 def no_remapper() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from gan_tf.options import GanSettings
+from gan_tf.gan.config import GanConfig
 
 
 class Reshape(nn.Module):
@@ -22,11 +22,11 @@ class ExactConv2d(nn.Conv2d):
             return super().forward(x.float())
 
 
-def build_generator(shape: tuple[int, int, int], s: GanSettings) -> nn.Module:
+def build_generator(shape: tuple[int, int, int], s: GanConfig) -> nn.Module:
     """``gan_tf.gan.networks.dcgan.build_generator``, its layers in the same order."""
     n = (shape[0] // 4).bit_length() - 1
-    width = s.hidden * 2 ** (n - 1)
-    layers = [nn.Linear(s.latent, 16 * width, bias=False), Reshape(), nn.BatchNorm2d(width), nn.ReLU(True)]
+    width = s.hidden_dim * 2 ** (n - 1)
+    layers = [nn.Linear(s.latent_dim, 16 * width, bias=False), Reshape(), nn.BatchNorm2d(width), nn.ReLU(True)]
     for _ in range(1, n):
         layers.append(nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False))
         width //= 2
@@ -34,12 +34,12 @@ def build_generator(shape: tuple[int, int, int], s: GanSettings) -> nn.Module:
     return nn.Sequential(*layers, nn.ConvTranspose2d(width, shape[2], 4, 2, 1), nn.Tanh())
 
 
-def build_discriminator(shape: tuple[int, int, int], s: GanSettings) -> nn.Module:
+def build_discriminator(shape: tuple[int, int, int], s: GanConfig) -> nn.Module:
     """``gan_tf.gan.networks.dcgan.build_discriminator``, its layers in the same order."""
     n = (shape[0] // 4).bit_length() - 1
     layers, before = [], shape[2]
     for i in range(n + 1):
-        width = s.hidden * 2**i if i < n else 1
+        width = s.hidden_dim * 2**i if i < n else 1
         bias = i in (0, n) or s.norm in ("none", "spectral")
         conv = nn.Conv2d(before, width, 4, 2, 1, bias=bias) if i < n else ExactConv2d(before, width, 4, bias=bias)
         layers.append(nn.utils.parametrizations.spectral_norm(conv) if s.norm == "spectral" else conv)

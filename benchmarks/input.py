@@ -40,8 +40,8 @@ from benchmarks._turns import (
 )
 from benchmarks.train_step import shipped_width
 from gan_tf.cli.train import fit_machine
+from gan_tf.gan.config import GanConfig
 from gan_tf.gan.workflow import resolve
-from gan_tf.options import GanSettings
 from gan_tf.tasks import find, first_folder
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import InputError
@@ -66,7 +66,7 @@ def multiply_files(source: list[Path], folder: Path, count: int) -> None:
             shutil.copyfile(path, target)
 
 
-def measure(name: str, folder: Path, memory_budget: int, settings: GanSettings, args: argparse.Namespace) -> dict:
+def measure(name: str, folder: Path, memory_budget: int, settings: GanConfig, args: argparse.Namespace) -> dict:
     """One case.
 
     Raises:
@@ -123,7 +123,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--files", type=int, default=200_000, metavar="N", help=about)
     parser.add_argument("--temporary", type=Path, metavar="DIR", help="where to make them (default: the system's own place)")
     parser.add_argument("--loss", help="another loss's recipe than the task's")
-    parser.add_argument("--hidden", type=int, metavar="N", help="channels next to the image (default: as shipped)")
+    parser.add_argument("--hidden-dim", type=int, metavar="N", help="channels next to the image (default: as shipped)")
     parser.add_argument("--precision", help="float32 or bfloat16 (default: as train.py chooses on this machine)")
     parser.add_argument("--turns", type=int, default=LEAST_TURNS, help="of each side, at least 2 (default: %(default)s)")
     about = f"least length of a turn; it holds {LEAST_STEPS} steps or more (default: %(default)s)"
@@ -131,13 +131,13 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, metavar="N", help="cores and threads of each side (default: all allowed)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every reading there")
     args = parser.parse_args(words)
-    args.hidden = shipped_width() if args.hidden is None else args.hidden
+    args.hidden_dim = shipped_width() if args.hidden_dim is None else args.hidden_dim
     allowed = len(os.sched_getaffinity(0))
-    check_numbers(args, turns=(2, 10**6), files=(0, 10**6), hidden=(1, 10**6), threads=(1, allowed))
+    check_numbers(args, turns=(2, 10**6), files=(0, 10**6), hidden_dim=(1, 10**6), threads=(1, allowed))
     return args
 
 
-def cases(args: argparse.Namespace, folder: Path, settings: GanSettings):
+def cases(args: argparse.Namespace, folder: Path, settings: GanConfig):
     """Measures one case after the other."""
     from pipelines.image_folder import list_images
 
@@ -159,14 +159,14 @@ def main(words: list[str] | None = None) -> int:
         args = parse(words)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the files made are removed
         task = find(TASK)
-        said = {name: getattr(args, name) for name in ("loss", "hidden", "precision") if getattr(args, name)}
+        said = {name: getattr(args, name) for name in ("loss", "hidden_dim", "precision") if getattr(args, name)}
         import_tensorflow()
         settings = fit_machine(resolve(task, {}, said)).settings
         done = []
         for case in cases(args, first_folder(args.data, task.train_folders), settings):
             if not done:
                 cores = args.threads or len(os.sched_getaffinity(0))
-                about = f"{settings.loss}, hidden {settings.hidden}, {settings.precision}"
+                about = f"{settings.loss}, hidden {settings.hidden_dim}, {settings.precision}"
                 print(f"{case['version']}; {cores} cores; {about}, batch {settings.batch}, {args.turns} turns\n\n{HEADER}")
             done.append(case)
             print(row(case), flush=True)

@@ -34,14 +34,14 @@ from benchmarks._turns import (
     with_bounds,
 )
 from benchmarks.train_step import LOSSES, PRECISIONS, TASK, resolved, same_mathematics, shipped_width
-from gan_tf.options import GanSettings
+from gan_tf.gan.config import GanConfig
 from gan_tf.training.environment import cpu_features, fast_precision
 from pipelines.errors import InputError
 
 HERE = Path(__file__).resolve().parent
 
 
-def measure(name: str, settings: GanSettings, args: argparse.Namespace) -> dict:
+def measure(name: str, settings: GanConfig, args: argparse.Namespace) -> dict:
     """One row.
 
     Raises:
@@ -97,7 +97,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--losses", default=",".join(LOSSES), help="some of: %(default)s (default: all)")
     parser.add_argument("--only", nargs="+", metavar="NAME", default=list(VARIANTS), help=f"some of: {', '.join(VARIANTS)}")
-    parser.add_argument("--hidden", type=int, help="channels next to the image (default: as shipped)")
+    parser.add_argument("--hidden-dim", type=int, help="channels next to the image (default: as shipped)")
     parser.add_argument("--precision", choices=PRECISIONS, help="(default: as train.py chooses on this machine)")
     parser.add_argument("--turns", type=int, default=LEAST_TURNS, help="of each side, at least 2 (default: %(default)s)")
     about = "least length of a turn; it holds whole steps (default: %(default)s)"
@@ -107,9 +107,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(words)
     args.losses = args.losses.split(",")
     check_names(args, losses=LOSSES, only=VARIANTS)
-    args.hidden = shipped_width() if args.hidden is None else args.hidden
+    args.hidden_dim = shipped_width() if args.hidden_dim is None else args.hidden_dim
     args.precision = args.precision or fast_precision()
-    check_numbers(args, turns=(2, 10**6), hidden=(1, 10**6), threads=(1, len(os.sched_getaffinity(0))))
+    check_numbers(args, turns=(2, 10**6), hidden_dim=(1, 10**6), threads=(1, len(os.sched_getaffinity(0))))
     return args
 
 
@@ -124,7 +124,7 @@ def main(words: list[str] | None = None) -> int:
     for name in args.only:
         for loss in [loss for loss in args.losses if loss in VARIANTS[name].losses]:
             try:
-                done.append(measure(name, resolved(loss, args.hidden, args.precision), args))
+                done.append(measure(name, resolved(loss, args.hidden_dim, args.precision), args))
             except WorkerError as error:
                 failed += 1
                 print(f"\n{name}, {loss}: not measured: {error}", file=sys.stderr)

@@ -3,7 +3,7 @@
     python benchmarks/train_step.py --peer PYTHON [--losses gan,hinge] [--widths 64,shipped] [--turns 20] [--json FILE]
 
 PYTHON is the interpreter of an environment with PyTorch and NumPy (default: the one this runs in). Ours is the method as
-it trains, ``training.loop.compiled`` of what the task's recipes give. The peer has the same networks and the same
+it trains, ``training.loop.build_step_function`` of what the task's recipes give. The peer has the same networks and the same
 mathematics, checked before anything is timed: as many parameters, and the same losses from the same weights, noise and
 images. It shares what ours shares (fakes made once for D and G; R1 and R2 in one gradient), leaves out our readings and
 our guard, and runs the fastest way found on the spot: eager or compiled, channels_last or not, fused or foreach Adam,
@@ -41,8 +41,8 @@ from benchmarks._turns import (
     take_turns,
     with_bounds,
 )
+from gan_tf.gan.config import GanConfig
 from gan_tf.gan.workflow import resolve
-from gan_tf.options import GanSettings
 from gan_tf.tasks import find
 from gan_tf.training.environment import cpu_features
 from pipelines.errors import InputError
@@ -54,26 +54,26 @@ PAPER = 64  # channels next to the image in Radford et al. 2016
 HERE = Path(__file__).resolve().parent
 
 
-def resolved(loss: str, hidden: int, precision: str, **said) -> GanSettings:
-    """The settings of ``train.py --task anime --loss LOSS --hidden H``, with the recipes of task, loss and network.
+def resolved(loss: str, hidden_dim: int, precision: str, **said) -> GanConfig:
+    """The settings of ``train.py --task anime --loss LOSS --hidden-dim H``, with the recipes of task, loss and network.
 
     Raises:
         InputError: this version has no setting for the precision, or ``said`` contradicts itself.
     """
-    more = {"precision": precision} if any(f.name == "precision" for f in dataclasses.fields(GanSettings)) else {}
+    more = {"precision": precision} if any(f.name == "precision" for f in dataclasses.fields(GanConfig)) else {}
     if not more and precision != "float32":
-        raise InputError(f"--precision {precision}", "a GanSettings with a field 'precision'", "say --precision float32")
-    return resolve(find(TASK), {}, {"loss": loss, "hidden": hidden, **more, **said}).settings
+        raise InputError(f"--precision {precision}", "a GanConfig with a field 'precision'", "say --precision float32")
+    return resolve(find(TASK), {}, {"loss": loss, "hidden_dim": hidden_dim, **more, **said}).settings
 
 
 def shipped_width() -> int:
-    """``hidden`` of the weights that the task uses when nothing is said."""
+    """``hidden_dim`` of the weights that the task uses when nothing is said."""
     task = find(TASK)
     card = ROOT / "gan_tf" / "weights" / task.name / task.shipped / "card.json"
-    return json.loads(card.read_text())["settings"]["hidden"]
+    return json.loads(card.read_text())["settings"]["hidden_dim"]
 
 
-def same_mathematics(ours: dict, theirs: dict, settings: GanSettings) -> float:
+def same_mathematics(ours: dict, theirs: dict, settings: GanConfig) -> float:
     """The greatest relative difference of the first step's losses, once parameters and losses are known to agree.
 
     What comes after an update of D agrees less: Adam divides by the gradient's size, which magnifies rounding, and the power
@@ -96,7 +96,7 @@ def same_mathematics(ours: dict, theirs: dict, settings: GanSettings) -> float:
     return apart
 
 
-def measure(settings: GanSettings, args: argparse.Namespace, cores: set[int]) -> dict:
+def measure(settings: GanConfig, args: argparse.Namespace, cores: set[int]) -> dict:
     """One case: builds both, checks that they are the same, lets them take turns.
 
     Raises:
@@ -126,10 +126,10 @@ def measure(settings: GanSettings, args: argparse.Namespace, cores: set[int]) ->
             "peer": lambda: peer.ask("steps", count=counts["peer"])["seconds"] / counts["peer"],
             "matmul": lambda: ours.ask("rate", precision=precision)["multiply_adds_per_second"],
         }
-        readings = take_turns(parties, args.turns, f"{settings.loss}, hidden {settings.hidden}, {precision}")
+        readings = take_turns(parties, args.turns, f"{settings.loss}, hidden {settings.hidden_dim}, {precision}")
     return {
         "loss": settings.loss,
-        "hidden": settings.hidden,
+        "hidden_dim": settings.hidden_dim,
         "precision": precision,
         "batch": settings.batch,
         "settings": values,
@@ -157,7 +157,7 @@ def row(case: dict) -> str:
     seconds = {name: np.array(taken) for name, taken in case["seconds_a_step"].items()}
     rates = {name: case["batch"] / np.median(taken) for name, taken in seconds.items()}
     ratio = with_bounds(seconds["peer"] / seconds["ours"])
-    cells = [case["loss"], case["hidden"], case["precision"], f"{rates['ours']:.1f}", f"{rates['peer']:.1f}", ratio]
+    cells = [case["loss"], case["hidden_dim"], case["precision"], f"{rates['ours']:.1f}", f"{rates['peer']:.1f}", ratio]
     return "| " + " | ".join(map(str, [*cells, f"{case['of_matmul'][0]:.0%}", case["peer"]["way"]])) + " |"
 
 
@@ -208,7 +208,7 @@ def main(words: list[str] | None = None) -> int:
             done.append(measure(settings, args, cores))
         except WorkerError as error:
             failed += 1
-            print(f"\n{settings.loss}, hidden {settings.hidden}: not measured: {error}", file=sys.stderr)
+            print(f"\n{settings.loss}, hidden {settings.hidden_dim}: not measured: {error}", file=sys.stderr)
             continue
         if len(done) == 1:
             print(f"{', '.join(done[0]['versions'])}; {len(cores)} cores, batch {args.batch}, {args.turns} turns\n\n{HEADER}")

@@ -1,149 +1,306 @@
-"""Networks as they are used and shipped: one ``.npz`` of float16 arrays with its own description, and a card beside it.
+"""Exported weights: trained networks as float16 arrays, in a directory that is a run's or that is shipped with the package.
 
-The archive holds the arrays of ``network.weights`` in their order, named 000, 001, …, and "about", a JSON string that says
-which task and settings build the network they fit. Nothing in it is ever executed (``allow_pickle=False``).
+* ``weights.npz``: the networks for inference. Their arrays are named ``generator/000.kernel``: the network's name, the index
+  in ``network.weights`` and the variable's name. "about" is a JSON string with the task and the configuration.
+* ``finetune.npz``: the other networks that fine-tuning needs, such as a discriminator; absent if there are none.
+* ``card.json``: how the weights were trained and how they scored.
+
+Nothing in these files is ever executed (``allow_pickle=False``). This module is free of TensorFlow.
 """
 
 import hashlib
 import io
 import json
+import re
+import warnings
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gan_tf.options import resolve
-from gan_tf.utils.files import write_json, write_whole
-from pipelines.errors import InputError
+from gan_tf.options import suggest
+from gan_tf.run_dir import find_newest_run, older_format, read_run_config
+from gan_tf.utils.files import write_atomic, write_json
+from pipelines.errors import UserError
 
+if TYPE_CHECKING:
+    import keras
+
+FORMAT = 2
 SHIPPED = Path(__file__).parent / "weights"
-WEIGHTS, CARD = "generator.npz", "card.json"
-STAGE = ("command", "seconds", "step", "images_seen", "data")  # what a card tells of each stage of a training
-# What NumPy and zipfile raise on files that are damaged or something else (found by changing every byte of one in turn).
-DAMAGE = (
+WEIGHTS, FINETUNE, CARD = "weights.npz", "finetune.npz", "card.json"
+STAGE = ("command", "seconds", "step", "images_seen", "data")  # what a card records about each stage of a training
+
+NamedArrays = list[tuple[str, np.ndarray]]
+"""The weights of a network in order, each with its variable's name, such as "kernel"."""
+
+_KEY = re.compile(r"(.+)/(\d{3,})\.([^/]+)")
+# What NumPy and zipfile raise for files that are damaged or of another kind (found by changing every byte in turn).
+_READ_ERRORS = (
     *(OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, MemoryError),
     *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error),
 )
 
 
-def write(folder: Path, arrays: list[np.ndarray], about: dict[str, Any], card: dict[str, Any]) -> None:
-    """Writes ``generator.npz`` and ``card.json`` into ``folder``.
+@dataclass(frozen=True)
+class Export:
+    """The content of ``weights.npz``.
+
+    Attributes:
+        directory: where it was read.
+        task: name of the task.
+        config: the values of the family's configuration.
+        image_shape: height, width and channels.
+        networks: float32 arrays of each network by its name.
+    """
+
+    directory: Path
+    task: str
+    config: dict[str, Any]
+    image_shape: tuple[int, ...]
+    networks: dict[str, NamedArrays]
+
+    def assign(self, name: str, network: "keras.Model") -> None:
+        """Assigns the arrays of one of the networks to ``network``.
+
+        Raises:
+            UserError: there is no such network, or its weights have other names or shapes; ``network`` is unchanged then.
+        """
+        if name not in self.networks:
+            problem = f"{self.directory} holds no network {name!r}, only: {', '.join(self.networks)}"
+            raise UserError(problem, "Name the weights of another run")
+        assign_weights(network, self.networks[name], self.directory)
+
+
+def write_export(
+    directory: Path,
+    networks: Mapping[str, "keras.Model"],
+    finetune: Mapping[str, "keras.Model"],
+    about: Mapping[str, Any],
+    card: Mapping[str, Any],
+) -> None:
+    """Writes ``weights.npz``, ``finetune.npz`` and ``card.json``.
+
+    A network for fine-tuning that float16 cannot hold is left out with a warning: it must not stop a training.
+
+    Args:
+        directory: created if it does not exist.
+        networks: what inference uses, by name.
+        finetune: what fine-tuning needs besides, by name.
+        about: "task", "config" and "image_shape"; see ``Export``.
+        card: what else ``card.json`` says.
 
     Raises:
-        InputError: where a weight is not finite in float16: the training has gone astray.
+        UserError: a weight of ``networks`` is not finite in float16, or a file cannot be written.
     """
-    with np.errstate(over="ignore"):  # infinities are refused below
-        halves = [np.asarray(a).astype(np.float16) for a in arrays]
-    for i, half in enumerate(halves):
-        if not np.isfinite(half).all():
-            given = f"the averaged network's weight {i} of shape {half.shape} has reached {np.abs(arrays[i]).max():.3g}"
-            mend = "go on from the last checkpoint with --resume, or begin anew with a lower learning rate"
-            raise InputError(given, f"weights up to {np.finfo(np.float16).max:,.0f}, which float16 holds", mend)
-    data = io.BytesIO()
-    np.savez_compressed(data, about=np.array(json.dumps(about)), **{f"{i:03d}": a for i, a in enumerate(halves)})
-    write_whole(Path(folder) / WEIGHTS, data.getvalue())
-    write_json(Path(folder) / CARD, {**card, "sha256": hashlib.sha256(data.getvalue()).hexdigest()})
-
-
-def read(folder: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
-    """The arrays, float32, and the description of a folder with ``generator.npz``.
-
-    Raises:
-        InputError: where there is none, or it is damaged or something else.
-    """
-    path = Path(folder) / WEIGHTS
-    if not path.is_file():
-        mend = "train until its first checkpoint, or name another run"
-        raise InputError(f"{folder} holds no {WEIGHTS}", "a run with a checkpoint, or shipped weights", mend)
+    directory = Path(directory)
+    data = _pack(networks, {"format": FORMAT, **about})
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            about = json.loads(str(archive["about"]))
-            halves = [archive[n] for n in sorted(archive.files) if n != "about"]
-            known = isinstance(about["task"], str) and isinstance(about["settings"], dict)
-            if not known or any(getattr(half, "dtype", None) != np.float16 for half in halves):
-                raise ValueError("it holds something else")
-            return [half.astype(np.float32) for half in halves], about
-    except DAMAGE as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path} can't be read ({reason})", "weights this program wrote", "write them anew") from None
+        finetune_data = _pack(finetune, {"format": FORMAT, **about}) if finetune else None
+    except UserError as error:
+        warnings.warn(f"{directory / FINETUNE} is not written: {error.problem}", stacklevel=2)
+        finetune_data = None
+    write_atomic(directory / WEIGHTS, data)
+    if finetune_data is None:
+        (directory / FINETUNE).unlink(missing_ok=True)
+    else:
+        write_atomic(directory / FINETUNE, finetune_data)
+    write_json(directory / CARD, {"format": FORMAT, **card, "sha256": hashlib.sha256(data).hexdigest()})
 
 
-def read_card(folder: Path) -> dict[str, Any]:
-    """The card beside exported weights.
+def read_weights(directory: Path) -> Export:
+    """Reads ``weights.npz``.
 
     Raises:
-        InputError: where there is none that tells of a training.
+        UserError: there is none, or it is damaged, something else, or of the older format.
     """
-    path = Path(folder) / CARD
+    path = Path(directory) / WEIGHTS
+    if not path.is_file():
+        raise _missing_weights(Path(directory))
+    about, networks = _unpack(path)
+    return Export(Path(directory), about["task"], about["config"], tuple(about["image_shape"]), networks)
+
+
+def read_finetune(directory: Path) -> dict[str, NamedArrays]:
+    """Reads ``finetune.npz``: the networks that fine-tuning needs besides those of ``read_weights``; empty without one.
+
+    Raises:
+        UserError: it is damaged or something else.
+    """
+    path = Path(directory) / FINETUNE
+    return _unpack(path)[1] if path.is_file() else {}
+
+
+def read_card(directory: Path) -> dict[str, Any]:
+    """Reads ``card.json``.
+
+    Raises:
+        UserError: there is none, or it does not describe a training, or it is of the older format.
+    """
+    path = Path(directory) / CARD
     try:
         card = json.loads(path.read_text())
-        if not isinstance(card, dict) or not isinstance(card["task"], str) or not {*STAGE} <= card.keys():
-            raise ValueError("it describes something else")
-    except (OSError, ValueError, KeyError) as error:
-        expected = "a run folder, or a folder of weights with their card"
-        raise InputError(f"{path} can't be read ({type(error).__name__})", expected, "name another folder") from None
+    except (OSError, ValueError) as error:
+        problem = f"{path} cannot be read ({type(error).__name__})"
+        raise UserError(problem, "Name a run folder, or a folder of exported weights with their card") from None
+    if isinstance(card, dict) and "settings" in card:
+        raise older_format(Path(directory), "its card.json has another layout")
+    if not isinstance(card, dict) or not isinstance(card.get("task"), str) or not card.keys() >= {*STAGE}:
+        raise UserError(f"{path} does not describe a training", "Name another folder")
     return card
 
 
-def load(folder: Path, task: str, cls: type, build: Callable[[Any], Any]) -> tuple[Any, Any]:
-    """A network with the weights in ``folder``, and the settings that it was trained with.
+def add_scores(directory: Path, scores: Mapping[str, Any]) -> None:
+    """Writes scores, each with its protocol, into ``card.json``."""
+    write_json(Path(directory) / CARD, {**read_card(directory), "scores": scores})
+
+
+def assign_weights(network: "keras.Model", arrays: NamedArrays, source: Path | str) -> None:
+    """Assigns arrays to the weights of a network, in order.
 
     Args:
-        folder: a run's, or of shipped weights.
-        task: the name of the task that they must be of.
-        cls: its dataclass of settings.
-        build: from such settings to the network.
+        network: the network.
+        arrays: its weights.
+        source: where they come from, for the message.
 
     Raises:
-        InputError: where the folder holds weights of another task, size or version, or none.
+        UserError: their number, names or shapes differ; nothing is assigned then.
     """
-    arrays, about = read(folder)
-    if about["task"] != task:
-        mend = f"say --task {about['task']}, or name a run of {task}"
-        raise InputError(f"{folder} holds weights of task {about['task']!r}", f"task {task!r}", mend)
-    settings = resolve(cls, [(str(folder), about["settings"])]).settings
-    network = build(settings)
-    fit(arrays, network, str(folder))
-    return network, settings
+    needed = [(weight.name, tuple(weight.shape)) for weight in network.weights]
+    found = [(name, array.shape) for name, array in arrays]
+    if found != needed:
+        different = next((pair for pair in zip(found, needed, strict=False) if pair[0] != pair[1]), None)
+        detail = (
+            f"{_shown(different[0])} instead of {_shown(different[1])}"
+            if different
+            else f"{len(found)} instead of {len(needed)}"
+        )
+        raise UserError(f"{source} holds weights of another network ({detail})", "Name the weights that belong to it")
+    network.set_weights([array for _, array in arrays])
 
 
-def shipped(task: str, loss: str) -> Path:
-    """The folder of shipped weights of a task trained with a loss.
+def shipped_variants(task: str) -> list[str]:
+    """Returns the names of the variants of a task whose weights are shipped with the package, sorted."""
+    return sorted(path.parent.name for path in (SHIPPED / task).glob(f"*/{WEIGHTS}"))
+
+
+def find_weights(task: str, requested: str | None, default_variant: str, runs: Path) -> Path:
+    """Returns the directory of the weights that ``--weights`` names.
+
+    Args:
+        task: name of the task.
+        requested: a shipped variant, a directory, or "newest" for the task's newest run; None means the default variant.
+        default_variant: the shipped variant that is used by default.
+        runs: the folder of all runs.
 
     Raises:
-        InputError: where none are shipped; those that are, are named.
+        UserError: there are no such weights; the known variants are listed.
     """
-    folder = SHIPPED / task / loss
-    if not (folder / WEIGHTS).is_file():
-        there = sorted(p.parent.name for p in (SHIPPED / task).glob(f"*/{WEIGHTS}")) if (SHIPPED / task).is_dir() else []
-        expected = f"one of: {', '.join(there)}" if there else "a run of your own"
-        raise InputError(f"no weights are shipped for {task} with {loss}", expected, "say --run RUN, or train first")
-    return folder
+    variants = shipped_variants(task)
+    if requested is None and default_variant not in variants:
+        problem = f"No weights are shipped for task {task}"
+        raise UserError(problem, "Train first, then add --weights newest, or the run's folder")
+    name = default_variant if requested is None else requested
+    if name in variants:
+        return SHIPPED / task / name
+    if name == "newest":
+        newest = find_newest_run(runs, task)
+        if newest is None:
+            raise UserError(f"There is no run of task {task} in {runs}", "Train first, or name other weights")
+        directory = newest.path
+    else:
+        directory = Path(name)
+    if not directory.is_dir():
+        known = suggest(name, variants) if variants else "none are shipped"
+        problem = f"--weights {name} is neither a folder nor a shipped variant of task {task}; {known}"
+        raise UserError(problem, "Correct the name, or give the folder of a run")
+    if not (directory / WEIGHTS).is_file():
+        raise _missing_weights(directory)
+    return directory
 
 
-def describe(folder: Path, run: Path | None) -> str:
-    """Which weights these are, in words: a run's, or shipped ones."""
-    return str(run) if run else f"shipped with gan_tf, {Path(folder).parent.name} trained with {Path(folder).name}"
+def describe_weights(directory: Path) -> str:
+    """Returns which weights these are: the path, or the task and the variant of shipped ones."""
+    directory = Path(directory)
+    if directory.parent.parent == SHIPPED:
+        return f"{directory.parent.name}/{directory.name}, shipped with gan_tf"
+    return str(directory)
 
 
-def add_scores(folder: Path, scores: dict[str, Any]) -> None:
-    """Puts scores, each with its protocol, into the card of the weights that they are of."""
-    card = json.loads((Path(folder) / CARD).read_text())
-    write_json(Path(folder) / CARD, {**card, "scores": scores})
+def _missing_weights(directory: Path) -> UserError:
+    """Returns the error for a directory without ``weights.npz``."""
+    if (directory / "generator.npz").is_file():
+        return older_format(directory, f"it holds generator.npz, not {WEIGHTS}")
+    if (directory / "config.json").is_file():
+        try:
+            read_run_config(directory)
+        except UserError as error:
+            return error
+        return UserError(f"The run {directory} has no {WEIGHTS} yet", "Train it to its first checkpoint, or name another run")
+    return UserError(f"{directory} holds no {WEIGHTS}", "Name a run folder, or a folder of exported weights")
 
 
-def fit(arrays: list[np.ndarray], network, given: str) -> None:
-    """Puts arrays into a network's weights, in order.
+def _shown(name_and_shape: tuple[str, tuple[int, ...]]) -> str:
+    name, shape = name_and_shape
+    return f"{name} {shape}"
 
-    Raises:
-        InputError: where number or shapes differ.
-    """
-    shapes = [tuple(w.shape) for w in network.weights]
-    found = [a.shape for a in arrays]
-    if shapes != found:
-        odd = next(((a, b) for a, b in zip(found, shapes, strict=False) if a != b), (len(found), len(shapes)))
-        raise InputError(f"{given} holds weights of another size ({odd[0]})", f"{odd[1]}", "name the run they belong to")
-    network.set_weights(arrays)
+
+def _pack(networks: Mapping[str, "keras.Model"], about: Mapping[str, Any]) -> bytes:
+    """Returns the bytes of an ``.npz`` of networks; raises a UserError where float16 cannot hold a weight."""
+    members: dict[str, Any] = {"about": np.array(json.dumps(about))}
+    for name, network in networks.items():
+        for i, (weight, array) in enumerate(zip(network.weights, network.get_weights(), strict=True)):
+            with np.errstate(over="ignore"):  # infinities are refused below
+                half = np.asarray(array).astype(np.float16)
+            if not np.isfinite(half).all():
+                problem = f"The weight {weight.name!r} ({i}) of the network {name!r} has reached {np.abs(array).max():.3g}, "
+                problem += f"but the exported float16 holds at most {np.finfo(np.float16).max:,.0f}"
+                raise UserError(problem, "Resume from the last checkpoint, or start a new run with a lower learning rate")
+            members[f"{name}/{i:03d}.{weight.name}"] = half
+    data = io.BytesIO()
+    np.savez_compressed(data, **members)
+    return data.getvalue()
+
+
+def _unpack(path: Path) -> tuple[dict[str, Any], dict[str, NamedArrays]]:
+    """Returns the description and the networks (float32) of an ``.npz``; raises a UserError if it is not one of ours."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            about = json.loads(str(archive["about"]))
+            members = {key: archive[key] for key in archive.files if key != "about"}
+        _check_about(about)
+        return about, _group_by_network(members)
+    except _READ_ERRORS as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        problem = f"{path} cannot be read ({reason})"
+        raise UserError(problem, "It may be damaged: copy it again, or train again") from None
+
+
+def _check_about(about: Any) -> None:
+    """Raises a ValueError if a description is not one of this format."""
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise ValueError(f"it is not of format {FORMAT}")
+    shape = about["image_shape"]
+    is_shape = isinstance(shape, list) and all(isinstance(size, int) for size in shape)
+    if not is_shape or not isinstance(about["task"], str) or not isinstance(about["config"], dict):
+        raise ValueError("its description is incomplete")
+
+
+def _group_by_network(members: Mapping[str, np.ndarray]) -> dict[str, NamedArrays]:
+    """Returns the arrays by network, in order, as float32; raises a ValueError for other names, types or gaps."""
+    networks: dict[str, dict[int, tuple[str, np.ndarray]]] = {}
+    for key, array in members.items():
+        match = _KEY.fullmatch(key)
+        if match is None or not isinstance(array, np.ndarray) or array.dtype != np.float16:
+            raise ValueError(f"{key!r} is not a float16 array of a network")
+        networks.setdefault(match[1], {})[int(match[2])] = (match[3], array.astype(np.float32))
+    for name, weights in networks.items():
+        if sorted(weights) != list(range(len(weights))):
+            raise ValueError(f"weights of {name!r} are missing")
+    if not networks:
+        raise ValueError("it holds no network")
+    return {name: [weights[i] for i in sorted(weights)] for name, weights in networks.items()}

@@ -1,210 +1,240 @@
-"""Settings: one small frozen dataclass a method, and where each value came from.
+"""Options: fields of a frozen dataclass that are also command-line flags, and how layers of values become one configuration.
 
-Order of precedence, weakest first: defaults < task < loss recipe < network recipe < ``--config`` file < command line.
+A family's configuration, its ``infer.py`` options and the options of a run are such dataclasses. Free of TensorFlow.
 """
 
 import dataclasses
+import difflib
 import math
+import types
+import typing
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from gan_tf.gan.config import LOSS_RECIPES, NETWORK_RECIPES, PENALTY_RECIPE
-from pipelines.errors import InputError
+from pipelines.errors import UserError
+
+CLI = "cli"  # the source of a value that was given on the command line
 
 
-def option(default: Any, about: str, *, choices=None, low=None, high=None, above=None, unsaid=None) -> Any:
-    """A dataclass field that also tells what its flag means, which values it may take, and in words what holds unsaid."""
-    metadata = {"about": about, "choices": choices, "low": low, "high": high, "above": above, "unsaid": unsaid}
-    return dataclasses.field(default=default, metadata=metadata)
+def option(
+    default: Any,
+    about: str,
+    *,
+    choices: tuple[str, ...] | None = None,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    above: float | None = None,
+    **words: Any,
+) -> Any:
+    """Returns a dataclass field with the help text and the allowed values of its flag.
 
-
-@dataclass(frozen=True)
-class GanSettings:
-    """All that decides a GAN's weights, besides the images and the number of steps."""
-
-    loss: str = option("gan", "what D and G minimise", choices=tuple(LOSS_RECIPES))
-    network: str = option("dcgan", "the pair of networks", choices=tuple(NETWORK_RECIPES))
-    latent: int = option(100, "dimensions of the noise z", low=1)
-    hidden: int = option(32, "channels next to the image; each halving of the size doubles them", low=1)
-    norm: str = option("batch", "normalisation in D", choices=("batch", "layer", "instance", "spectral", "none"))
-    penalty: str = option("none", "gradient penalty on D", choices=("none", "two-sided", "one-sided", "r1", "r2", "r1r2"))
-    penalty_weight: float = option(10.0, "weight of the penalty (lambda of WGAN-GP, gamma of R1 and R2)", low=0.0)
-    penalty_every: int = option(1, "apply the penalty every N steps, N times as strongly", low=1, high=1000)
-    clip: float = option(0.0, "clip D's weights to this after each step (0: never)", low=0.0)
-    optimizer: str = option("adam", "optimiser of both networks", choices=("adam", "rmsprop"))
-    g_rate: float = option(2e-4, "learning rate of G", above=0.0)
-    d_rate: float = option(2e-4, "learning rate of D", above=0.0)
-    decay_images: int = option(0, "images over which both rates fall linearly to 0 (0: they stay)", low=0)
-    beta1: float = option(0.5, "Adam's decay of the first moment", low=0.0, high=0.9999)
-    beta2: float = option(0.999, "Adam's decay of the second moment", low=0.0, high=0.999999)
-    batch: int = option(64, "images a step, over all devices together", low=2)
-    d_steps: int = option(1, "D updates a step", low=1, high=100)
-    g_steps: int = option(1, "G updates a step", low=1, high=100)
-    precision: str = option(
-        "float32",
-        "what the trained networks compute in, their variables are float32",
-        choices=("float32", "bfloat16"),
-        unsaid="bfloat16 where the CPU has units for it, else float32",
-    )
-    augment: str = option("none", "how D's images, real and fake, are changed at random", choices=("none", "diffaugment"))
-    flip: bool = option(True, "mirror half of the real images at random")
-    ema_half_life: float = option(20_000.0, "half-life of the averaged generator, in images (0: no averaging)", low=0.0)
-    seed: int = option(0, "decides the first weights, the order of the images and all noise", low=0, high=2**31 - 1)
-
-    @property
-    def shares_fakes(self) -> bool:
-        """Whether one batch of fakes serves D and G (the DCGAN way); Wasserstein critics draw new noise for G."""
-        return self.d_steps == self.g_steps == 1 and self.loss not in ("wgan", "wgangp")
-
-    @property
-    def last_step(self) -> int | None:
-        """The step after which both rates are 0; None where they stay."""
-        return math.ceil(self.decay_images / self.batch) or None
-
-
-@dataclass(frozen=True)
-class ReaderSettings:
-    """All that decides a digit reader's weights, besides the images and the number of steps."""
-
-    network: str = option("reader", "the network", choices=("reader",))
-    hidden: int = option(24, "channels of the first layer; each halving of the size doubles them", low=1)
-    smoothing: float = option(0.05, "share of the label spread over all ten digits", low=0.0, high=0.9)
-    augment: bool = option(True, "move, blend and recolour the training images at random")
-    rate: float = option(1e-3, "learning rate of Adam", above=0.0)
-    batch: int = option(64, "images a step, over all devices together", low=2)
-    ema_half_life: float = option(20_000.0, "half-life of the averaged network, in images (0: no averaging)", low=0.0)
-    seed: int = option(0, "decides the first weights, the order of the images and all noise", low=0, high=2**31 - 1)
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """How a run is watched and kept. On resume each stays, or becomes what is said anew.
-
-    None decides a weight, but for ``memory_budget`` where files are damaged: they are left out, or replaced as they come.
+    Args:
+        default: the field's default; None for an optional value, or for a positional argument that must be given.
+        about: the help text.
+        choices: the allowed values.
+        minimum: the lowest allowed number.
+        maximum: the highest allowed number.
+        above: a number that the value must exceed.
+        words: ``shown_default`` (what the help shows instead of the default), ``metavar``, ``positional`` (True for a
+            positional argument).
     """
-
-    log_every: int = option(10, "steps between points of the curves", low=1)
-    grid_every: int = option(500, "steps between grids (0: none)", low=0)
-    checkpoint_every: int = option(500, "steps between checkpoints", low=1)
-    keep_every: int = option(0, "keep checkpoints of each Nth step for good (0: of none)", low=0)
-    eval_every: int = option(0, "steps between FIDs against training images (0: never)", low=0)
-    eval_count: int = option(2000, "images of --eval-every", low=2)
-    memory_budget: float = option(4000.0, "hold decoded images up to this many megabytes", low=0.0)
+    metadata = {"about": about, "choices": choices, "minimum": minimum, "maximum": maximum, "above": above}
+    presentation = {"shown_default": None, "metavar": None, "positional": False}
+    unknown = words.keys() - presentation.keys()
+    if unknown:
+        raise TypeError(f"option() got unexpected arguments: {', '.join(sorted(unknown))}")
+    return dataclasses.field(default=default, metadata=metadata | presentation | words)
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """Settings, and for each field the layer that decided it ("default", "task", "loss", …, "said")."""
+    """A configuration and where its values came from.
 
-    settings: Any
+    Attributes:
+        config: an instance of a dataclass of options.
+        sources: for each field the layer that decided it ("default", "task", "loss", …, "config", "cli").
+        explicit: the values that the user gave, in a ``--config`` file or on the command line.
+    """
+
+    config: Any
     sources: dict[str, str]
+    explicit: dict[str, Any]
 
 
-def flag(name: str) -> str:
-    """The command-line spelling of a field."""
-    return "--" + name.replace("_", "-")
+@dataclass(frozen=True)
+class Preset:
+    """Values that some choice brings with it. Explicit values override them.
+
+    Attributes:
+        source: the name under which the values are recorded, for example "loss".
+        when: the values that must hold for the preset to apply; see ``holds``.
+        sets: the values that it sets.
+    """
+
+    source: str
+    when: Mapping[str, Any]
+    sets: Mapping[str, Any]
 
 
-def resolve(cls: type, layers: list[tuple[str, dict[str, Any]]]) -> Resolved:
-    """Merges layers of values, weakest first, over the defaults of ``cls``; every value is checked.
+@dataclass(frozen=True)
+class Conflict:
+    """A combination of values that is refused.
+
+    Attributes:
+        when: the values that together are refused; see ``holds``.
+        reason: why, as a clause that follows "because".
+        hint: how to fix it.
+        explicit: options that are refused beside ``when`` only where the user gave them.
+    """
+
+    when: Mapping[str, Any]
+    reason: str
+    hint: str
+    explicit: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Activity:
+    """A condition on an option that can be switched off by "none" or 0."""
+
+    active: bool
+
+    def allows(self, value: Any) -> bool:
+        return (value not in ("none", 0)) == self.active
+
+
+ACTIVE, INACTIVE = _Activity(True), _Activity(False)
+
+
+def holds(when: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Returns whether ``values`` fulfill all conditions: ACTIVE, INACTIVE, a tuple of allowed values, or one value."""
+    for name, condition in when.items():
+        if isinstance(condition, _Activity):
+            fulfilled = condition.allows(values[name])
+        elif isinstance(condition, tuple):
+            fulfilled = values[name] in condition
+        else:
+            fulfilled = values[name] == condition
+        if not fulfilled:
+            return False
+    return True
+
+
+def resolve(
+    cls: type, defaults: Mapping[str, Any], presets: Iterable[Preset], file: Mapping[str, Any], cli: Mapping[str, Any]
+) -> Resolved:
+    """Resolves a configuration: defaults < the task's defaults < presets < ``--config`` file < command line.
+
+    Args:
+        cls: a dataclass of options.
+        defaults: the task's defaults.
+        presets: applied in order, where their conditions hold for the values that the earlier ones and the user gave.
+        file: values of a ``--config`` file.
+        cli: values of the command line.
 
     Raises:
-        InputError: for a name that ``cls`` does not have, or a value out of its range.
+        UserError: a name that ``cls`` does not have, or a value that its option does not allow.
     """
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    values = {name: f.default for name, f in fields.items()}
-    sources = dict.fromkeys(fields, "default")
-    for source, layer in layers:
-        for name, value in layer.items():
-            if name not in fields:
-                raise InputError(f"unknown setting {name!r} ({source})", nearest(name, fields), "correct the name")
-            values[name] = check_value(fields[name], value, source)
-            sources[name] = source
-    return Resolved(cls(**values), sources)
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    explicit = {**check_values(cls, file, "config"), **check_values(cls, cli, CLI)}
+    values = {name: field.default for name, field in fields.items()} | check_values(cls, defaults, "task")
+    sources = dict.fromkeys(fields, "default") | dict.fromkeys(defaults, "task")
+    for preset in presets:
+        if holds(preset.when, values | explicit):
+            values |= check_values(cls, preset.sets, preset.source)
+            sources |= dict.fromkeys(preset.sets, preset.source)
+    sources |= dict.fromkeys(file, "config") | dict.fromkeys(cli, CLI)
+    return Resolved(cls(**(values | explicit)), sources, explicit)
 
 
-def check_value(field: dataclasses.Field, value: Any, source: str) -> Any:
-    """``value`` as the field's type, or an InputError that names the flag."""
-    name, meta = flag(field.name), field.metadata
-    wanted = field.type
-    given = f"{name} {value}" + (f" (from {source})" if source != "said" else "")
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+def refuse_conflicts(resolved: Resolved, conflicts: Iterable[Conflict]) -> None:
+    """Checks a configuration against combinations that make no sense.
+
+    Raises:
+        UserError: for the first conflict, with its reason.
+    """
+    values = dataclasses.asdict(resolved.config)
+    for conflict in conflicts:
+        given = [name for name in conflict.explicit if name in resolved.explicit]
+        if holds(conflict.when, values) and (given or not conflict.explicit):
+            combination = " ".join(f"{flag_name(name)} {values[name]}" for name in [*given, *conflict.when])
+            raise UserError(f"{combination} is not possible, because {conflict.reason}", conflict.hint)
+
+
+def from_values(cls: type, values: Mapping[str, Any], source: str) -> Any:
+    """Returns an instance of a dataclass of options from recorded values; raises as ``check_values``."""
+    return cls(**check_values(cls, values, source))
+
+
+def check_values(cls: type, values: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Returns ``values``, each as its option's type.
+
+    Raises:
+        UserError: a name that ``cls`` does not have, or a value that its option does not allow.
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    for name in values:
+        if name not in fields:
+            raise UserError(f"There is no option {name!r} ({source}); {suggest(name, fields)}", "Correct the name")
+    return {name: _check_value(fields[name], value, source) for name, value in values.items()}
+
+
+def flag_name(field_name: str) -> str:
+    """Returns the command-line spelling of a field."""
+    return "--" + field_name.replace("_", "-")
+
+
+def value_type(field: "dataclasses.Field[Any]") -> type:
+    """Returns the type of a field's values, without the None of an optional one."""
+    if isinstance(field.type, types.UnionType):
+        return next(kind for kind in typing.get_args(field.type) if kind is not types.NoneType)
+    assert isinstance(field.type, type)
+    return field.type
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Returns "choose one of: …" with the known names, and the one that may have been meant."""
+    names = sorted(known)
+    close = difflib.get_close_matches(str(name), names, n=1)
+    return f"choose one of: {', '.join(names)}" + (f" (did you mean {close[0]!r}?)" if close else "")
+
+
+def _check_value(field: "dataclasses.Field[Any]", value: Any, source: str) -> Any:
+    """Returns ``value`` as the field's type, or raises a UserError that names the flag."""
+    meta = field.metadata
+    kind: Any = value_type(field)
+    name = field.metadata["metavar"] if meta["positional"] else flag_name(field.name)
+    shown = f"{name} {value}" + (f" (from {source})" if source != CLI else "")
+    if value is None and field.default is None and not meta["positional"]:
+        return None
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value) if abs(value) < 1e300 else math.inf  # float() raises where it would overflow
-    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-        raise InputError(given, f"a value of type {wanted.__name__}", "change it")
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise UserError(f"{shown} is not valid: a value of type {kind.__name__} is needed", "Correct the value")
     if meta["choices"] and value not in meta["choices"]:
-        raise InputError(given, nearest(value, meta["choices"]), "choose one of these")
-    if wanted in (int, float):
-        low, high, above = meta["low"], meta["high"], meta["above"]
-        inside = (low is None or value >= low) and (high is None or value <= high) and (above is None or value > above)
-        if not inside or (wanted is float and not math.isfinite(value)):
-            raise InputError(given, f"a {'whole ' if wanted is int else ''}number{between(low, high, above)}", "change it")
+        raise UserError(f"{shown} is not valid; {suggest(value, meta['choices'])}", "Correct the value")
+    if kind in (int, float) and not _is_allowed_number(value, meta):
+        number = "a whole number" if kind is int else "a number"
+        raise UserError(f"{shown} is not valid: {number} {describe_range(meta)} is needed", "Correct the value")
     return value
 
 
-def between(low, high, above) -> str:
-    """The allowed range in words."""
-    words = [f"above {above}"] if above is not None else [f"from {low}"] if low is not None else []
-    return " " + " ".join(words + ([f"to {high}"] if high is not None else []))
+def _is_allowed_number(value: float, meta: Mapping[str, Any]) -> bool:
+    minimum, maximum, above = meta["minimum"], meta["maximum"], meta["above"]
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    return (minimum is None or value >= minimum) and (maximum is None or value <= maximum) and (above is None or value > above)
 
 
-def nearest(name: str, known) -> str:
-    """The known names, and which of them may have been meant."""
-    import difflib
-
-    names = sorted(known)
-    close = difflib.get_close_matches(str(name), names, n=1)
-    return f"one of: {', '.join(names)}" + (f" (did you mean {close[0]!r}?)" if close else "")
-
-
-def resolve_gan(task: dict, config: dict, said: dict) -> Resolved:
-    """GAN settings from the task's row, a config file and the command line, with loss and network recipes between.
-
-    Raises:
-        InputError: for unknown names, values out of range, and contradictions said by hand.
-    """
-    config = without_recipe(task, config, said)
-    chosen = resolve(GanSettings, [("task", task), ("config", config), ("said", said)]).settings
-    layers = [("task", task), ("loss", LOSS_RECIPES[chosen.loss]), ("network", NETWORK_RECIPES[chosen.network])]
-    defaults = resolve(GanSettings, layers).settings
-    # A file may hold every setting of a run: those that equal the defaults, or what the loss brings, say nothing.
-    known = {name: (getattr(GanSettings, name), getattr(defaults, name)) for name in config}
-    by_hand = {**{name: value for name, value in config.items() if value not in known[name]}, **said}
-    if {"penalty": defaults.penalty, **config, **said}["penalty"] != "none":
-        excluded = {"norm": defaults.norm == "batch", "clip": defaults.clip > 0.0}
-        layers.append(("penalty", {name: value for name, value in PENALTY_RECIPE.items() if excluded[name]}))
-    if by_hand.get("norm") == "spectral" and chosen.loss == "wgan":
-        layers.append(("norm", {"clip": 0.0}))
-    resolved = resolve(GanSettings, [*layers, ("config", config), ("said", said)])
-    refuse_contradictions(resolved.settings, by_hand)
-    return resolved
-
-
-def without_recipe(task: dict, config: dict, said: dict) -> dict:
-    """``config`` without what its own loss and network bring, where the command line names others that bring their own."""
-    own = {name: config[name] for name in ("loss", "network") if name in config}
-    if all(said.get(name, value) == value for name, value in own.items()):
-        return config
-    brought = resolve_gan(task, own, {}).settings
-    return {name: value for name, value in config.items() if name in own or value != getattr(brought, name, None)}
-
-
-def refuse_contradictions(s: GanSettings, by_hand: dict) -> None:
-    """Raises an InputError where choices made by hand exclude each other; defaults have given way before."""
-    if s.penalty != "none" and s.norm == "batch":
-        why = "a gradient penalty judges each image alone, batch norm mixes them (Gulrajani et al. 2017)"
-        raise InputError(f"--norm batch with a gradient penalty ({s.penalty})", "another norm: " + why, "say --norm layer")
-    if s.loss == "wgangp" and s.penalty not in ("two-sided", "one-sided"):
-        mend = "say --loss wgan to clip instead, or leave --penalty out"
-        raise InputError(f"--loss wgangp --penalty {s.penalty}", "two-sided or one-sided", mend)
-    if s.clip and s.penalty != "none":
-        raise InputError(f"--clip {s.clip} with --penalty {s.penalty}", "one of the two", "leave one out")
-    if s.loss == "wgan" and not s.clip and s.penalty == "none" and s.norm != "spectral":
-        why = "a critic held in bounds by clipping, a penalty or spectral norm"
-        raise InputError("--loss wgan --clip 0", why, "leave --clip out, or say --loss wgangp")
-    for name in ("penalty_weight", "penalty_every"):
-        if name in by_hand and s.penalty == "none":
-            given = f"{flag(name)} without a penalty"
-            raise InputError(given, "a penalty that it belongs to", "say --penalty r1r2, or leave it out")
-    if s.optimizer == "rmsprop" and ("beta1" in by_hand or "beta2" in by_hand):
-        raise InputError("--beta1 or --beta2 with rmsprop", "betas with adam only", "say --optimizer adam or leave them out")
+def describe_range(meta: Mapping[str, Any]) -> str:
+    """Returns the allowed range of a number in words: "above 0.0", "of at least 1", "from 1 to 100"."""
+    minimum, maximum, above = meta["minimum"], meta["maximum"], meta["above"]
+    if minimum is not None and maximum is not None:
+        return f"from {minimum} to {maximum}"
+    if minimum is not None:
+        return f"of at least {minimum}"
+    return (f"above {above}" if above is not None else "of any size") + (f" up to {maximum}" if maximum is not None else "")

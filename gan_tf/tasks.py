@@ -1,106 +1,97 @@
-"""THE table: one row a task says which data, which networks and which method go together. Free of TensorFlow."""
+"""The registry: which data, which model family and which networks belong to a task. Free of TensorFlow."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from gan_tf.options import nearest
-from pipelines.errors import InputError
+from gan_tf.classifier.config import CLASSIFIER_FAMILY
+from gan_tf.evaluation.scores import Threshold
+from gan_tf.family import Family
+from gan_tf.gan.config import GAN_FAMILY
+from gan_tf.options import suggest
+from pipelines.errors import UserError
+from pipelines.formats.digits import LabeledDigitsData
+from pipelines.formats.image_dirs import ImageFolderData
+from pipelines.source import DataSpec
 
 
 @dataclass(frozen=True)
 class Task:
-    """A row of the table. Modules and functions are named by dotted paths, resolved when they are needed.
+    """An entry of the registry.
 
     Attributes:
         name: what ``--task`` takes.
-        about: one line for ``--help``.
-        workflow: the module that trains and samples this kind of model (see ``workflows/__init__.py``).
-        networks: the names ``--network`` may take, and the module that builds each.
-        shape: height, width and channels of an image.
-        drawn: the function ``() -> source`` of pictures the program draws itself, for machines without data.
-        source: the function ``(folder) -> source`` that reads a layout of its own; None for a folder of images.
-        train_folders: where, below ``--data``, the handout keeps training images; the first that exists is taken,
-            else the folder itself. So validation images beside them are never trained on.
-        reference_folders: the same for the images that scores are computed against.
-        defaults: settings that differ from the method's own.
-        steps: updates of a training run when nothing is said.
-        shipped: the loss whose weights are used when nothing is said.
-        judge: what counts faces or reads digits in the handout's own score, if anything does.
-        scored: how many generated images are scored when nothing is said.
-        lines: what the handout asks: (score, relation, bound, handout); see ``evaluation.protocol.Line``.
+        summary: one line for ``--help``.
+        family: the kind of model.
+        data: where training and reference images lie below ``--data``, and synthetic ones for machines without data.
+        image_shape: height, width and channels of an image.
+        networks: the names that ``--network`` may take.
+        default_variant: the shipped weights that are used by default.
+        defaults: values that differ from the family's own defaults.
+        steps: default number of training steps.
+        num_scored: default number of generated images that are scored.
+        detector: what counts faces in the handout's own score, if anything does: "anime" or "face".
+        thresholds: what the handout asks for.
     """
 
     name: str
-    about: str
-    workflow: str
-    networks: dict[str, str]
-    shape: tuple[int, int, int]
-    drawn: str
-    source: str | None = None
-    train_folders: tuple[str, ...] = ()
-    reference_folders: tuple[str, ...] = ()
-    defaults: dict[str, Any] = field(default_factory=dict)
+    summary: str
+    family: Family
+    data: DataSpec
+    image_shape: tuple[int, int, int]
+    networks: tuple[str, ...]
+    default_variant: str
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     steps: int = 20_000
-    shipped: str = "gan"
-    judge: str | None = None
-    scored: int = 2000
-    lines: tuple[tuple[str, str, float, str], ...] = ()
+    num_scored: int = 2000
+    detector: str | None = None
+    thresholds: tuple[Threshold, ...] = ()
 
 
-TASKS: dict[str, Task] = {
-    task.name: task
-    for task in (
-        Task(
-            name="anime",
-            about="anime faces, 64x64 (extra_data/images or faces of MLDS 2018 HW3-1, or any folder of faces)",
-            workflow="gan_tf.gan.workflow",
-            networks={name: f"gan_tf.gan.networks.{name}" for name in ("dcgan", "baseline", "residual")},
-            shape=(64, 64, 3),
-            drawn="pipelines.synthetic.anime:DrawnFaces",
-            train_folders=("extra_data/images", "extra_data", "faces"),
-            reference_folders=("extra_val", "val"),
-            defaults={"loss": "hinge"},
-            shipped="hinge",
-            judge="anime",
-            lines=(("anime_faces", ">=", 21, "MLDS HW3-1"),),
-        ),
-        Task(
-            name="reader",
-            about="reads digits, 28x28 (MNIST's IDX files and MNIST-M with train.csv, val.csv); it is the digit judge",
-            workflow="gan_tf.classifier.workflow",
-            networks={"reader": "gan_tf.classifier.networks"},
-            shape=(28, 28, 3),
-            drawn="pipelines.synthetic.digits:DrawnDigits",
-            source="pipelines.formats.digits:training_digits",
-            steps=5000,
-            shipped="reader",
-            judge="digits",
-            lines=(("mnist_accuracy", ">=", 99, "this project"), ("mnistm_accuracy", ">=", 97, "this project")),
-        ),
-    )
-}
+ANIME = Task(
+    name="anime",
+    summary="anime faces, 64x64 (extra_data/images or faces of MLDS 2018 HW3-1, or any folder of faces)",
+    family=GAN_FAMILY,
+    data=ImageFolderData(
+        image_shape=(64, 64, 3),
+        training_dirs=("extra_data/images", "extra_data", "faces"),
+        reference_dirs=("extra_val", "val"),
+        synthetic="pipelines.synthetic.anime:SyntheticFaces",
+    ),
+    image_shape=(64, 64, 3),
+    networks=("dcgan", "baseline", "residual"),
+    default_variant="hinge",
+    defaults={"loss": "hinge"},
+    detector="anime",
+    thresholds=(Threshold("anime_faces", ">=", 21, "MLDS HW3-1"),),
+)
+
+DIGITS = Task(
+    name="digits",
+    summary="classifies digits, 28x28 (MNIST's IDX files and MNIST-M with train.csv, val.csv); it scores generated digits",
+    family=CLASSIFIER_FAMILY,
+    data=LabeledDigitsData(),
+    image_shape=(28, 28, 3),
+    networks=("cnn",),
+    default_variant="classifier",
+    steps=5000,
+    thresholds=(
+        Threshold("mnist_accuracy", ">=", 99, "this project"),
+        Threshold("mnistm_accuracy", ">=", 97, "this project"),
+    ),
+)
+
+TASKS: dict[str, Task] = {task.name: task for task in (ANIME, DIGITS)}
 
 
-def find(name: str | None) -> Task:
-    """The row of a task.
+def find_task(name: str | None) -> Task:
+    """Returns the entry of a task.
 
     Raises:
-        InputError: for no name or one that isn't in the table; the nearest is suggested.
+        UserError: no name, or one that is not registered; the nearest one is suggested.
     """
     if name is None:
-        raise InputError("no task", "--task NAME, " + nearest("", TASKS), "for instance --task anime")
+        raise UserError(f"No task was given; {suggest('', TASKS)}", "Add --task NAME, for instance --task anime")
     if name not in TASKS:
-        raise InputError(f"--task {name}", nearest(name, TASKS), "choose one of these")
+        raise UserError(f"There is no task {name!r}; {suggest(name, TASKS)}", "Correct --task")
     return TASKS[name]
-
-
-def find_for(name: str | None, judge: str | None) -> Task:
-    """The row of a task; where none is named, the first whose judge is ``judge``; raises as ``find``."""
-    judged = [task.name for task in TASKS.values() if judge and task.judge == judge]
-    return find(name if name or not judged else judged[0])
-
-
-def first_folder(data: Path, candidates: tuple[str, ...]) -> Path:
-    """The first of ``candidates`` that is a folder below ``data``, else ``data``."""
-    return next((data / name for name in candidates if (data / name).is_dir()), data)

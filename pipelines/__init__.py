@@ -1,4 +1,4 @@
-"""Data on its way in: files on disk become uint8 or float arrays, and those a seekable ``tf.data`` stream.
+"""From files on disk to uint8 or float arrays, and from these to a seekable ``tf.data`` stream.
 
-This room imports nothing of ``gan_tf``; it can be used on its own.
+This package imports nothing of ``gan_tf`` and can be used on its own.
 """

@@ -1,15 +1,47 @@
-"""The one error for what a person can mend: wrong usage, bad input, a full disk."""
+"""The one error for what the user can fix: wrong usage, bad input, a full disk. Free of TensorFlow."""
+
+import itertools
+import re
+
+_CODE = re.compile(r"\[user-error:(\d+)\]")
+_numbers = itertools.count()
+_raised_in_graph: dict[int, "UserError"] = {}
 
 
-class InputError(Exception):
-    """Something the user gave is not what was expected; the doors print it as one line and return exit code 2.
+class UserError(Exception):
+    """A problem that the user can fix. The command line prints it as one line and exits with code 2.
 
     Args:
-        given: what was given, named as the user named it.
-        expected: what would have been right.
-        mend: what to type or do so that it works.
+        problem: one sentence without its period: what is wrong with which value, and what would be right.
+        hint: one sentence without its period: how to fix it.
     """
+
+    def __init__(self, problem: str, hint: str):
+        self.problem, self.hint = problem, hint
+        super().__init__(f"{problem}. {hint}.".replace("\n", " "))
+
+
+class InputError(UserError):
+    """The former form of ``UserError``, in three phrases; removed once every caller is converted."""
 
     def __init__(self, given: str, expected: str, mend: str):
         self.given, self.expected, self.mend = given, expected, mend
-        super().__init__(f"{given}; expected {expected}; {mend}".replace("\n", " "))
+        Exception.__init__(self, f"{given}; expected {expected}; {mend}".replace("\n", " "))
+        self.problem, self.hint = f"{given}; expected {expected}", mend
+
+
+def graph_error(error: UserError) -> RuntimeError:
+    """Returns an exception for Python code that runs in a TensorFlow graph to raise in place of ``error``.
+
+    A graph turns every exception into one of its own that keeps nothing but the text. So the text begins with a code,
+    by which ``user_error_from`` finds the original.
+    """
+    number = next(_numbers)
+    _raised_in_graph[number] = error
+    return RuntimeError(f"[user-error:{number}] {error}")
+
+
+def user_error_from(error: Exception) -> UserError | None:
+    """Returns the ``UserError`` behind an error that a graph of this process raised; None for any other error."""
+    code = _CODE.search(str(error))
+    return _raised_in_graph.get(int(code[1])) if code else None

@@ -1,111 +1,80 @@
 """The seekable stream: a batch is a pure function of (data, seed, step), so that resume is a seek.
 
-Epoch e's order is a permutation keyed by (seed, e) and computed index by index (``RandomIndexShuffle``); sample i of
-step n is position ``n * samples_per_step + i`` of the endless sequence of epochs. Nothing has state to save.
+Epoch e's order of a source is a permutation keyed by (seed, source, e) and computed index by index; sample i of step n is
+position ``n * samples_of_a_step + i`` of the endless sequence of epochs. There is no state to save.
 """
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import tensorflow as tf
 
-
-class Source(Protocol):
-    """What a stream draws from: a fixed number of samples that can be taken by index, in a graph or eagerly."""
-
-    def __len__(self) -> int: ...
-
-    def take(self, indices: tf.Tensor) -> tf.Tensor | dict[str, tf.Tensor]:
-        """The samples at ``indices`` (``[n]``, int64), stacked along the first axis: a tensor, or a structure of them."""
-        ...
-
-
-def shuffled(positions: tf.Tensor, count: int, seed: int) -> tf.Tensor:
-    """Indices in [0, count) for positions of the endless sequence: each epoch of ``count`` is another permutation.
-
-    Args:
-        positions: int64 ``[n]``, from 0.
-        count: samples in an epoch.
-        seed: of the order, in [0, 2^31).
-    """
-    positions = tf.cast(positions, tf.int64)
-    epochs = positions // count
-    # The operation keeps only the lowest bits of each word of its seed (8 where there are up to 65,536 samples), and with
-    # its default of 4 rounds the orders of neighbouring epochs correlate (0.9 at 60,000): so mixed words and more rounds.
-    mixed = splitmix(splitmix(tf.fill(tf.shape(epochs), tf.constant(seed, tf.uint64))) + tf.cast(epochs, tf.uint64))
-    words = [tf.bitwise.bitwise_and(shift(mixed, bits), tf.constant(0x1FFFFF, tf.uint64)) for bits in (0, 21, 42)]
-    return tf.raw_ops.RandomIndexShuffle(
-        index=positions % count,
-        seed=tf.cast(tf.stack(words, axis=1), tf.int64),
-        max_index=tf.constant(count - 1, tf.int64),
-        rounds=12,
-    )
-
-
-def shift(values: tf.Tensor, bits: int) -> tf.Tensor:
-    """``values`` (uint64) moved right by ``bits``."""
-    return tf.bitwise.right_shift(values, tf.constant(bits, tf.uint64))
-
-
-def splitmix(values: tf.Tensor) -> tf.Tensor:
-    """A bijection of 64-bit numbers that changes half of the bits where one changes (Steele et al. 2014, SplitMix64)."""
-    values += tf.constant(0x9E3779B97F4A7C15, tf.uint64)
-    values = tf.bitwise.bitwise_xor(values, shift(values, 30)) * tf.constant(0xBF58476D1CE4E5B9, tf.uint64)
-    values = tf.bitwise.bitwise_xor(values, shift(values, 27)) * tf.constant(0x94D049BB133111EB, tf.uint64)
-    return tf.bitwise.bitwise_xor(values, shift(values, 31))
-
-
-def key(seed: int, step: tf.Tensor, purpose: int) -> tf.Tensor:
-    """The seed, int64 ``[2]``, of a stateless draw: another one for each (seed, step, purpose).
-
-    Args:
-        seed: of the run, in [0, 2^31).
-        step: scalar, any integer type.
-        purpose: a small number that tells one use of randomness from another, in [0, 64).
-    """
-    return tf.stack([tf.constant(seed, tf.int64), tf.cast(step, tf.int64) * 64 + purpose])
+from pipelines.randomness import shuffled_indices
+from pipelines.source import Source
 
 
 class Stream:
-    """Endless shuffled batches of a source, each with the noise that its step needs.
+    """Endless shuffled batches of named sources, with the random inputs that each step needs.
+
+    Each source has its own order and its own pace, so that the pairing of two sources changes from epoch to epoch.
 
     Args:
-        source: see ``Source``.
-        batch: samples along the leading axis of every leaf: the global batch of one update.
-        per_step: samples of the source for each place of the batch; leaves of the source come as
-            ``[batch, per_step, …]`` (a step with five critic updates needs five real images a place).
-        seed: of the order, in [0, 2^31).
-        prepare: ``(samples [batch * per_step, …], step) -> samples``, such as scaling and keyed flips.
-        draws: ``step -> {name: [batch, …]}``, the keyed noise of a step, merged into the batch.
+        sources: what samples are taken from, by name.
+        batch_size: the first axis of every leaf: the global batch of one update.
+        samples_per_step: for each source, the number of samples for each element of the batch; 1 by default. The leaves
+            are ``[batch_size, samples_per_step, …]``: a step with five critic updates needs five real images per element.
+        seed: of the orders, in [0, 2^31).
+        prepare: for each source, ``(samples [batch_size * samples_per_step, …], step) -> samples``, such as scaling and
+            random flips keyed by the step.
+        random_inputs: ``step -> {name: [batch_size, …]}``, the keyed random numbers of a step, merged into the batch.
+
+    Raises:
+        ValueError: there are no sources, or another argument names one that is missing.
     """
 
     def __init__(
         self,
-        source: Source,
-        batch: int,
+        sources: Mapping[str, Source],
+        batch_size: int,
         *,
-        per_step: int = 1,
+        samples_per_step: Mapping[str, int] | None = None,
         seed: int = 0,
-        prepare: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
-        draws: Callable[[tf.Tensor], dict[str, tf.Tensor]] | None = None,
+        prepare: Mapping[str, Callable[[Any, tf.Tensor], Any]] | None = None,
+        random_inputs: Callable[[tf.Tensor], Mapping[str, tf.Tensor]] | None = None,
     ):
-        self.source, self.batch, self.per_step, self.seed = source, batch, per_step, seed
-        self.prepare, self.draws = prepare, draws
+        self.sources, self.batch_size, self.seed = dict(sources), batch_size, seed
+        self.samples_per_step = dict.fromkeys(sources, 1) | dict(samples_per_step or {})
+        self.prepare, self.random_inputs = dict(prepare or {}), random_inputs
+        unknown = (self.samples_per_step.keys() | self.prepare.keys()) - self.sources.keys()
+        if not sources or unknown:
+            raise ValueError(f"sources {list(self.sources)} lack {sorted(unknown)}")
 
-    def indices(self, step) -> tf.Tensor:
-        """Which samples of the source step ``step`` sees, int64 ``[batch * per_step]``."""
-        n = self.batch * self.per_step
-        return shuffled(tf.cast(step, tf.int64) * n + tf.range(n, dtype=tf.int64), len(self.source), self.seed)
+    def indices(self, step: int | tf.Tensor, name: str) -> tf.Tensor:
+        """Returns which samples of a source step ``step`` sees, int64 ``[batch_size * samples_per_step]``."""
+        count = self.batch_size * self.samples_per_step[name]
+        positions = tf.cast(step, tf.int64) * count + tf.range(count, dtype=tf.int64)
+        seed = self.seed + (list(self.sources).index(name) << 32)  # one number for each pair, since seeds are below 2^31
+        return shuffled_indices(positions, len(self.sources[name]), seed)
 
-    def at(self, step) -> dict[str, tf.Tensor]:
-        """The batch of step ``step`` (from 0): the same whatever ran before. Keys: "real" and those of ``draws``."""
-        samples = self.source.take(self.indices(step))
-        if self.prepare:
-            samples = self.prepare(samples, tf.convert_to_tensor(step))
-        real = tf.nest.map_structure(lambda x: tf.reshape(x, [self.batch, self.per_step, *x.shape[1:]]), samples)
-        return {"real": real, **(self.draws(tf.convert_to_tensor(step)) if self.draws else {})}
+    def batch_at(self, step: int | tf.Tensor) -> dict[str, Any]:
+        """Returns the batch of step ``step`` (from 0): the same whatever ran before.
 
-    def dataset(self, first: int, last: int) -> tf.data.Dataset:
-        """The batches of steps ``first`` to ``last - 1`` in order, prepared beside the training."""
-        steps = tf.data.Dataset.range(first, last)
-        return steps.map(self.at, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+        Its keys are the sources' names and those of ``random_inputs``.
+        """
+        batch: dict[str, Any] = {name: self._samples_at(step, name) for name in self.sources}
+        if self.random_inputs is not None:
+            batch.update(self.random_inputs(tf.convert_to_tensor(step)))
+        return batch
+
+    def dataset(self, first_step: int, last_step: int) -> tf.data.Dataset:
+        """Returns the batches of steps ``first_step`` to ``last_step - 1`` in order, prepared in parallel with training."""
+        steps = tf.data.Dataset.range(first_step, last_step)
+        batches = steps.map(self.batch_at, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return batches.prefetch(tf.data.AUTOTUNE)
+
+    def _samples_at(self, step: int | tf.Tensor, name: str) -> Any:
+        samples = self.sources[name].take(self.indices(step, name))
+        if name in self.prepare:
+            samples = self.prepare[name](samples, tf.convert_to_tensor(step))
+        shape = [self.batch_size, self.samples_per_step[name]]
+        return tf.nest.map_structure(lambda leaf: tf.reshape(leaf, [*shape, *leaf.shape[1:]]), samples)

@@ -1,17 +1,20 @@
-"""Pictures as arrays: rows by index, scaling, mirroring."""
+"""Images as arrays: rows by index, scaling, flips, digests."""
 
+import hashlib
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
+from pipelines.errors import UserError, graph_error
+
 
 def take_rows(
     rows: Callable[[np.ndarray], np.ndarray], indices: tf.Tensor | np.ndarray | list[int], shape: tuple[int, ...]
 ) -> tf.Tensor:
-    """Takes rows of NumPy data by index, eagerly or in a graph, where they are not captured but called for.
+    """Returns rows of uint8 NumPy data by index, eagerly or in a graph, which then calls ``rows`` with each batch.
 
-    A captured constant is held more than once (measured: 7.9 GB at the peak for 2.4 GB of pictures), this isn't.
+    Data that is captured as a constant is held more than once (measured: 7.9 GB at the peak for 2.4 GB of images).
 
     Args:
         rows: from indices [n] to uint8 [n, ...].
@@ -19,36 +22,52 @@ def take_rows(
         shape: of the whole data, [rows, ...].
 
     Raises:
-        ValueError: an index is outside; in a graph it comes as ``tf.errors.InvalidArgumentError``.
+        ValueError: an index is out of range; a graph raises ``tf.errors.InvalidArgumentError``.
+        UserError: ``rows`` raises it; a graph raises ``tf.errors.UnknownError``, see ``pipelines.errors.user_error_from``.
     """
 
-    def checked(wanted: np.ndarray) -> np.ndarray:
+    def checked_rows(wanted: np.ndarray) -> np.ndarray:
         if wanted.size and not 0 <= wanted.min() <= wanted.max() < shape[0]:
             raise ValueError(f"indices must be in 0 .. {shape[0] - 1}, not {wanted.min()} .. {wanted.max()}")
         return rows(wanted)
 
+    def rows_in_graph(wanted: np.ndarray) -> np.ndarray:
+        try:
+            return checked_rows(wanted)
+        except UserError as error:
+            raise graph_error(error) from error
+
     if tf.executing_eagerly():
-        return tf.convert_to_tensor(checked(np.asarray(indices)))
+        return tf.convert_to_tensor(checked_rows(np.asarray(indices)))
     indices = tf.convert_to_tensor(indices)
-    taken = tf.numpy_function(checked, [indices], tf.uint8, stateful=False)
+    taken = tf.numpy_function(rows_in_graph, [indices], tf.uint8, stateful=False)
     return tf.ensure_shape(taken, [indices.shape[0], *shape[1:]])
 
 
-def to_float(images: tf.Tensor | np.ndarray) -> tf.Tensor:
-    """Scales uint8 pictures in [0, 255] to float32 in [-1, 1]: x / 127.5 - 1. Any shape."""
+def normalize(images: tf.Tensor | np.ndarray) -> tf.Tensor:
+    """Scales uint8 images in [0, 255] to float32 in [-1, 1]: x / 127.5 - 1. Any shape."""
     return tf.cast(images, tf.float32) / 127.5 - 1.0
 
 
-def flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Mirrors each picture left to right with probability one half, keyed by ``seed``.
+def random_flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Flips each image left to right with probability 1/2.
 
     Args:
         images: [n, height, width, channels] of any type.
-        seed: two integers, such as (seed, step); the same seed gives the same mirrored pictures, eagerly or in a graph.
+        seed: two integers; the same seed flips the same images, eagerly or in a graph.
 
     Returns:
-        Pictures of the same shape and type.
+        Images of the same shape and type.
     """
-    coins = tf.random.stateless_uniform(tf.shape(images)[:1], seed, alg="philox") < 0.5
-    # Select copies whole pictures by a vector of conditions; tf.where would broadcast it to each pixel.
-    return tf.raw_ops.Select(condition=coins, x=tf.reverse(images, [2]), y=images)
+    is_flipped = tf.random.stateless_uniform(tf.shape(images)[:1], seed, alg="philox") < 0.5
+    # Select copies whole images by a vector of conditions; tf.where would broadcast it to each pixel.
+    return tf.raw_ops.Select(condition=is_flipped, x=tf.reverse(images, [2]), y=images)
+
+
+def pixels_sha256(images: np.ndarray, labels: np.ndarray | None = None) -> str:
+    """Returns SHA-256 (hex) over the shape and the pixels of uint8 images, and over their labels if there are any."""
+    digest = hashlib.sha256(repr(images.shape).encode())
+    digest.update(np.ascontiguousarray(images).data)
+    if labels is not None:
+        digest.update(np.ascontiguousarray(labels).data)
+    return digest.hexdigest()

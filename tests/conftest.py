@@ -1,4 +1,4 @@
-"""What all tests share: TensorFlow without its chatter, two virtual devices, small pictures, the doors as processes."""
+"""What all tests share: a quiet TensorFlow, two virtual devices, small images, the entry points as processes."""
 
 import subprocess
 import sys
@@ -30,9 +30,9 @@ def pytest_configure(config):
 
 
 @pytest.fixture
-def pictures(tmp_path) -> Path:
-    """A folder of 12 small colour pictures."""
-    folder = tmp_path / "pictures"
+def image_dir(tmp_path) -> Path:
+    """A folder of 12 small color images."""
+    folder = tmp_path / "images"
     folder.mkdir()
     random = np.random.default_rng(0)
     for i in range(12):
@@ -41,8 +41,8 @@ def pictures(tmp_path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def door():
-    """Runs a door as its user does: ``door("train.py", "--task", "anime") -> CompletedProcess`` with text."""
+def run_script():
+    """Runs a script as its user does: ``run_script("train.py", "--task", "anime") -> CompletedProcess`` with text."""
 
     def run(*words, timeout=300, **more) -> subprocess.CompletedProcess:
         command = [sys.executable, *map(str, words)]

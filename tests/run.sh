@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Makes the environment when there is none and runs the tests: `bash tests/run.sh [--all] [pytest's own arguments]`.
-# --all runs the slow ones too.
+# Makes the environment if there is none and runs the checks and tests: `bash tests/run.sh [--all] [pytest's own arguments]`.
+# --all runs the slow tests too.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/environment.sh tests/requirements.txt
-marks=(-m "not slow")
-if [ "${1:-}" = "--all" ]; then marks=(); shift; fi
+selection=(-m "not slow")
+if [ "${1:-}" = "--all" ]; then selection=(); shift; fi
 "$python" -m ruff check .
 "$python" -m ruff format --check .
-exec "$python" -m pytest "${marks[@]}" "$@"
+"$python" -m mypy
+.venv/bin/lint-imports
+exec "$python" -m pytest "${selection[@]}" "$@"

@@ -5,6 +5,7 @@ import io
 import json
 import pickle
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,19 +13,43 @@ import pytest
 
 from gan_tf import export
 from gan_tf.gan.networks import dcgan
-from pipelines.errors import InputError
+from gan_tf.run_dir import RunDir
+from pipelines.errors import UserError
 
-ABOUT = {"task": "anime", "settings": {"latent": 6, "g_rate": 2e-4}, "shape": [8, 8, 1]}
+ABOUT = {"task": "anime", "config": {"latent_dim": 6, "g_lr": 2e-4}, "image_shape": [8, 8, 1]}
+CARD = {"task": "anime", "step": 7, "seconds": 1, "images_seen": 8, "command": "python train.py", "data": {}}
 
 
-def arrays():
+class Weight:
+    """The name of a weight, as ``keras.Variable`` has it."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+
+class Network:
+    """What of a ``keras.Model`` is exported: names and values of its weights."""
+
+    def __init__(self, **arrays):
+        self.weights, self.arrays = [Weight(name) for name in arrays], list(arrays.values())
+
+    def get_weights(self):
+        return self.arrays
+
+
+def network(scale: float = 1.0) -> Network:
     random = np.random.default_rng(0)
-    return [random.normal(size=shape).astype(np.float32) for shape in ((2, 3), (4,), (1, 2, 2, 5))]
+    shapes = {"kernel": (2, 3), "bias": (4,), "gamma": (1, 2, 2, 5)}
+    return Network(**{name: (scale * random.normal(size=shape)).astype(np.float32) for name, shape in shapes.items()})
 
 
-def archive(folder, **members) -> None:
-    """A ``generator.npz`` of another hand; bytes become a member as they are, arrays as .npy."""
-    with zipfile.ZipFile(folder / export.WEIGHTS, "w", zipfile.ZIP_DEFLATED) as file:
+def write(directory: Path, finetune=None, about=ABOUT, card=CARD, **networks) -> None:
+    export.write_export(directory, networks or {"generator": network()}, finetune or {}, about, card)
+
+
+def write_archive(directory: Path, members: dict) -> None:
+    """Writes a ``weights.npz`` of another origin; bytes become a member as they are, arrays as .npy."""
+    with zipfile.ZipFile(directory / export.WEIGHTS, "w", zipfile.ZIP_DEFLATED) as file:
         for name, member in members.items():
             data = io.BytesIO()
             if isinstance(member, bytes):
@@ -34,95 +59,144 @@ def archive(folder, **members) -> None:
             file.writestr(f"{name}.npy", data.getvalue())
 
 
-def test_round_trip_is_that_of_float16(tmp_path):
-    export.write(tmp_path, arrays(), ABOUT, {"step": 7})
-    found, about = export.read(tmp_path)
-    assert about == ABOUT
-    for before, after in zip(arrays(), found, strict=True):
+def assert_equal(found, expected) -> None:
+    assert [name for name, _ in found] == [name for name, _ in expected]
+    for (_, a), (_, b) in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_read_weights_is_what_was_written_in_float16(tmp_path):
+    write(tmp_path)
+    found = export.read_weights(tmp_path)
+    assert (found.directory, found.task, found.config) == (tmp_path, "anime", ABOUT["config"])
+    assert found.image_shape == (8, 8, 1)
+    assert [name for name, _ in found.networks["generator"]] == ["kernel", "bias", "gamma"]
+    for before, (_, after) in zip(network().arrays, found.networks["generator"], strict=True):
         assert after.dtype == np.float32
         np.testing.assert_array_equal(after, before.astype(np.float16))
         np.testing.assert_allclose(after, before, rtol=2**-11)
 
 
-def test_what_was_read_and_written_again_stays_the_same(tmp_path):
-    export.write(tmp_path, arrays(), ABOUT, {})
-    first, _ = export.read(tmp_path)
-    export.write(tmp_path, first, ABOUT, {})
-    for a, b in zip(first, export.read(tmp_path)[0], strict=True):
-        np.testing.assert_array_equal(a, b)
+def test_write_export_of_what_was_read_changes_nothing(tmp_path):
+    write(tmp_path)
+    first = export.read_weights(tmp_path).networks["generator"]
+    write(tmp_path, generator=Network(**dict(first)))
+    assert_equal(export.read_weights(tmp_path).networks["generator"], first)
 
 
-def test_more_than_ten_arrays_keep_their_order(tmp_path):
-    export.write(tmp_path, [np.full(2, i) for i in range(123)], ABOUT, {})
-    assert [int(a[0]) for a in export.read(tmp_path)[0]] == list(range(123))
+def test_read_weights_keeps_networks_apart_and_in_order(tmp_path):
+    """Some names sort before others or hold a dot or a slash; there are more weights than three digits number."""
+    many = Network(**{f"w{i}": np.full(2, i) for i in range(1002)})
+    networks = {"b": network(1.0), "a/b": network(2.0), "a.0": network(3.0), "many": many}
+    write(tmp_path, **networks)
+    found = export.read_weights(tmp_path).networks
+    assert list(found) == list(networks)
+    assert [int(array[0]) for _, array in found["many"]] == list(range(1002))
+    for name, scale in (("b", 1.0), ("a/b", 2.0), ("a.0", 3.0)):
+        np.testing.assert_array_equal(found[name][0][1], network(scale).arrays[0].astype(np.float16))
 
 
-def test_the_card_names_the_files_digest(tmp_path):
-    export.write(tmp_path, arrays(), ABOUT, {"step": 7, "score": 1.5})
-    card = json.loads((tmp_path / export.CARD).read_text())
+def test_read_finetune_is_what_was_written_or_empty(tmp_path):
+    write(tmp_path, finetune={"discriminator": network(2.0)})
+    (name, arrays), *others = export.read_finetune(tmp_path).items()
+    assert (name, others) == ("discriminator", [])
+    np.testing.assert_array_equal(arrays[1][1], network(2.0).arrays[1].astype(np.float16))
+    assert list(export.read_weights(tmp_path).networks) == ["generator"]
+    write(tmp_path)
+    assert export.read_finetune(tmp_path) == {}
+    assert not (tmp_path / export.FINETUNE).exists()
+
+
+def test_read_card_has_the_digest_of_the_weights(tmp_path):
+    write(tmp_path)
     digest = hashlib.sha256((tmp_path / export.WEIGHTS).read_bytes()).hexdigest()
-    assert card == {"step": 7, "score": 1.5, "sha256": digest}
+    assert export.read_card(tmp_path) == {"format": 2, **CARD, "sha256": digest}
 
 
-def test_a_network_survives_the_way(tmp_path):
-    network, other = (dcgan.build_generator((8, 8, 1), 6, 4, seed=seed) for seed in (1, 2))
-    export.write(tmp_path, network.get_weights(), ABOUT, {})
-    export.fit(export.read(tmp_path)[0], other, "here")
-    for a, b in zip(network.weights, other.weights, strict=True):
+def test_add_scores_adds_them_to_the_card(tmp_path):
+    write(tmp_path)
+    before, scores = export.read_card(tmp_path), {"fid": {"value": 1.5, "protocol": {"images": 9}}}
+    export.add_scores(tmp_path, scores)
+    assert export.read_card(tmp_path) == {**before, "scores": scores}
+
+
+def test_assign_real_network_has_the_same_weights(tmp_path):
+    first, second = (dcgan.build_generator((8, 8, 1), 6, 4, seed=seed) for seed in (1, 2))
+    write(tmp_path, generator=first)
+    export.read_weights(tmp_path).assign("generator", second)
+    for a, b in zip(first.weights, second.weights, strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=2**-11, atol=1e-7)
 
 
+def test_assign_missing_network_is_refused(tmp_path):
+    write(tmp_path)
+    with pytest.raises(UserError, match="holds no network 'discriminator', only: generator"):
+        export.read_weights(tmp_path).assign("discriminator", network())
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 7e4])
-def test_what_is_not_finite_in_float16_is_refused(tmp_path, value):
-    bad = arrays()
-    bad[1][2] = value
-    with pytest.raises(InputError, match=r"weight 1 of shape.*up to 65,504"):
-        export.write(tmp_path, bad, ABOUT, {})
+def test_write_export_not_finite_in_float16_is_refused(tmp_path, value):
+    bad = network()
+    bad.arrays[1][2] = value
+    with pytest.raises(UserError, match=r"weight 'bias' \(1\) of the network 'generator'.*at most 65,504"):
+        write(tmp_path, generator=bad)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_weights_at_all(tmp_path):
-    with pytest.raises(InputError, match=r"holds no generator\.npz"):
-        export.read(tmp_path)
+def test_write_export_finetune_not_finite_is_left_out(tmp_path):
+    """A discriminator that float16 cannot hold must not stop a training."""
+    write(tmp_path, finetune={"discriminator": network(2.0)})
+    bad = network()
+    bad.arrays[0][:] = 7e4
+    with pytest.warns(UserWarning, match=r"finetune\.npz is not written.*'discriminator'"):
+        write(tmp_path, finetune={"discriminator": bad})
+    assert export.read_finetune(tmp_path) == {}
+    export.read_weights(tmp_path)
 
 
-def test_one_changed_byte_is_never_read_as_something_else(tmp_path):
-    """Every byte of the archive changed in turn: refused in one line, or without effect (dates, say)."""
-    export.write(tmp_path, arrays()[:1], {"task": "anime", "settings": {}}, {})
-    whole = (tmp_path / export.WEIGHTS).read_bytes()
-    expected, _ = export.read(tmp_path)
-    refused = 0
-    for at in range(len(whole)):
-        changed = bytearray(whole)
+def test_read_weights_missing_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"holds no weights\.npz"):
+        export.read_weights(tmp_path)
+
+
+def test_read_weights_one_changed_byte_is_refused_or_harmless(tmp_path):
+    """Every byte of the archive is changed in turn: the file is refused, or the byte has no effect (a date, say)."""
+    kernel = Network(kernel=np.arange(6.0, dtype=np.float32))
+    write(tmp_path, generator=kernel)
+    valid = (tmp_path / export.WEIGHTS).read_bytes()
+    expected = export.read_weights(tmp_path)
+    num_refused = 0
+    for at in range(len(valid)):
+        changed = bytearray(valid)
         changed[at] ^= 0x41
         (tmp_path / export.WEIGHTS).write_bytes(changed)
         try:
-            found, _ = export.read(tmp_path)
-        except InputError:
-            refused += 1
+            found = export.read_weights(tmp_path)
+        except UserError:
+            num_refused += 1
             continue
-        if len(found) == len(expected):  # else `fit` refuses the number of arrays
-            for a, b in zip(found, expected, strict=True):
-                np.testing.assert_array_equal(a, b)
-    assert refused > len(whole) / 2
+        assert found.config == expected.config
+        assert_equal(found.networks["generator"], expected.networks["generator"])
+    assert num_refused > len(valid) / 2
 
 
 @pytest.mark.parametrize("length", [0, 1, 30, 200, -30, -1])
-def test_a_cut_file_is_refused(tmp_path, length):
-    export.write(tmp_path, arrays(), ABOUT, {})
-    path = tmp_path / export.WEIGHTS
+@pytest.mark.parametrize("name", [export.WEIGHTS, export.FINETUNE])
+def test_read_truncated_file_is_refused(tmp_path, name, length):
+    write(tmp_path, finetune={"discriminator": network()})
+    path = tmp_path / name
     path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(InputError, match="can't be read"):
-        export.read(tmp_path)
+    with pytest.raises(UserError, match="cannot be read"):
+        (export.read_weights if name == export.WEIGHTS else export.read_finetune)(tmp_path)
 
 
-def test_other_files_are_refused(tmp_path):
+def test_read_weights_other_files_are_refused(tmp_path):
     array = io.BytesIO()
     np.save(array, np.zeros(3))
     for content in (b"hello", array.getvalue(), pickle.dumps({"a": 1}), b"PK\x03\x04" + b"\0" * 100):
         (tmp_path / export.WEIGHTS).write_bytes(content)
-        with pytest.raises(InputError, match="can't be read"):
-            export.read(tmp_path)
+        with pytest.raises(UserError, match="cannot be read"):
+            export.read_weights(tmp_path)
 
 
 class Bomb:
@@ -135,70 +209,154 @@ class Bomb:
         return (open, (str(self.path), "w"))
 
 
-@pytest.mark.parametrize("where", ["000", "about"])
+KEY, HALF = "generator/000.kernel", np.zeros(3, np.float16)
+ABOUT_JSON = json.dumps({"format": 2, **ABOUT})
+
+
+@pytest.mark.parametrize("where", [KEY, "about"])
 @pytest.mark.parametrize("how", ["object array", "plain pickle"])
-def test_a_pickle_inside_is_refused_and_never_run(tmp_path, where, how):
+def test_read_weights_pickle_is_refused_and_not_run(tmp_path, where, how):
     trace = tmp_path / "trace"
     bomb = pickle.dumps(Bomb(trace)) if how == "plain pickle" else np.array([Bomb(trace)], dtype=object)
-    archive(tmp_path, **{"000": np.zeros(3), "about": np.array("{}"), where: bomb})
-    with pytest.raises(InputError, match="can't be read"):
-        export.read(tmp_path)
+    write_archive(tmp_path, {KEY: HALF, "about": np.array(ABOUT_JSON), where: bomb})
+    with pytest.raises(UserError, match="cannot be read"):
+        export.read_weights(tmp_path)
     assert not trace.exists()
 
 
 @pytest.mark.parametrize(
-    "about", ["not json", "", "[1, 2]", "3", "null", "{}", '{"task": "anime"}', '{"task": 1, "settings": {}}', None]
+    "about",
+    [
+        *("not json", "", "[1, 2]", "3", "null", "{}", '{"format": 2}', None),
+        *(json.dumps({"format": 2, **ABOUT, **change}) for change in ({"task": 1}, {"config": []}, {"image_shape": 5})),
+        *(json.dumps({"format": 2, **ABOUT, **change}) for change in ({"image_shape": ["8"]}, {"format": 3})),
+    ],
 )
-def test_another_description_is_refused(tmp_path, about):
-    """The description is a JSON object, whatever else JSON allows."""
-    archive(tmp_path, **{"000": np.zeros(3)}, **({} if about is None else {"about": np.array(about)}))
-    with pytest.raises(InputError, match="can't be read"):
-        export.read(tmp_path)
-
-
-def test_arrays_of_something_else_are_refused(tmp_path):
-    archive(tmp_path, **{"000": np.array(["a", "b"]), "about": np.array("{}")})
-    with pytest.raises(InputError, match="can't be read"):
-        export.read(tmp_path)
-
-
-def network(width=3) -> keras.Model:
-    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(width), keras.layers.Dense(1)])
+def test_read_weights_other_description_is_refused(tmp_path, about):
+    write_archive(tmp_path, {KEY: HALF, **({} if about is None else {"about": np.array(about)})})
+    with pytest.raises(UserError, match="cannot be read"):
+        export.read_weights(tmp_path)
 
 
 @pytest.mark.parametrize(
-    "odd",
+    "members",
     [
-        lambda a: a[:-1],
-        lambda a: [*a, np.zeros(1)],
-        lambda a: [],
-        lambda a: a[::-1],
-        lambda a: [a[0].T, *a[1:]],
-        lambda a: [a[0][None], *a[1:]],
+        {},
+        {KEY: np.array(["a", "b"])},
+        {KEY: np.zeros(3, np.float32)},
+        {"generator/001.kernel": HALF},
+        {KEY: HALF, "generator/002.bias": HALF},
+        {"000": HALF},
+        {"generator/00.kernel": HALF},
+        {"generator/000": HALF},
+        {"/000.kernel": HALF},
     ],
 )
-def test_other_numbers_or_shapes_are_refused_and_change_nothing(odd):
-    net = network()
-    before = net.get_weights()
-    with pytest.raises(InputError, match="RUN holds weights of another size"):
-        export.fit(odd([w + 1 for w in before]), net, "RUN")
-    for a, b in zip(before, net.get_weights(), strict=True):
+def test_read_weights_other_members_are_refused(tmp_path, members):
+    write_archive(tmp_path, {**members, "about": np.array(ABOUT_JSON)})
+    with pytest.raises(UserError, match="cannot be read"):
+        export.read_weights(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"{", b"[]", b"{}", *(json.dumps({k: v for k, v in CARD.items() if k != key}).encode() for key in CARD)]
+)
+def test_read_card_other_content_is_refused(tmp_path, content):
+    if content is not None:
+        (tmp_path / export.CARD).write_bytes(content)
+    with pytest.raises(UserError, match=r"card\.json"):
+        export.read_card(tmp_path)
+
+
+def test_read_older_format_is_refused(tmp_path):
+    (tmp_path / "generator.npz").write_bytes(b"")
+    (tmp_path / export.CARD).write_text(json.dumps({**CARD, "settings": {}}))
+    for read in (export.read_weights, export.read_card):
+        with pytest.raises(UserError, match="written by an older version") as caught:
+            read(tmp_path)
+        assert "Train again" in caught.value.hint
+
+
+def build_mlp(width=3) -> keras.Model:
+    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(width), keras.layers.Dense(1)])
+
+
+def named_arrays(model: keras.Model) -> export.NamedArrays:
+    return [(weight.name, weight.numpy()) for weight in model.weights]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: a[:-1],
+        lambda a: [*a, ("kernel", np.zeros(1))],
+        lambda a: [],
+        lambda a: a[::-1],
+        lambda a: [(a[0][0], a[0][1].T), *a[1:]],
+        lambda a: [(a[0][0], a[0][1][None]), *a[1:]],
+        lambda a: [("gamma", a[0][1]), *a[1:]],
+    ],
+)
+def test_assign_weights_other_numbers_names_or_shapes_are_refused_and_change_nothing(change):
+    model = build_mlp()
+    before = model.get_weights()
+    with pytest.raises(UserError, match="RUN holds weights of another network"):
+        export.assign_weights(model, change([(name, array + 1) for name, array in named_arrays(model)]), "RUN")
+    for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_the_refusal_names_the_two_shapes():
-    with pytest.raises(InputError) as refusal:
-        export.fit(network(4).get_weights(), network(3), "RUN")
-    assert "(2, 4)" in refusal.value.given
-    assert "(2, 3)" in refusal.value.expected
+def test_assign_weights_error_names_the_two_shapes():
+    with pytest.raises(UserError, match=r"kernel \(2, 4\) instead of kernel \(2, 3\)"):
+        export.assign_weights(build_mlp(3), named_arrays(build_mlp(4)), "RUN")
 
 
-def test_shipped_weights_are_found_or_those_there_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "SHIPPED", tmp_path)
-    for loss in ("gan", "wgan"):
-        export.write(tmp_path / "anime" / loss, arrays(), ABOUT, {})
-    assert export.shipped("anime", "gan") == tmp_path / "anime" / "gan"
-    with pytest.raises(InputError, match="one of: gan, wgan"):
-        export.shipped("anime", "hinge")
-    with pytest.raises(InputError, match="a run of your own"):
-        export.shipped("face", "gan")
+@pytest.fixture
+def shipped(tmp_path, monkeypatch) -> Path:
+    """Returns a folder of shipped weights with two variants of a task."""
+    monkeypatch.setattr(export, "SHIPPED", tmp_path / "shipped")
+    for variant in ("gan", "wgan"):
+        write(tmp_path / "shipped/anime" / variant)
+    return tmp_path / "shipped"
+
+
+def find(requested, runs, task="anime", default="gan") -> Path:
+    return export.find_weights(task, requested, default, runs)
+
+
+def test_find_weights_shipped_variants(shipped, tmp_path):
+    assert export.shipped_variants("anime") == ["gan", "wgan"]
+    assert export.shipped_variants("face") == []
+    assert find(None, tmp_path) == find("gan", tmp_path) == shipped / "anime/gan"
+    assert find("wgan", tmp_path) == shipped / "anime/wgan"
+    assert export.describe_weights(shipped / "anime/wgan") == "anime/wgan, shipped with gan_tf"
+
+
+def test_find_weights_unknown_name_lists_variants_and_suggests_one(shipped, tmp_path):
+    with pytest.raises(UserError, match=r"--weights wgam .*choose one of: gan, wgan \(did you mean 'wgan'\?\)"):
+        find("wgam", tmp_path)
+    with pytest.raises(UserError, match="none are shipped"):
+        find("wgan", tmp_path, task="face")
+    with pytest.raises(UserError, match="No weights are shipped for task face"):
+        find(None, tmp_path, task="face")
+
+
+def test_find_weights_directory(shipped, tmp_path):
+    write(tmp_path / "mine")
+    assert find(str(tmp_path / "mine"), tmp_path) == tmp_path / "mine"
+    assert export.describe_weights(tmp_path / "mine") == str(tmp_path / "mine")
+    with pytest.raises(UserError, match=r"holds no weights\.npz"):
+        find(str(shipped), tmp_path)
+
+
+def test_find_weights_newest_run(shipped, tmp_path):
+    runs = tmp_path / "runs"
+    with pytest.raises(UserError, match="no run of task anime"):
+        find("newest", runs)
+    for number in (1, 2):
+        RunDir(runs / f"anime/00{number}-gan-faces").write_config({"settings": {}} if number == 2 else {})
+    write(runs / "anime/001-gan-faces")
+    with pytest.raises(UserError, match="written by an older version"):
+        find("newest", runs)
+    write(runs / "anime/002-gan-faces")
+    assert find("newest", runs) == runs / "anime/002-gan-faces"

@@ -1,88 +1,144 @@
-"""What every row of the task table must do: one real step, finite numbers, a checkpoint, resume, inference."""
+"""What every task must do: a real step, finite numbers, a checkpoint, resume, inference, and the same weights by ``fit``."""
 
-import dataclasses
 import json
 
+import keras
 import numpy as np
 import pytest
-from helpers.cli import run_folder, tiny
+from helpers.cli import TINY, call, only_run
+from helpers.gaussian_family import GAUSSIANS
 from PIL import Image
 
-from gan_tf.cli import main as cli
-from gan_tf.options import flag
-from gan_tf.tasks import TASKS
+import gan_tf
+from gan_tf import tasks
+from gan_tf.options import flag_name, from_values
+from gan_tf.run_dir import read_run_config
+from gan_tf.tasks import TASKS, Task
+from gan_tf.training.run import open_sources
+from gan_tf.workflow import build_workflow
+
+IMAGE_TASKS = sorted(TASKS)
 
 
-def write_pictures(task, folder):
-    """Six pictures of the task's size: a folder of them, or with the tables of labels that a layout of its own has."""
-    place = folder / ("data" if task.source else "faces")
-    place.mkdir()
-    height, width, channels = task.shape
+def write_images(task: Task, folder) -> None:
+    """Writes six images of the task's size: as a folder, or with the tables of labels that classifiers train on."""
+    labeled = task.family.name == "classifier"
+    image_dir = folder / ("data" if labeled else "faces")
+    image_dir.mkdir()
     for i in range(6):
-        pixels = np.random.default_rng(i).integers(0, 256, (height, width, channels), np.uint8)
-        Image.fromarray(pixels.squeeze()).save(place / f"{i}.png")
-    for part in ("train", "val") if task.source else ():
+        pixels = np.random.default_rng(i).integers(0, 256, task.image_shape, np.uint8)
+        Image.fromarray(pixels.squeeze()).save(image_dir / f"{i}.png")
+    for part in ("train", "val") if labeled else ():
         (folder / f"{part}.csv").write_text("image_name,label\n" + "".join(f"{i}.png,{i}\n" for i in range(6)))
 
 
-def tiny_for(task) -> list:
-    """Of the words for tiny networks those that the task's settings have."""
-    names = {flag(field.name) for field in dataclasses.fields(cli.workflow_of(task).SETTINGS)}
-    return [word for name, value in zip(tiny[::2], tiny[1::2], strict=True) if name in names for word in (name, value)]
+def tiny_options(task: Task) -> list:
+    """Returns those of the options for tiny networks that the task's family has."""
+    known = {flag_name(name) for name in task.family.config.__dataclass_fields__}
+    return [word for name, value in zip(TINY[::2], TINY[1::2], strict=True) if name in known for word in (name, value)]
 
 
-@pytest.fixture(scope="module", params=sorted(TASKS))
+@pytest.fixture(scope="module", params=IMAGE_TASKS)
 def trained(request, tmp_path_factory):
-    """A run of two steps on a handful of pictures of the task's size."""
+    """A run of two steps on a handful of images of the task's size."""
     task, folder = TASKS[request.param], tmp_path_factory.mktemp(request.param)
-    write_pictures(task, folder)
-    words = ["--task", task.name, "--runs", folder / "runs", *tiny_for(task)]
-    assert cli.train([str(w) for w in [*words, "--data", folder, "--steps", 2, "--log-every", 1]]) == 0
-    return task, folder
+    write_images(task, folder)
+    words = ["--task", task.name, "--runs", folder / "runs", *tiny_options(task)]
+    assert call("train", *words, "--data", folder, "--steps", 2, "--log-every", 1) == 0
+    return task, folder, only_run(folder / "runs", task.name)
 
 
-def test_numbers_are_finite(trained):
-    task, folder = trained
-    lines = [json.loads(line) for line in (run_folder(folder / "runs", task.name) / "metrics.jsonl").read_text().splitlines()]
+def test_train_logs_finite_numbers(trained):
+    _, _, run = trained
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2]
     assert all(np.isfinite(value) for line in lines for value in line.values())
     assert len(lines[0]) > 2
 
 
-def test_the_run_describes_itself(trained):
-    task, folder = trained
-    run = run_folder(folder / "runs", task.name)
-    config, card = (json.loads((run / name).read_text()) for name in ("config.json", "card.json"))
-    assert config["settings"].keys() == config["sources"].keys()
-    assert config["sources"]["batch"] == "said"
-    assert config["data"]["count"] == 6
-    assert card["images_seen"] == card["step"] * config["settings"]["batch"] == 8
+def test_train_describes_the_run(trained):
+    _, folder, run = trained
+    config, card = read_run_config(run), json.loads((run / "card.json").read_text())
+    assert config["config"].keys() == config["sources"].keys()
+    assert config["sources"]["batch"] == "cli"
+    assert config["data"]["sources"]["real"]["count"] == 6
+    assert card["images_seen"] == card["step"] * config["config"]["batch"] == 8
     assert str(folder) not in (run / "card.json").read_text()  # a card is shipped: no path of this machine
     assert (run / "images/step-000000002.png").is_file()
 
 
-def test_resume_goes_on(trained, capsys):
-    task, folder = trained
+def test_train_resume_continues(trained, capsys):
+    task, folder, run = trained
     words = ["--task", task.name, "--runs", folder / "runs", "--resume", "--steps", 3, "--log-every", 1]
-    assert cli.train([str(w) for w in words]) == 0
+    assert call("train", *words) == 0
     assert "restored step 2" in capsys.readouterr().out
-    lines = (run_folder(folder / "runs", task.name) / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]
+    assert [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()] == [1, 2, 3]
 
 
-def test_inference_from_the_run(trained, tmp_path, capsys):
-    task, folder = trained
-    run = run_folder(folder / "runs", task.name)
-    if task.source:  # pictures to labels
-        assert cli.infer(["--task", task.name, "--run", str(run), str(folder / "data"), str(tmp_path / "out.csv")]) == 0
+def test_infer_uses_the_run(trained, tmp_path, capsys):
+    task, folder, run = trained
+    if task.family.name == "classifier":
+        assert call("infer", "--task", task.name, "--weights", run, folder / "data", tmp_path / "out.csv") == 0
         header, *rows = (tmp_path / "out.csv").read_text().splitlines()
         assert header == "image_name,label"
         assert [row.split(",")[0] for row in rows] == [f"{i}.png" for i in range(6)]
         return
-    assert cli.infer(["--task", task.name, "--run", str(run), "--count", "3", str(tmp_path / "out")]) == 0
+    assert call("infer", "--task", task.name, "--weights", run, "--count", 3, tmp_path / "out") == 0
     assert capsys.readouterr().out.startswith(f"weights: {run}")
     files = sorted((tmp_path / "out").iterdir())
-    assert [f.name for f in files] == ["0000.png", "0001.png", "0002.png"]
-    pictures = [np.asarray(Image.open(f)) for f in files]
-    assert {p.shape for p in pictures} == {tuple(n for n in task.shape if n > 1)}
-    assert not np.array_equal(pictures[0], pictures[1])
+    assert [file.name for file in files] == ["0000.png", "0001.png", "0002.png"]
+    images = [np.asarray(Image.open(file)) for file in files]
+    assert {image.shape for image in images} == {tuple(n for n in task.image_shape if n > 1)}
+    assert not np.array_equal(images[0], images[1])
+
+
+def test_load_gives_the_verb_of_the_family(trained):
+    task, _, run = trained
+    model = gan_tf.load(task.name, run)
+    if task.family.name == "classifier":
+        labels = model.predict(np.zeros((3, *task.image_shape), np.uint8))
+        assert labels.shape == (3,)
+        return
+    images = model.generate(3, seed=1)
+    assert (images.dtype, images.shape) == (np.uint8, (3, *task.image_shape))
+    assert np.array_equal(images[:2], model.generate(2, seed=1))
+
+
+def test_fit_gives_the_weights_of_the_command(trained, tmp_path):
+    """``model.fit`` in a notebook trains exactly as ``train.py`` does."""
+    task, folder, _ = trained
+    words = ["--task", task.name, "--runs", tmp_path, *tiny_options(task), "--data", folder, "--steps", 3]
+    assert call("train", *words) == 0
+    run = only_run(tmp_path, task.name)
+    config = from_values(task.family.config, read_run_config(run)["config"], "config.json")
+    workflow = build_workflow(task, config)
+    model = workflow.build_model()
+    stream = workflow.build_stream(model, open_sources(task, config, folder, 1 << 30))
+    model.fit(stream.dataset(0, 3), verbose=0)
+    for name, network in model.exported(stream).items():
+        expected = gan_tf.export.read_weights(run).networks[name]
+        for (_, array), weight in zip(expected, network.weights, strict=True):
+            np.testing.assert_array_equal(array, weight.numpy().astype(np.float16).astype(np.float32))
+
+
+def test_new_family_through_the_commands_needs_one_registry_entry(tmp_path, monkeypatch, capsys):
+    """The 25-Gaussians GAN is a family of its own: registered here, trained, resumed and used by the real commands."""
+    monkeypatch.setitem(tasks.TASKS, GAUSSIANS.name, GAUSSIANS)
+    words = ["--task", "gaussians", "--runs", tmp_path / "runs", "--log-every", 5, "--checkpoint-every", 10]
+    assert call("train", *words, "--steps", 20, "--hidden-dim", 16) == 0
+    whole = only_run(tmp_path / "runs", "gaussians")
+    assert whole.name == "000-w16-gaussians25"
+    assert call("train", *words[:2], "--runs", tmp_path / "parts", *words[4:], "--steps", 10, "--hidden-dim", 16) == 0
+    assert call("train", *words[:2], "--runs", tmp_path / "parts", *words[4:], "--steps", 20, "--resume") == 0
+    resumed = only_run(tmp_path / "parts", "gaussians")
+    assert (whole / "weights.npz").read_bytes() == (resumed / "weights.npz").read_bytes()
+    assert (whole / "metrics.jsonl").read_text() == (resumed / "metrics.jsonl").read_text()
+    assert json.loads((whole / "scores.json").read_text())["modes"]["protocol"]["points"] == 1000
+    assert (
+        call("infer", "--task", "gaussians", "--weights", "newest", "--runs", tmp_path / "runs", tmp_path / "points.csv") == 0
+    )
+    points = np.loadtxt(tmp_path / "points.csv", delimiter=",")
+    assert points.shape == (100, 2)
+    assert np.isfinite(points).all()
+    assert gan_tf.load("gaussians", whole).sample(7).shape == (7, 2)
+    assert isinstance(build_workflow(GAUSSIANS, GAUSSIANS.family.config()).build_model(), keras.Model)

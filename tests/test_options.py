@@ -1,4 +1,4 @@
-"""Values of settings: ranges, types and choices, and what is refused with which words."""
+"""Values of options: ranges, types and choices, and the errors for others."""
 
 import dataclasses
 import math
@@ -8,85 +8,86 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from gan_tf.options import GanSettings, between, flag, nearest, resolve, resolve_gan
-from pipelines.errors import InputError
+from gan_tf.gan.config import GanConfig, resolve_gan
+from gan_tf.options import ACTIVE, INACTIVE, describe_range, flag_name, holds, option, resolve, suggest
+from pipelines.errors import UserError
 
-FIELDS = {field.name: field for field in dataclasses.fields(GanSettings)}
+FIELDS = {field.name: field for field in dataclasses.fields(GanConfig)}
 NUMBERS = [name for name, field in FIELDS.items() if field.type in (int, float)]
 CHOICES = [name for name, field in FIELDS.items() if field.metadata["choices"]]
 quick = hypothesis_settings(deadline=None, max_examples=30, database=None)
 
 
-def said(**values):
-    """The settings of one command line."""
-    return resolve_gan({}, {}, values)
+def from_cli(**values):
+    """Returns the resolved configuration of one command line, without presets."""
+    return resolve(GanConfig, {}, (), {}, values)
 
 
 @pytest.mark.parametrize("name", ["precision", "augment"])
 def test_choices_of_precision_and_augment(name):
     choices = {"precision": ("float32", "bfloat16"), "augment": ("none", "diffaugment")}[name]
     assert FIELDS[name].metadata["choices"] == choices
-    assert getattr(said().settings, name) == choices[0]
-    with pytest.raises(InputError) as refusal:
-        said(**{name: "float16"})
-    assert refusal.value.given == f"--{name} float16"
+    assert getattr(from_cli().config, name) == choices[0]
+    with pytest.raises(UserError) as refusal:
+        from_cli(**{name: "float16"})
+    assert f"--{name} float16" in refusal.value.problem
 
 
 def within(name):
-    """Values of a number's range, its ends often among them."""
+    """Returns a strategy for the values of a number's range, its ends often among them."""
     field = FIELDS[name]
-    low, high, above = (field.metadata[key] for key in ("low", "high", "above"))
+    minimum, maximum, above = (field.metadata[key] for key in ("minimum", "maximum", "above"))
     if field.type is int:
-        return st.integers(low, 10**6 if high is None else high) | st.just(low)
-    bottom = above if low is None else low
-    floats = st.floats(bottom, 1e30 if high is None else high, exclude_min=above is not None)
-    return floats if above is not None else floats | st.just(low)
+        return st.integers(minimum, 10**6 if maximum is None else maximum) | st.just(minimum)
+    bottom = above if minimum is None else minimum
+    floats = st.floats(bottom, 1e30 if maximum is None else maximum, exclude_min=above is not None)
+    return floats if above is not None else floats | st.just(minimum)
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_values_within_the_range_are_taken(name):
+def test_resolve_value_within_the_range_is_accepted(name):
     @given(within(name))
     @quick
     def check(value):
-        assert getattr(resolve(GanSettings, [("said", {name: value})]).settings, name) == value
+        assert getattr(from_cli(**{name: value}).config, name) == value
 
     check()
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_values_outside_the_range_are_refused(name):
+def test_resolve_value_outside_the_range_is_refused(name):
     field = FIELDS[name]
-    low, high, above = (field.metadata[key] for key in ("low", "high", "above"))
+    minimum, maximum, above = (field.metadata[key] for key in ("minimum", "maximum", "above"))
     outside = []
     if field.type is int:
-        outside += [st.integers(max_value=low - 1)]
-        outside += [st.integers(min_value=high + 1)] if high is not None else []
+        outside += [st.integers(max_value=minimum - 1)]
+        outside += [st.integers(min_value=maximum + 1)] if maximum is not None else []
     else:
         outside += [st.sampled_from([math.nan, math.inf, -math.inf, 10**400, -(10**400)])]
-        outside += [st.floats(max_value=above)] if above is not None else [st.floats(max_value=low, exclude_max=True)]
-        outside += [st.floats(min_value=high, exclude_min=True)] if high is not None else []
+        outside += [st.floats(max_value=above)] if above is not None else [st.floats(max_value=minimum, exclude_max=True)]
+        outside += [st.floats(min_value=maximum, exclude_min=True)] if maximum is not None else []
 
     @given(st.one_of(outside))
     @quick
     def check(value):
-        with pytest.raises(InputError) as refusal:
-            resolve(GanSettings, [("said", {name: value})])
-        assert flag(name) in refusal.value.given
+        with pytest.raises(UserError) as refusal:
+            from_cli(**{name: value})
+        assert flag_name(name) in refusal.value.problem
 
     check()
 
 
 @pytest.mark.parametrize("name", [name for name in NUMBERS if FIELDS[name].type is int])
-def test_whole_numbers_too_large_for_a_float_are_compared_all_the_same(name):
-    if FIELDS[name].metadata["high"] is None:
-        assert getattr(resolve(GanSettings, [("said", {name: 10**400})]).settings, name) == 10**400
+def test_resolve_integer_too_large_for_a_float_is_compared(name):
+    if FIELDS[name].metadata["maximum"] is None:
+        assert getattr(from_cli(**{name: 10**400}).config, name) == 10**400
     else:
-        with pytest.raises(InputError):
-            resolve(GanSettings, [("said", {name: 10**400})])
+        with pytest.raises(UserError):
+            from_cli(**{name: 10**400})
 
 
 @pytest.mark.parametrize("name", sorted(FIELDS))
-def test_other_types_are_refused(name):
+def test_resolve_value_of_another_type_is_refused(name):
     wrong = {
         int: [True, 2.0, "2", None, [2], {}],
         float: [True, "0.5", None, [0.5]],
@@ -94,25 +95,25 @@ def test_other_types_are_refused(name):
         bool: [0, 1, "true", None],
     }[FIELDS[name].type]
     for value in wrong:
-        with pytest.raises(InputError) as refusal:
-            resolve(GanSettings, [("config", {name: value})])
-        assert flag(name) in refusal.value.given
-        assert "config" in refusal.value.given
+        with pytest.raises(UserError) as refusal:
+            resolve(GanConfig, {}, (), {name: value}, {})
+        assert flag_name(name) in refusal.value.problem
+        assert "config" in refusal.value.problem
 
 
-def test_a_whole_number_for_a_float_becomes_one():
-    value = said(penalty_weight=10, penalty="r1").settings.penalty_weight
+def test_resolve_integer_for_a_float_is_converted():
+    value = from_cli(penalty_weight=10, penalty="r1").config.penalty_weight
     assert isinstance(value, float)
     assert value == 10.0
 
 
 @pytest.mark.parametrize("name", CHOICES)
-def test_choices(name):
+def test_resolve_choice_is_accepted_and_others_refused(name):
     for value in FIELDS[name].metadata["choices"]:
-        assert getattr(resolve(GanSettings, [("said", {name: value})]).settings, name) == value
-    with pytest.raises(InputError) as refusal:
-        resolve(GanSettings, [("said", {name: "nonsense"})])
-    assert all(value in refusal.value.expected for value in FIELDS[name].metadata["choices"])
+        assert getattr(from_cli(**{name: value}).config, name) == value
+    with pytest.raises(UserError) as refusal:
+        from_cli(**{name: "nonsense"})
+    assert all(value in refusal.value.problem for value in FIELDS[name].metadata["choices"])
 
 
 @pytest.mark.parametrize(
@@ -124,28 +125,58 @@ def test_choices(name):
         ("penalty", "twosided", "two-sided"),
     ],
 )
-def test_the_nearest_choice_is_suggested(name, mistyped, meant):
-    with pytest.raises(InputError, match=f"did you mean '{meant}'"):
-        said(**{name: mistyped})
+def test_resolve_mistyped_choice_suggests_the_nearest(name, mistyped, meant):
+    with pytest.raises(UserError, match=f"did you mean '{meant}'"):
+        from_cli(**{name: mistyped})
 
 
-def test_unknown_names_are_refused_with_the_nearest():
-    with pytest.raises(InputError, match="did you mean 'penalty'") as refusal:
+def test_resolve_unknown_name_suggests_the_nearest():
+    with pytest.raises(UserError, match="did you mean 'penalty'") as refusal:
         resolve_gan({}, {"penalti": "r1"}, {})
-    assert "'penalti'" in refusal.value.given
-    assert "config" in refusal.value.given
+    assert "'penalti'" in refusal.value.problem
+    assert "config" in refusal.value.problem
 
 
-def test_nothing_near_is_suggested_for_nonsense():
-    assert nearest("qqqq", ["wgan", "gan"]) == "one of: gan, wgan"
+def test_suggest_nonsense_suggests_nothing():
+    assert suggest("qqqq", ["wgan", "gan"]) == "choose one of: gan, wgan"
 
 
-def test_ranges_in_words():
-    assert between(1, None, None) == " from 1"
-    assert between(0.0, 0.5, None) == " from 0.0 to 0.5"
-    assert between(None, None, 0.0) == " above 0.0"
-    assert between(None, 3, None) == " to 3"
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({"minimum": 1}, "of at least 1"),
+        ({"minimum": 0.0, "maximum": 0.5}, "from 0.0 to 0.5"),
+        ({"above": 0.0}, "above 0.0"),
+        ({"maximum": 3}, "of any size up to 3"),
+    ],
+)
+def test_describe_range_in_words(limits, expected):
+    assert describe_range(option(0, "a number", **limits).metadata) == expected
 
 
-def test_flags():
-    assert flag("ema_half_life") == "--ema-half-life"
+def test_option_unknown_argument_raises_type_error():
+    with pytest.raises(TypeError, match="colour"):
+        option(0, "a number", colour="red")
+
+
+@pytest.mark.parametrize(
+    ("condition", "value", "expected"),
+    [
+        (ACTIVE, "r1", True),
+        (ACTIVE, "none", False),
+        (ACTIVE, 0.0, False),
+        (ACTIVE, 0.5, True),
+        (INACTIVE, "none", True),
+        (INACTIVE, 0.1, False),
+        (("a", "b"), "b", True),
+        (("a", "b"), "c", False),
+        ("a", "a", True),
+        ("a", "b", False),
+    ],
+)
+def test_holds_each_kind_of_condition(condition, value, expected):
+    assert holds({"option": condition}, {"option": value}) is expected
+
+
+def test_flag_name_has_dashes():
+    assert flag_name("ema_half_life") == "--ema-half-life"

@@ -1,1 +1,1 @@
-"""The digit classifier, which scores generated digits."""
+"""The digit classifier, which also scores generated digits."""

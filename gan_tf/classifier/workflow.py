@@ -1,138 +1,97 @@
-"""The workflow of the digit reader: labelled pictures to a classifier, which serves as the digit judge."""
+"""How the digit classifier is trained, used and scored: from labeled images to a network that scores generated digits."""
 
-import argparse
 import csv
 import io
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from gan_tf.options import ReaderSettings, Resolved, RunSettings
-from gan_tf.options import resolve as resolve_settings
-from gan_tf.tasks import Task
-from pipelines.errors import InputError
+import numpy as np
+import tensorflow as tf
 
-SETTINGS = ReaderSettings
-TRAINED = ("network",)
-ABOUT = "Reads the digits in pictures"
-EXAMPLE = "DIGITS_DIR digits.csv"
-MOVES, BLENDS, COLOURS = 10, 11, 12  # purposes of randomness; see pipelines.stream.key
-REFRESH_CHUNKS = 16  # batches from which the averaged network's batch-norm statistics are computed
-PREVIEW_ROWS = 8
+from gan_tf.classifier.config import ClassifierConfig, ClassifierInferOptions
+from gan_tf.classifier.digit_classifier import DigitClassifier, load_digit_classifier
+from gan_tf.classifier.model import Classifier
+from gan_tf.classifier.networks import build_classifier
+from gan_tf.evaluation.digits import labeled_scores
+from gan_tf.evaluation.options import EvaluationOptions
+from gan_tf.evaluation.scores import Score
+from gan_tf.training.callbacks import Callback, ExportWeights, SampleGrid
+from gan_tf.training.context import RunContext
+from gan_tf.utils.files import write_atomic
+from gan_tf.utils.images import tile_images, to_uint8
+from gan_tf.workflow import Workflow
+from pipelines import augment
+from pipelines.errors import UserError
+from pipelines.formats.digits import read_digit_sets
+from pipelines.image_folder import ImageFolder
+from pipelines.randomness import Purpose, seed_for
+from pipelines.source import Source
+from pipelines.stream import Stream
+from pipelines.transforms import normalize
 
-
-def resolve(task: Task, config: dict, said: dict) -> Resolved:
-    """Settings of a run; see ``settings.resolve``."""
-    return resolve_settings(ReaderSettings, [("task", task.defaults), ("config", config), ("said", said)])
-
-
-def build(task: Task, settings: ReaderSettings):
-    """The method, its network initialised from the seed."""
-    from gan_tf.classifier.model import Classifier
-    from gan_tf.classifier.networks import build_reader
-
-    return Classifier(*(build_reader(task.shape, settings.hidden, settings.seed) for _ in range(2)), settings)
-
-
-def stream_for(method, source):
-    """The stream of labelled images that feeds a method of ``build``."""
-    from pipelines.stream import Stream
-
-    s = method.settings
-    return Stream(source, s.batch, seed=s.seed, prepare=lambda samples, step: ready(s, samples, step))
+_GRID_ROWS = 8
+_READ_BATCH = 1024
 
 
-def ready(settings: ReaderSettings, samples: dict, step) -> dict:
-    """Images as float32 in [-1, 1], changed at random as a pure function of (seed, step); labels as int32."""
-    import tensorflow as tf
+class ClassifierWorkflow(Workflow):
+    """The workflow of the digit classifier."""
 
-    from pipelines import augment
-    from pipelines.stream import key
-    from pipelines.transforms import to_float
+    config: ClassifierConfig
 
-    images = to_float(samples["image"])
-    if settings.augment:
-        images = augment.moved(images, key(settings.seed, step, MOVES))
-        images = augment.blended(images, key(settings.seed, step, BLENDS))
-        images = augment.recoloured(images, key(settings.seed, step, COLOURS))
-    return {"image": images, "label": tf.cast(samples["label"], tf.int32)}
+    def build_model(self) -> Classifier:
+        """Returns the classifier, its network initialized from the seed."""
+        config, shape = self.config, self.task.image_shape
+        network, network_ema = (build_classifier(shape, config.hidden_dim, config.seed) for _ in range(2))
+        return Classifier(network, network_ema, config)
 
+    def build_stream(self, model: Classifier, sources: Mapping[str, Source]) -> Stream:
+        """Returns the stream of labeled images that ``model`` trains on."""
+        return Stream(sources, self.config.batch, seed=self.config.seed, prepare={"real": self._prepare})
 
-def actions(task: Task, config: dict, method, source, folder: Path, plan, writers, watched: RunSettings) -> None:
-    """Adds to the plan: what the network is shown, every ``--grid-every`` steps, and the averaged weights at checkpoints."""
-    from gan_tf.gan.sampling import to_pixels
-    from gan_tf.training.transfer import export_weights
-    from gan_tf.utils.images import grid, write_png
+    def _prepare(self, samples: Mapping[str, tf.Tensor], step: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns images as float32 in [-1, 1], augmented as a pure function of (seed, step), and labels as int32."""
+        images, seed = normalize(samples["image"]), self.config.seed
+        if self.config.augment:
+            images = augment.random_affine(images, seed_for(seed, step, Purpose.AFFINE))
+            images = augment.mnistm_blend(images, seed_for(seed, step, Purpose.MNISTM_BLEND))
+            images = augment.random_color(images, seed_for(seed, step, Purpose.COLOR))
+        return {"image": images, "label": tf.cast(samples["label"], tf.int32)}
 
-    stream = stream_for(method, source)
+    def callbacks(self, run: RunContext, model: Classifier) -> list[Callback]:
+        """Returns grids of what the network is trained on, and the exported weights."""
 
-    def images(step: int):
-        return stream.at(step)["real"]["image"][:, 0]
+        def render_grid(step: int) -> np.ndarray:
+            images = to_uint8(run.stream.batch_at(step - 1)["real"]["image"][:, 0])
+            rows = min(_GRID_ROWS, int(len(images) ** 0.5))
+            return tile_images(images[: rows * rows], rows, rows)
 
-    def picture(step: int) -> None:
-        shown = to_pixels(images(step - 1))
-        rows = min(PREVIEW_ROWS, int(len(shown) ** 0.5))
-        write_png(folder / "images" / f"step-{step:09d}.png", grid(shown[: rows * rows], rows, rows))
+        return [SampleGrid(run.options.grid_every, run, render_grid), ExportWeights(run, model, self.task.image_shape)]
 
-    def weights(step: int) -> None:
-        network = method.sampler(images(n) for n in range(REFRESH_CHUNKS))
-        export_weights(task, config, method, network, folder, plan, step)
+    def load(self, directory: Path) -> DigitClassifier:
+        """Returns the classifier of exported weights; raises as ``Workflow.load``."""
+        return load_digit_classifier(directory)
 
-    plan.every.append((watched.grid_every, picture))
-    plan.at_checkpoint.append(weights)
+    def infer(self, directory: Path, options: ClassifierInferOptions) -> None:
+        """Classifies the images of a folder and writes a CSV file of their paths and digits; raises as ``Workflow.infer``."""
+        assert options.images is not None  # argparse requires it
+        assert options.out is not None
+        height, _, channels = self.task.image_shape
+        classifier = self.load(directory)
+        images = ImageFolder(options.images, height, channels)
+        print(images.summary, flush=True)
+        batches = np.array_split(np.arange(len(images)), -(-len(images) // _READ_BATCH))
+        labels = classifier.predict(images.take(batch).numpy() for batch in batches)
+        table = io.StringIO()
+        rows: Any = csv.writer(table, lineterminator="\n")
+        rows.writerow(("image_name", "label"))
+        for path, label in zip(images.paths, labels, strict=True):
+            rows.writerow((path.relative_to(options.images).as_posix(), int(label)))
+        write_atomic(options.out, table.getvalue().encode())
+        print(f"{options.out}: {len(labels):,} labels")
 
-
-def load(folder: Path, task: Task):
-    """The network of a run or of shipped weights, and the settings it was trained with; raises as ``export.load``."""
-    from gan_tf import export
-    from gan_tf.classifier.networks import build_reader
-
-    return export.load(folder, task.name, ReaderSettings, lambda settings: build_reader(task.shape, settings.hidden))
-
-
-def infer_arguments(parser: argparse.ArgumentParser) -> None:
-    """What ``infer.py`` takes for the reader."""
-    parser.add_argument("images", metavar="IMAGES_DIR", type=Path, help="folder of pictures of digits, at any depth")
-    parser.add_argument("out", metavar="OUT.csv", type=Path, help="file for image_name,label")
-
-
-def check_infer(args: argparse.Namespace) -> None:
-    """Refuses arguments that make no sense, before TensorFlow is loaded."""
-    if args.out.suffix.lower() != ".csv":
-        raise InputError(f"OUT {args.out}", "a .csv file", "change it")
-    if not args.images.is_dir():
-        raise InputError(f"{args.images} is not a folder", "a folder of pictures of digits", "correct it")
-
-
-def infer(task: Task, args: argparse.Namespace, folder: Path) -> None:
-    """Reads each picture of a folder and writes its path below the folder and its digit."""
-    check_infer(args)
-    import numpy as np
-
-    from gan_tf.evaluation.digits import load_reader
-    from gan_tf.utils.files import write_whole
-    from pipelines.image_folder import Folder
-
-    reader = load_reader(folder)
-    pictures = Folder(args.images, task.shape[0], task.shape[2])
-    print(pictures.summary, flush=True)
-    places = np.array_split(np.arange(len(pictures)), -(-len(pictures) // 1024))
-    labels = reader.read(pictures.take(place).numpy() for place in places)
-    table = io.StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(("image_name", "label"))
-    rows.writerows((p.relative_to(args.images).as_posix(), int(n)) for p, n in zip(pictures.paths, labels, strict=True))
-    write_whole(args.out, table.getvalue().encode())
-    print(f"{args.out}: {len(labels):,} labels")
-
-
-def evaluate(task: Task, folder: Path, data: Path | None):
-    """The scores of the weights in ``folder`` on the validation parts below ``data``.
-
-    Raises:
-        InputError: where there is no data to read.
-    """
-    from gan_tf.evaluation.digits import labelled_scores, load_reader
-    from pipelines.formats.digits import digit_sets
-
-    if data is None:
-        raise InputError("no digits to read", "MNIST or MNIST-M with labels", "name their folder by --data")
-    return labelled_scores(digit_sets(data, validation=True), load_reader(folder))
+    def evaluate(self, directory: Path, data: Path | None, options: EvaluationOptions) -> dict[str, Score]:
+        """Returns the accuracies on the validation parts below ``data``; raises as ``Workflow.evaluate``."""
+        if data is None:
+            raise UserError("There are no labeled digits to score on", "Name a folder with MNIST or MNIST-M by --data")
+        return labeled_scores(read_digit_sets(data, "val"), self.load(directory))

@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line: ``train``, ``infer``, ``evaluate`` and ``fetch-weights``. Nothing else imports it but experiments."""

@@ -1,103 +1,95 @@
-"""What ``evaluate.py`` does: find images and their reference, score them, print the table."""
+"""``evaluate.py``: finds images or weights and what to compare them with, scores them, and prints the table."""
 
 import argparse
-import dataclasses
-import pkgutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gan_tf import export
-from gan_tf.evaluation import evaluate as command
-from gan_tf.evaluation.detectors import find_cascade
-from gan_tf.evaluation.scores import Images, Line
-from gan_tf.tasks import Task, first_folder
-from gan_tf.training.run_dir import read_config
+from gan_tf.cli.arguments import Parser, add_options, build_options, requested_task
+from gan_tf.cli.infer import add_weights_arguments
+from gan_tf.evaluation.options import EvaluationOptions
+from gan_tf.evaluation.report import render_table, to_json
+from gan_tf.evaluation.scores import Score
+from gan_tf.run_dir import read_run_config
+from gan_tf.tasks import Task, find_task
+from gan_tf.utils.files import write_atomic
 from gan_tf.utils.tf_import import import_tensorflow
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 
-def run(task: Task, args: argparse.Namespace) -> int:
-    """Scores the task's images: those of ``--images``, of ``--run``, or of the shipped weights; returns the exit code.
+def build_parser(task: Task | None) -> Parser:
+    """Returns the arguments of evaluate.py."""
+    description = (
+        "Scores images: FID, KID, precision, recall and the handout's detector.\n\n"
+        "  python evaluate.py --task anime --data FOLDER\n"
+        "  python evaluate.py --images FOLDER --reference FOLDER"
+    )
+    parser = Parser(prog="evaluate.py", description=description)
+    parser.add_argument("--task", metavar="NAME", help="whose images and thresholds (below)")
+    add_weights_arguments(parser, task)
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the task's images, whose validation part is the reference")
+    parser.add_argument("--images", type=Path, metavar="PATH", help="score the images of this folder instead of a model's")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores with their protocols")
+    add_options(parser, EvaluationOptions())
+    return parser
+
+
+def run(argv: Sequence[str]) -> int:
+    """Scores as the arguments say; returns the exit code.
 
     Raises:
-        InputError: for anything the person can mend.
+        UserError: for whatever the user can fix.
     """
-    if args.images and (args.run or args.loss):
-        raise InputError("--images with --run or --loss", "one source of images", "leave the others out")
-    if args.run and args.loss:
-        raise InputError("--run with --loss", "one of the two", "leave one out")
-    data = folder_of_data(args)
+    args = build_parser(requested_task(argv)).parse(argv)
+    options = build_options(args, EvaluationOptions)
+    if args.task is None and args.images is None:
+        find_task(None)
+    task = find_task(args.task) if args.task else None
+    if args.images and args.weights:
+        raise UserError("--images and --weights exclude each other", "Leave one of the two out")
+    if args.data and not args.data.is_dir():
+        raise UserError(f"--data {args.data} is not a folder", "Give the folder with the task's images")
+    scores = _score_images(task, args, options) if args.images or task is None else _score_weights(task, args, options)
+    thresholds = task.thresholds if task else ()
+    if args.json:
+        write_atomic(args.json, to_json(scores, thresholds).encode())
+    print(render_table(scores, thresholds), end="")
+    return 0
+
+
+def _score_weights(task: Task, args: argparse.Namespace, options: EvaluationOptions) -> Mapping[str, Score]:
+    """Scores a model's weights as its task is scored."""
+    from gan_tf import export
+
+    weights = export.find_weights(task.name, args.weights, task.default_variant, args.runs)
+    print(f"weights: {export.describe_weights(weights)}", flush=True)
+    data = args.data or _data_of_run(weights)
     import_tensorflow()
-    workflow = pkgutil.resolve_name(task.workflow)
-    if hasattr(workflow, "evaluate") and not args.images:
-        return command.show(args, workflow.evaluate(task, weights_of(task, args), data), [Line(*line) for line in task.lines])
-    generated = None if args.images else generated_by(task, args)
-    reference, second = (None, None) if args.reference or data is None else real_images(task, data, args)
-    if data is None and not (args.reference or args.judge):
-        print(
-            "no FID, KID, precision or recall: no real pictures to compare with; name them by --data or --reference", flush=True
-        )
-    lines = [Line(*line) for line in task.lines]
-    judge = usable_judge(task, args)
-    return command.run(args, generated=generated, reference=reference, second_real=second, lines=lines, judge=judge)
+    from gan_tf.workflow import evaluate_weights
+
+    return evaluate_weights(task, weights, data, options)
 
 
-def usable_judge(task: Task, args: argparse.Namespace) -> str | None:
-    """The task's judge; None, and one line, where nobody asked for it by name and its cascade is not at hand."""
-    if task.judge != "anime" or args.judge or args.cascade:
-        return task.judge
-    try:
-        find_cascade()
-    except InputError as error:
-        print(f"the judge is left out: {error}")
-        return None
-    return task.judge
+def _score_images(task: Task | None, args: argparse.Namespace, options: EvaluationOptions) -> Mapping[str, Score]:
+    """Scores the images of a folder."""
+    import_tensorflow()
+    from gan_tf.evaluation.evaluate import evaluate_images, find_real_images
+    from gan_tf.evaluation.image_files import read_image_dir
+
+    real = find_real_images(task.data if task else None, args.data, options)
+    generated = read_image_dir(args.images, count=options.count, seed=options.seed)
+    classifier = None
+    if options.classifier == "digits":
+        from gan_tf.classifier.digit_classifier import load_digit_classifier
+
+        classifier = load_digit_classifier()
+    detector = task.detector if task else None
+    return evaluate_images(generated, real, options, detector=detector, classifier=classifier)
 
 
-def folder_of_data(args: argparse.Namespace) -> Path | None:
-    """The folder of ``--data``, or the one that the run was trained on; None: only the judge can be asked."""
-    if args.data:
-        if not args.data.is_dir():
-            raise InputError(f"--data {args.data} is not a folder", "the folder with the task's images", "correct it")
-        return args.data
-    for folder in (args.run, args.run.parent) if args.run else ():  # weights kept in RUN/best belong to RUN
-        if (folder / "config.json").is_file():
-            path = read_config(folder)["data"]["path"]
+def _data_of_run(weights: Path) -> Path | None:
+    """Returns the folder that a run was trained on; None where there is none, or it is gone."""
+    for directory in (weights, weights.parent):  # the weights kept in RUN/best belong to RUN
+        if (directory / "config.json").is_file():
+            path = read_run_config(directory)["data"]["path"]
             return Path(path) if path and Path(path).is_dir() else None
     return None
-
-
-def weights_of(task: Task, args: argparse.Namespace) -> Path:
-    """The folder of the run's or the shipped weights; says which these are."""
-    folder = args.run or export.shipped(task.name, args.loss or task.shipped)
-    print(f"weights: {export.describe(folder, args.run)}", flush=True)
-    return folder
-
-
-def generated_by(task: Task, args: argparse.Namespace) -> Images:
-    """Images of the run's or the shipped generator, made with ``--seed``."""
-    folder = weights_of(task, args)
-    count = args.count or task.scored
-    parts = pkgutil.resolve_name(task.workflow).sample(task, folder, count, args.seed)
-    return Images(f"{task.name} {folder.name}, seed {args.seed}", parts)
-
-
-def real_images(task: Task, data: Path, args: argparse.Namespace) -> tuple[Images | None, Images | None]:
-    """The task's reference images below ``data``, and as many training images as are scored, for the floor."""
-    from gan_tf.evaluation.image_files import read_folder
-    from pipelines.image_folder import list_images
-
-    folder = first_folder(data, task.reference_folders)
-    if folder == data:
-        print(f"no reference: {data} has none of {', '.join(task.reference_folders)}; name real pictures by --reference")
-        return None, None
-    train = first_folder(data, task.train_folders)
-    if train == data:
-        return named(read_folder(folder), data, folder), None
-    count = min(args.count or task.scored, len(list_images(train)))
-    second = named(read_folder(train, count=count, seed=args.seed), data, train)
-    return named(read_folder(folder), data, folder), second
-
-
-def named(images: Images, data: Path, folder: Path) -> Images:
-    """The same images, called by their place below the data folder: a protocol holds no path of one machine."""
-    return dataclasses.replace(images, name=Path(data.resolve().name, *folder.relative_to(data).parts).as_posix())

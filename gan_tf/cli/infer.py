@@ -1,33 +1,48 @@
-"""What ``infer.py`` does: find the weights, say which, make the images."""
+"""``infer.py``: finds the weights, says which, and uses them."""
 
-import argparse
-import pkgutil
+from collections.abc import Sequence
+from pathlib import Path
 
-from gan_tf import export
-from gan_tf.gan.config import LOSS_RECIPES
-from gan_tf.options import nearest
-from gan_tf.tasks import Task
-from gan_tf.training.run_dir import read_config
+from gan_tf.cli.arguments import Parser, add_options, build_options, requested_task
+from gan_tf.tasks import TASKS, Task, find_task
 from gan_tf.utils.tf_import import import_tensorflow
-from pipelines.errors import InputError
+
+WEIGHTS_HELP = "weights to use: a shipped variant, a folder (a run's or exported weights), or newest for the newest run"
 
 
-def run(task: Task, args: argparse.Namespace) -> int:
-    """Makes images; returns the exit code.
+def build_parser(task: Task | None) -> Parser:
+    """Returns the arguments of infer.py, with the options of the task's family (of the first task's without one)."""
+    task = task or next(iter(TASKS.values()))
+    example = f"python infer.py --task {task.name} {task.family.example}"
+    parser = Parser(prog="infer.py", description=f"{task.family.summary}.\n\n  {example}")
+    parser.add_argument("--task", metavar="NAME", help="which model (below)")
+    add_weights_arguments(parser, task)
+    add_options(parser, task.family.infer_options())
+    return parser
+
+
+def add_weights_arguments(parser: Parser, task: Task | None) -> None:
+    """Adds ``--weights`` and ``--runs``."""
+    default = f" (default: {task.default_variant})" if task else ""
+    parser.add_argument("--weights", metavar="NAME|DIR|newest", help=WEIGHTS_HELP + default)
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where --weights newest looks (runs)")
+
+
+def run(argv: Sequence[str]) -> int:
+    """Uses a model as the arguments say; returns the exit code.
 
     Raises:
-        InputError: for arguments that make no sense, missing weights, or an output that can't be written.
+        UserError: arguments that make no sense, missing weights, or an output that cannot be written.
     """
-    workflow = pkgutil.resolve_name(task.workflow)
-    workflow.check_infer(args)
-    if args.run and args.loss:
-        raise InputError("--run with --loss", "one of the two", "leave one out")
-    if args.loss and args.loss not in LOSS_RECIPES:
-        raise InputError(f"--loss {args.loss}", nearest(args.loss, LOSS_RECIPES), "choose one of these")
-    if args.run and not (args.run / export.WEIGHTS).is_file():
-        read_config(args.run)
-    folder = args.run or export.shipped(task.name, args.loss or task.shipped)
-    print(f"weights: {export.describe(folder, args.run)}", flush=True)
+    args = build_parser(requested_task(argv)).parse(argv)
+    task = find_task(args.task)
+    options = build_options(args, task.family.infer_options)
+    from gan_tf import export
+
+    weights = export.find_weights(task.name, args.weights, task.default_variant, args.runs)
+    print(f"weights: {export.describe_weights(weights)}", flush=True)
     import_tensorflow()
-    workflow.infer(task, args, folder)
+    from gan_tf.workflow import load_workflow
+
+    load_workflow(task, weights).infer(weights, options)
     return 0

@@ -1,300 +1,198 @@
-"""What ``train.py`` does: settle the settings, make or find the run, train it, say what came out."""
+"""``train.py``: reads the arguments, resolves the configuration, and hands over to ``training.run``."""
 
 import argparse
-import contextlib
 import dataclasses
 import json
-import pkgutil
 import shlex
-import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from gan_tf import export
-from gan_tf.options import Resolved, RunSettings, flag, resolve
-from gan_tf.tasks import TASKS, Task, find, first_folder
-from gan_tf.training.run_dir import Run, create, newest, read_config
-from gan_tf.utils.files import readable_failures, require_space
+from gan_tf.cli.arguments import Parser, add_options, given_options, requested_task, show_config
+from gan_tf.options import CLI, Resolved, check_values, flag_name, from_values
+from gan_tf.run_dir import RunDir, find_newest_run, read_run_config
+from gan_tf.tasks import TASKS, Task, find_task
+from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.tf_import import import_tensorflow
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
-FREE_SPACE = 500_000_000  # bytes: checkpoints of the largest network, four at once, with room for curves and pictures
+# What replaces paths of one's own machine in a card's command.
+_PATH_ARGUMENTS = {"--data": "DIR", "--init-from": "RUN", "--config": "FILE"}
 
-NAMED = {"--data": "DIR", "--init-from": "RUN", "--config": "FILE"}  # what stands in a card's command for paths of one's own
+
+def build_parser(task: Task | None) -> Parser:
+    """Returns the arguments of train.py, with the options of the task's family (of the first task's without one)."""
+    description = "Trains a model from scratch, or resumes a run.\n\n  python train.py --task anime --data FOLDER"
+    parser = Parser(prog="train.py", description=description)
+    parser.add_argument("--task", metavar="NAME", help="what to train (below)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the task's images (default: synthetic ones)")
+    about = "number of training steps (default: as many as --lr-decay-images takes, else the task's number)"
+    parser.add_argument("--steps", type=int, metavar="N", help=about)
+    about = "stop with a checkpoint after M minutes of training in all, including those before a resume"
+    parser.add_argument("--minutes", type=float, metavar="M", help=about)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="JSON file of options, such as a run's config.json")
+    about = "print the configuration and where each value comes from, and exit"
+    parser.add_argument("--dry-run", action="store_true", help=about)
+    run = parser.add_argument_group("run")
+    run.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where run folders lie (default: runs)")
+    about = "resume a run, bit for bit as if it had not stopped (without RUN: the task's newest run, or a new one)"
+    run.add_argument("--resume", nargs="?", const="newest", metavar="RUN", help=about)
+    about = "start from the weights of another run, or from exported weights"
+    run.add_argument("--init-from", type=Path, metavar="RUN", help=about)
+    add_options(parser.add_argument_group("logging and checkpoints (--resume keeps the former values)"), RunOptions())
+    task = task or next(iter(TASKS.values()))
+    title = f"configuration (decides the weights; the defaults of --task {task.name}, which other choices may change)"
+    add_options(parser.add_argument_group(title), task.family.resolve(task, {}, {}).config)
+    return parser
 
 
-def run(task: Task, args: argparse.Namespace, said: dict, watch: dict, command: list[str]) -> int:
-    """Trains; returns the exit code.
-
-    Args:
-        task: its row.
-        args: what isn't a setting.
-        said: the settings that the command line said.
-        watch: those of ``RunSettings`` that it said.
-        command: its words.
+def run(argv: Sequence[str]) -> int:
+    """Trains as the arguments say; returns the exit code.
 
     Raises:
-        InputError: for whatever the person can mend.
+        UserError: for whatever the user can fix.
     """
-    check(task, args)
-    workflow = pkgutil.resolve_name(task.workflow)
-    place = find_run(task, args)
-    before = place.config if place else {}
-    resolved = again(workflow, before, said) if place else workflow.resolve(task, settings_from(task, args.config), said)
-    watched = resolve(RunSettings, [("run", before.get("watched", {})), ("said", watch)]).settings
-    steps = steps_of(task, resolved.settings, args, before)
-    if place:
-        place.lock()
-    require_space(place.folder if place else args.runs, FREE_SPACE)
-    import_tensorflow()
-    from gan_tf.training import devices
-
-    resolved = resolved if place else fit_machine(resolved)
-    strategy = devices.strategy_for(devices.gpus(), resolved.settings.batch)
-    source = open_data(task, args.data, watched.memory_budget, before)
-    if place:
-        compare_data(place, before, source)
+    args = build_parser(requested_task(argv)).parse(argv)
+    task = find_task(args.task)
+    _check_arguments(task, args)
+    run_dir = _find_run(task, args)
+    previous = read_run_config(run_dir.path) if run_dir else None
+    given = given_options(args, task.family.config)
+    if previous is None:
+        resolved = task.family.resolve(task, _read_config_file(task, args.config), given)
     else:
-        place = create(args.runs, task.name, f"{label(resolved)}-{source.name}")
-        place.lock()
-    config = describe(task, resolved, watched, steps, source, args, before, command)
-    return go(task, workflow, resolved, watched, source, args, config, place, strategy, resumed=bool(before))
+        resolved = _restore_config(task, previous, given)
+    options = _resolve_run_options(previous, given_options(args, RunOptions))
+    steps = _resolve_steps(task, resolved.config, args, previous)
+    if args.dry_run:
+        print(f"{task.name}: {steps:,} steps")
+        print(show_config(dataclasses.asdict(resolved.config), resolved.sources))
+        return 0
+    if run_dir:
+        run_dir.lock()
+    import_tensorflow()
+    from gan_tf.training.run import TrainingRequest, train_run
+
+    request = TrainingRequest(
+        task=task,
+        resolved=resolved,
+        options=options,
+        steps=steps,
+        minutes=args.minutes,
+        data=args.data,
+        runs=args.runs,
+        run_dir=run_dir,
+        initial_weights=args.init_from,
+        initial_task=_check_initial_weights(task, args.init_from),
+        command=recorded_command(["train.py", *argv]),
+    )
+    return train_run(request)
 
 
-def check(task: Task, args: argparse.Namespace) -> None:
-    """Refuses numbers that make no sense and options that exclude each other."""
+def _check_arguments(task: Task, args: argparse.Namespace) -> None:
+    """Checks numbers, and arguments that exclude each other."""
     if args.steps is not None and args.steps < 1:
-        raise InputError(f"--steps {args.steps}", "a whole number from 1", "change it")
+        raise UserError(f"--steps {args.steps} is not valid: a whole number of at least 1 is needed", "Correct the value")
     if args.minutes is not None and not 0 < args.minutes < float("inf"):
-        raise InputError(f"--minutes {args.minutes}", "a number of minutes above 0", "change it")
-    if args.resume and args.init_from:
-        raise InputError("--resume with --init-from", "one of the two", "leave one out")
-    if args.resume and args.config:
-        raise InputError("--resume with --config", "one of the two, a run has its own config", "leave one out")
-    if args.init_from:
-        exported = (args.init_from / export.CARD).is_file() and not (args.init_from / "config.json").is_file()
-        read = export.read_card if exported else read_config
-        if (other := find(read(args.init_from)["task"])).workflow != task.workflow:
-            alike = ", ".join(name for name, row in TASKS.items() if row.workflow == task.workflow)
-            raise InputError(f"--init-from {args.init_from}, a run of {other.name}", f"a run of: {alike}", "name another run")
+        raise UserError(f"--minutes {args.minutes} is not valid: a number above 0 is needed", "Correct the value")
+    for other in ("init_from", "config"):
+        if args.resume and getattr(args, other):
+            raise UserError(f"--resume and {flag_name(other)} exclude each other", "Leave one of the two out")
 
 
-def find_run(task: Task, args: argparse.Namespace) -> Run | None:
-    """The run that ``--resume`` means; None to start a new one."""
+def _check_initial_weights(task: Task, directory: Path | None) -> Task | None:
+    """Returns the task of the weights that ``--init-from`` names, which must be of the same family."""
+    if directory is None:
+        return None
+    from gan_tf import export
+
+    is_export = (directory / export.CARD).is_file() and not (directory / "config.json").is_file()
+    description = export.read_card(directory) if is_export else read_run_config(directory)
+    other = find_task(description["task"])
+    if other.family is not task.family:
+        same = ", ".join(name for name, entry in TASKS.items() if entry.family is task.family)
+        problem = f"--init-from {directory} holds weights of task {other.name}, a model of another kind"
+        raise UserError(problem, f"Name weights of one of these tasks: {same}")
+    return other
+
+
+def _find_run(task: Task, args: argparse.Namespace) -> RunDir | None:
+    """Returns the run that ``--resume`` names; None to start a new one."""
     if not args.resume:
         return None
     if args.resume == "newest":
-        run = newest(args.runs, task.name)
-        print(f"going on with {run.folder}" if run else f"no run of {task.name} in {args.runs} yet: starting one")
-        return run
-    config = read_config(Path(args.resume))
+        newest = find_newest_run(args.runs, task.name)
+        print(f"resuming {newest.path}" if newest else f"no run of {task.name} in {args.runs} yet: starting one")
+        return newest
+    config = read_run_config(Path(args.resume))
     if config["task"] != task.name:
-        raise InputError(f"{args.resume} is a run of {config['task']}", f"one of {task.name}", "correct --task or RUN")
-    return Run(Path(args.resume))
+        raise UserError(f"{args.resume} is a run of task {config['task']}, not of {task.name}", "Correct --task or RUN")
+    return RunDir(Path(args.resume))
 
 
-def settings_from(task: Task, path: Path | None) -> dict:
-    """The settings in a JSON file: a plain object, or the ``config.json`` of a run of such a task."""
+def _read_config_file(task: Task, path: Path | None) -> dict[str, Any]:
+    """Returns the values of a JSON file: a plain object, or the explicit values of a run's ``config.json``."""
     if path is None:
         return {}
     try:
-        values = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"--config {path} can't be read ({reason})", "a JSON file of settings", "correct it") from None
-    if not isinstance(values, dict):
-        raise InputError(f"--config {path}", "a JSON object of settings", "correct it")
-    if isinstance(name := values.get("task"), str) and find(name).workflow != task.workflow:
-        raise InputError(f"--config {path}, of a run of {name}", f"settings of {task.name}", "correct --task or FILE")
-    return values.get("settings", values)
+        raise UserError(f"--config {path} cannot be read ({reason})", "Name a JSON file of options") from None
+    if not isinstance(content, dict):
+        raise UserError(f"--config {path} is not a JSON object", "Name a JSON file of options")
+    if "task" not in content:
+        return content
+    if not isinstance(content.get("explicit"), dict):
+        raise UserError(f"--config {path} was written by an older version of gan_tf", "Name a JSON file of options")
+    if find_task(content["task"]).family is not task.family:
+        problem = f"--config {path} belongs to a run of task {content['task']}, a model of another kind than {task.name}"
+        raise UserError(problem, "Correct --task or FILE")
+    return dict(content["explicit"])
 
 
-def again(workflow, config: dict, said: dict) -> Resolved:
-    """The settings of a run that goes on; those said again must agree with it."""
-    settings = resolve(workflow.SETTINGS, [("run", config["settings"])]).settings
-    for name, value in said.items():
-        old = getattr(settings, name)
-        if value != old:
-            mend = "leave it out, or start a new run without --resume"
-            raise InputError(f"{flag(name)} {value}", f"{old}, with which this run was begun", mend)
-    return Resolved(settings, config["sources"])
+def _restore_config(task: Task, previous: Mapping[str, Any], given: Mapping[str, Any]) -> Resolved:
+    """Returns the configuration of the run that is resumed; values that are given again must agree with it."""
+    config = from_values(task.family.config, previous["config"], "config.json")
+    for name, value in check_values(task.family.config, given, CLI).items():
+        former = getattr(config, name)
+        if value != former:
+            problem = f"{flag_name(name)} {value} differs from {former}, with which this run was started"
+            raise UserError(problem, "Leave it out, or start a new run without --resume")
+    return Resolved(config, previous["sources"], previous["explicit"])
 
 
-def steps_of(task: Task, settings, args: argparse.Namespace, before: dict) -> int:
-    """The updates in all: as said, or as the run began with; else until the learning rates are 0, or the task's number."""
-    last = getattr(settings, "last_step", None)
-    steps = args.steps or before.get("steps") or last or task.steps
-    if last and steps > last:
-        given = f"--steps {steps} with --decay-images {settings.decay_images}"
-        raise InputError(given, f"at most {last} steps, because the rates are 0 from then on", "change one of the two")
+def _resolve_run_options(previous: Mapping[str, Any] | None, given: Mapping[str, Any]) -> RunOptions:
+    """Returns the options of the run: as given, else as before, else the defaults."""
+    former = previous["options"] if previous else {}
+    values = {**check_values(RunOptions, former, "config.json"), **check_values(RunOptions, given, CLI)}
+    return RunOptions(**values)
+
+
+def _resolve_steps(task: Task, config: Any, args: argparse.Namespace, previous: Mapping[str, Any] | None) -> int:
+    """Returns the number of steps: as given, else as before, else until the learning rates are 0, else the task's."""
+    steps = args.steps or (previous["steps"] if previous else None) or config.last_step or task.steps
+    if config.last_step and steps > config.last_step:
+        problem = f"--steps {steps} is more than the {config.last_step} steps after which --lr-decay-images "
+        problem += f"{config.lr_decay_images} has brought the learning rates to 0"
+        raise UserError(problem, "Change one of the two")
     return steps
 
 
-def fit_machine(resolved: Resolved) -> Resolved:
-    """Chooses the precision that this machine is fast in, where nobody has said one; a run keeps what it began with."""
-    from gan_tf.training.environment import fast_precision
-
-    if resolved.sources.get("precision") != "default":
-        return resolved
-    settings = dataclasses.replace(resolved.settings, precision=fast_precision())
-    return Resolved(settings, {**resolved.sources, "precision": "machine"})
-
-
-def open_data(task: Task, data: Path | None, megabytes: float, config: dict):
-    """The training images: those of ``--data``, or of the run that goes on, or drawn ones, which is said loudly."""
-    said = data or (Path(config["data"]["path"]) if config.get("data", {}).get("path") else None)
-    if said is None:
-        print("NO --data GIVEN: training on pictures that this program draws itself; nothing real is learnt from them.")
-        return pkgutil.resolve_name(task.drawn)()
-    if task.source:
-        source = pkgutil.resolve_name(task.source)(said)
-        print(source.summary, flush=True)
-        return source
-    from pipelines.image_folder import Folder
-
-    folder = first_folder(said, task.train_folders)
-    if folder != said:
-        print(f"training images: {folder} (the rest of {said} is left alone)")
-    source = Folder(folder, task.shape[0], task.shape[2], memory_budget=int(megabytes * 1e6))
-    source.name = Path(said.resolve().name, *folder.relative_to(said).parts).as_posix()
-    print(source.summary, flush=True)
-    return source
-
-
-def compare_data(run: Run, config: dict, source) -> None:
-    """A run goes on with the images it began with, or not at all."""
-    if source.digest != config["data"]["digest"]:
-        given = f"the images now at hand ({source.name}, {len(source)}) are not those of {run.folder}"
-        expected = f"the same {config['data']['count']} files"
-        raise InputError(given, expected, "put them back, name them by --data, or start a new run")
-
-
-def label(resolved: Resolved) -> str:
-    """The word for the method in a run's name."""
-    return getattr(resolved.settings, "loss", resolved.settings.network)
-
-
-def describe(task, resolved, watched: RunSettings, steps: int, source, args, before: dict, command: list[str]) -> dict:
-    """The content of ``config.json``."""
-    from gan_tf.training.environment import describe as environment
-    from gan_tf.training.environment import differences
-
-    now = environment()
-    if before:
-        changed = differences(before["environment"], now)
-        if changed:
-            print(f"no longer bit-exact: since this run began, it has other {', '.join(changed)}", file=sys.stderr)
-    path = args.data or (before.get("data", {}).get("path") if before else None)
-    return {
-        "task": task.name,
-        **({"began_with": before["began_with"]} if "began_with" in before else {}),
-        "command": before.get("command") or command_line(command),
-        "steps": steps,
-        "settings": dataclasses.asdict(resolved.settings),
-        "sources": resolved.sources,
-        "watched": dataclasses.asdict(watched),
-        "data": {
-            "name": source.name,
-            "path": str(Path(path).resolve()) if path else None,
-            "count": len(source),
-            "digest": source.digest,
-        },
-        "environment": before.get("environment") or now,
-    }
-
-
-def command_line(words: list[str]) -> str:
-    """The command for others to type: its own folders are left out or named DIR and RUN."""
-    shown, skip = ["python"], False
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        if skip:
-            skip = False
-        elif word in ("--runs", "--resume"):
-            skip = not following.startswith("--")
-        elif word in NAMED:
-            shown, skip = [*shown, word, NAMED[word]], True
-        elif (name := word.partition("=")[0]) in NAMED:
-            shown.append(f"{name}={NAMED[name]}")
-        elif not word.startswith(("--runs=", "--resume=")):
+def recorded_command(words: Sequence[str]) -> str:
+    """Returns the command as others can type it: own paths are left out, or named DIR, RUN and FILE."""
+    shown = ["python"]
+    remaining = list(words)
+    while remaining:
+        word = remaining.pop(0)
+        name, has_value, _ = word.partition("=")
+        if name in ("--runs", "--resume"):
+            if not has_value and remaining and not remaining[0].startswith("--"):
+                remaining.pop(0)
+        elif name in _PATH_ARGUMENTS:
+            if not has_value and remaining:
+                remaining.pop(0)
+            shown.append(f"{name}={_PATH_ARGUMENTS[name]}" if has_value else f"{name} {_PATH_ARGUMENTS[name]}")
+        else:
             shown.append(shlex.quote(word))
     return " ".join(shown)
-
-
-def go(task, workflow, resolved, watched, source, args, config: dict, place: Run, strategy, resumed: bool) -> int:
-    """Builds the method, restores what there is, trains to the last step."""
-    from gan_tf.training.checkpoints import Checkpoints
-    from gan_tf.training.loggers import Writers
-    from gan_tf.training.loop import Plan, train
-    from gan_tf.training.transfer import begin_with
-
-    with strategy.scope() if strategy else contextlib.nullcontext():
-        method = workflow.build(task, resolved.settings)
-    stream = workflow.stream_for(method, source)
-    checkpoints = Checkpoints(place.folder / "checkpoints", method, keep_every=watched.keep_every)
-    seconds = 60 * args.minutes if args.minutes else None
-    plan = Plan(config["steps"], watched.log_every, watched.checkpoint_every, strategy=strategy, seconds=seconds)
-    first = restore(checkpoints, plan, place) if resumed else 0
-    if args.init_from:
-        config["began_with"], lines = begin_with(workflow, method, args.init_from)
-        print(*lines, sep="\n")
-        checkpoints.save(0)  # or a run killed before its first checkpoint would go on from other weights
-    if first > plan.steps:
-        raise InputError(f"--steps {plan.steps}", f"at least {first}, which this run has done", "say more steps")
-    if first < plan.steps and plan.time_is_up:
-        expected = f"more than {plan.state['seconds'] / 60:.4g}, which this run has trained"
-        raise InputError(f"--minutes {args.minutes:g}", expected, "say more minutes, or leave --minutes out")
-    place.write_config(config)
-    print(f"run folder: {place.folder}; watch it: tensorboard --logdir {shlex.quote(str(place.folder))}", flush=True)
-    with readable_failures(place.folder):
-        writers = Writers(place.folder, first)
-    try:
-        with contextlib.closing(writers):
-            workflow.actions(task, config, method, source, place.folder, plan, writers, watched)
-            done = train(method, stream, plan, checkpoints, writers, first)
-        return finish(task, workflow, args, place, plan, done)
-    finally:
-        place.unlock()
-
-
-def finish(task, workflow, args, place: Run, plan, done: int) -> int:
-    """Says what came out, and scores what is done while the run is still locked; returns the exit code."""
-    folder, runs = shlex.quote(str(place.folder)), shlex.quote(str(args.runs))
-    again = f"python train.py --task {task.name} --runs {runs} --resume {folder}"
-    if done < plan.steps and plan.time_is_up:
-        print(f"stopped at step {done} with a checkpoint, since --minutes {args.minutes:g} are over; go on with:")
-        print(f"{again} --minutes {2 * args.minutes:g}  (or without --minutes, to step {plan.steps})")
-        return 0
-    if done < plan.steps:
-        print(f"stopped at step {done} with a checkpoint; go on with: {again}")
-        return 130
-    print(f"done: {done} steps; weights and card in {place.folder}; look at {place.folder / 'images'}")
-    print(f"use it: python infer.py --task {task.name} --run {folder} {workflow.EXAMPLE}")
-    score(task, place.folder)
-    return 0
-
-
-def score(task: Task, folder: Path) -> None:
-    """Ends a training by the task's scores (validation images, once), or by one line that says what is missing."""
-    from gan_tf.cli import evaluate
-    from gan_tf.cli.main import evaluate_parser
-
-    try:
-        words = ["--task", task.name, "--run", str(folder), "--json", str(folder / "scores.json")]
-        evaluate.run(task, evaluate_parser().parse(words))
-        export.add_scores(folder, json.loads((folder / "scores.json").read_text()))
-    except InputError as error:
-        print(f"not scored: {error}")
-
-
-def restore(checkpoints, plan, place: Run) -> int:
-    """The step to go on from: the newest whole checkpoint's, or 0 where none was written yet."""
-    step = checkpoints.newest()
-    if step is None:
-        if checkpoints.steps():
-            given = f"no checkpoint of {place.folder} is whole"
-            raise InputError(given, "at least one that its manifest confirms", "start a new run")
-        print("no checkpoint yet: beginning at step 0")
-        return 0
-    plan.state.update(checkpoints.restore(step))
-    checkpoints.discard_after(step)
-    print(f"restored step {step}")
-    return step

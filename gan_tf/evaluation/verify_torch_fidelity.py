@@ -18,7 +18,7 @@ from gan_tf.evaluation.metrics.frechet import frechet_distance_of_features
 from gan_tf.evaluation.metrics.inception_score import inception_score
 from gan_tf.evaluation.metrics.kernel_distance import kernel_distance_of_subsets
 from gan_tf.evaluation.metrics.precision_recall import manifold_scores
-from gan_tf.evaluation.scores import protocol_line
+from gan_tf.evaluation.report import protocol_line
 from gan_tf.utils.cache import cache_folder
 from pipelines.errors import InputError
 from pipelines.formats.cifar10 import read_cifar10

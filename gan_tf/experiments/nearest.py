@@ -1,174 +1,186 @@
-"""``python -m gan_tf.experiments.nearest``: does a GAN copy its training pictures?
+"""``python -m gan_tf.experiments.nearest``: does a GAN copy its training images?
 
-Writes two pictures. One shows 16 samples above the training pictures nearest to them; it holds training pictures, so it
-stays with whoever has the data. The other holds none: how close samples come to training pictures, beside how close real
-pictures come that were never trained on, and the 16 closest of all samples.
+Writes two images. One shows 16 samples above the training images nearest to them; since it contains training images, it
+is not for publication. The other contains none: the distribution of the closeness of samples to training images, beside
+that of held-out real images, and the 16 closest samples.
 """
 
 import io
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from matplotlib.figure import Figure
+
 from gan_tf import export
-from gan_tf.cli.main import Parser, guarded
-from gan_tf.tasks import Task, find, first_folder
-from gan_tf.utils.files import write_whole
+from gan_tf.cli.arguments import Parser, requested_task
+from gan_tf.cli.infer import add_weights_arguments
+from gan_tf.cli.main import run_command
+from gan_tf.evaluation.metrics.nearest_neighbors import NEIGHBOURS, Nearest, nearest
+from gan_tf.gan.config import GAN_FAMILY
+from gan_tf.tasks import Task, find_task
+from gan_tf.utils.files import write_atomic
+from gan_tf.utils.images import write_png
 from gan_tf.utils.tf_import import import_tensorflow
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
-SHOWN = 16
-COPY = 0.2  # closer than that is the same picture, compressed anew
-RARE = 1.0  # per cent of unseen real pictures; as many of the samples are that close where nothing is copied
+NUM_SHOWN = 16
+COPY = 0.2  # at a lower closeness, two images are the same one, compressed differently
+PERCENTILE = 1.0  # of the held-out images' closeness; without copying, as many percent of the samples are below it
 
 
-def parser() -> Parser:
-    """The command's arguments."""
-    words = (
-        "Looks for the training pictures nearest to a GAN's samples, mirrored ones too, and compares with real pictures\n"
-        "that were never trained on.\n\n"
+def build_parser(task: Task | None) -> Parser:
+    """Returns the arguments of the command."""
+    description = (
+        "Finds the training images nearest to a GAN's samples, mirrored ones too, and compares with held-out real images.\n\n"
         "  python -m gan_tf.experiments.nearest --data FOLDER --picture side_by_side.png"
     )
-    made = Parser(prog="python -m gan_tf.experiments.nearest", description=words)
-    made.add_argument("--data", type=Path, metavar="DIR", help="the task's folder, with training and validation images")
-    made.add_argument("--task", default="anime", metavar="NAME", help="which task's GAN (default: anime)")
-    made.add_argument("--loss", metavar="LOSS", help="the shipped weights trained with it (default: the task's own)")
-    made.add_argument("--run", type=Path, metavar="RUN", help="a run of your own instead of shipped weights")
-    made.add_argument("--count", type=int, default=2000, help="samples, and unseen pictures at most (default: 2000)")
-    made.add_argument("--seed", type=int, default=0, help="of the samples (default: 0)")
+    parser = Parser(prog="python -m gan_tf.experiments.nearest", description=description)
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the task's images, training and validation")
+    parser.add_argument("--task", default="anime", metavar="NAME", help="which task's GAN (default: anime)")
+    add_weights_arguments(parser, task or find_task("anime"))
+    parser.add_argument("--count", type=int, default=2000, help="samples, and held-out images at most (default: 2000)")
+    parser.add_argument("--seed", type=int, default=0, help="of the samples (default: 0)")
     figure = Path("docs/nearest.png")
-    made.add_argument("--figure", type=Path, default=figure, metavar="FILE", help=f"the picture without data ({figure})")
-    made.add_argument("--picture", type=Path, metavar="FILE", help="the picture with the nearest training pictures")
-    return made
+    about = f"PNG file for the image without training images ({figure})"
+    parser.add_argument("--figure", type=Path, default=figure, metavar="FILE", help=about)
+    about = "PNG file for the samples and their nearest training images"
+    parser.add_argument("--picture", type=Path, metavar="FILE", help=about)
+    return parser
 
 
-def run(words: Sequence[str]) -> int:
-    """What the command does with its words; returns the exit code."""
-    args = parser().parse(words)
-    task, (train, unseen) = find(args.task), folders(find(args.task), args.data)
-    if args.count < SHOWN:
-        raise InputError(f"--count {args.count}", f"a whole number from {SHOWN}", "change it")
+def run(argv: Sequence[str]) -> int:
+    """Compares samples with training images as the arguments say; returns the exit code.
+
+    Raises:
+        UserError: for whatever the user can fix.
+    """
+    args = build_parser(requested_task(argv)).parse(argv)
+    task = find_task(args.task)
+    training_dir, heldout_dir = find_image_dirs(task, args.data)
+    if args.count < NUM_SHOWN:
+        raise UserError(f"--count {args.count} is not valid: a whole number of at least {NUM_SHOWN} is needed", "Correct it")
     for path in filter(None, (args.figure, args.picture)):
         if path.suffix.lower() != ".png":
-            raise InputError(f"{path}", "a file that ends in .png", "change it")
-    weights = args.run or export.shipped(task.name, args.loss or task.shipped)
-    print(f"weights: {export.describe(weights, args.run)}", flush=True)
-    import_tensorflow()
-    samples = made_by(task, weights, args.count, args.seed)
-    pool, others = read(task, train), read(task, unseen, args.count)
-    from gan_tf.evaluation.metrics.nearest_neighbors import NEIGHBOURS, nearest
-
-    if len(pool) <= NEIGHBOURS:
-        raise InputError(f"{len(pool)} pictures in {train}", f"more than {NEIGHBOURS}", "name more training pictures")
-    of_samples, of_unseen = nearest(samples, pool), nearest(others, pool)
-    if (of_unseen.closeness < COPY).all():
-        raise InputError(f"all pictures of {unseen} are copies of training pictures", "some that aren't", "name other data")
-    found = sentence(of_samples.closeness, of_unseen.closeness, len(pool))
-    print(found)
-    write_figure(args.figure, samples, of_samples, of_unseen, found)
+            raise UserError(f"{path} must be a .png file", "Correct the name")
+    weights = export.find_weights(task.name, args.weights, task.default_variant, args.runs)
+    print(f"weights: {export.describe_weights(weights)}", flush=True)
+    samples = generate_samples(task, weights, args.count, args.seed)
+    training = read_images(task, training_dir)
+    heldout = read_images(task, heldout_dir)[: args.count]
+    if len(training) <= NEIGHBOURS:
+        problem = f"There are only {len(training)} images in {training_dir}, but more than {NEIGHBOURS} are needed"
+        raise UserError(problem, "Name a folder with more training images by --data")
+    nearest_to_samples, nearest_to_heldout = nearest(samples, training), nearest(heldout, training)
+    if (nearest_to_heldout.closeness < COPY).all():
+        problem = f"All images of {heldout_dir} are copies of training images, so there is nothing to compare with"
+        raise UserError(problem, "Put other images there")
+    findings = describe_findings(nearest_to_samples.closeness, nearest_to_heldout.closeness, len(training))
+    print(findings)
+    write_atomic(args.figure, render_figure(samples, nearest_to_samples, nearest_to_heldout, findings))
     print(f"wrote {args.figure}")
     if args.picture:
-        write_picture(args.picture, samples[:SHOWN], of_samples, pool)
-        print(f"wrote {args.picture}: it holds training pictures")
+        write_pairs(args.picture, samples[:NUM_SHOWN], nearest_to_samples, training)
+        print(f"wrote {args.picture}, which contains training images")
     return 0
 
 
-def folders(task: Task, data: Path | None) -> tuple[Path, Path]:
-    """Where training images and images never trained on are.
+def find_image_dirs(task: Task, data: Path | None) -> tuple[Path, Path]:
+    """Returns the directories of training images and of held-out images.
 
     Raises:
-        InputError: where either is missing.
+        UserError: one of them is missing, or the task has no GAN.
     """
-    if data is None or not data.is_dir():
-        raise InputError(f"--data {data}" if data else "no --data", "the task's folder", "say --data DIR")
-    if not task.train_folders:
-        raise InputError(f"--task {task.name}", "a task that keeps its images in folders", "choose another")
-    train, unseen = first_folder(data, task.train_folders), first_folder(data, task.reference_folders)
-    for found, names in ((train, task.train_folders), (unseen, task.reference_folders)):
-        if found == data:
-            raise InputError(f"{data} has none of {', '.join(names)}", "the task's folder with both kinds", "correct --data")
-    return train, unseen
+    if task.family is not GAN_FAMILY:
+        raise UserError(f"--task {task.name} has no GAN", "Choose another task")
+    if data is None:
+        raise UserError("No --data was given", "Add --data DIR with the task's images")
+    if not data.is_dir():
+        raise UserError(f"--data {data} is not a folder", "Give the folder with the task's images")
+    training_dir, heldout_dir = task.data.training_dir(data), task.data.reference_dir(data)
+    if heldout_dir is None or training_dir == data:  # which would contain the held-out images too
+        missing = "validation" if heldout_dir is None else "training"
+        problem = f"{data} has no folder of {missing} images of its own"
+        raise UserError(problem, "Name the folder that contains both training and validation images by --data")
+    return training_dir, heldout_dir
 
 
-def made_by(task: Task, weights: Path, count: int, seed: int):
-    """Samples, uint8 ``[count, height, width, channels]``."""
-    import pkgutil
+def generate_samples(task: Task, weights: Path, count: int, seed: int) -> np.ndarray:
+    """Returns images of a GAN, uint8 ``[count, height, width, channels]``."""
+    import_tensorflow()
+    from gan_tf.workflow import load_workflow
 
-    import numpy as np
-
-    return np.concatenate(list(pkgutil.resolve_name(task.workflow).sample(task, weights, count, seed)))
-
-
-def read(task: Task, folder: Path, most: int | None = None):
-    """The pictures below a folder, uint8, or the first ``most`` of them."""
-    import numpy as np
-
-    from pipelines.image_folder import Folder
-
-    source = Folder(folder, task.shape[0], task.shape[2])
-    return np.asarray(source.take(np.arange(min(len(source), most or len(source)))))
+    samples: np.ndarray = load_workflow(task, weights).load(weights).generate(count, seed)
+    return samples
 
 
-def sentence(samples, unseen, trained_on: int) -> str:
-    """What was found, in words; both arguments are ``Nearest.closeness``."""
-    import numpy as np
+def read_images(task: Task, directory: Path) -> np.ndarray:
+    """Returns the images below a directory, uint8 ``[n, height, width, channels]``."""
+    import_tensorflow()
+    from pipelines.image_folder import ImageFolder
 
-    known, own = unseen < COPY, samples[samples >= COPY]
-    border = np.percentile(unseen[~known], RARE)
-    median, share = (f"{np.median(own):.3f}", f"{100.0 * np.mean(own < border):.2f} %") if len(own) else ("–", "none")
+    height, _, channels = task.image_shape
+    source = ImageFolder(directory, height, channels)
+    return np.asarray(source.take(np.arange(len(source))))
+
+
+def describe_findings(samples: np.ndarray, heldout: np.ndarray, num_training: int) -> str:
+    """Returns what was found, in words.
+
+    Args:
+        samples: ``Nearest.closeness`` of the samples.
+        heldout: that of the held-out images.
+        num_training: number of training images.
+    """
+    is_copy = heldout < COPY
+    originals = samples[samples >= COPY]
+    threshold = np.percentile(heldout[~is_copy], PERCENTILE)
+    median, fraction = "–", "none"
+    if len(originals):
+        median, fraction = f"{np.median(originals):.3f}", f"{100.0 * np.mean(originals < threshold):.2f} %"
     return (
-        f"{len(samples):,} samples and {len(unseen):,} real pictures kept apart, looked for among {trained_on:,} training"
-        f" pictures: {np.sum(samples < COPY):,} and {known.sum():,} are copies of one or of its mirror image. Without copies:"
-        f" median closeness {median} and {np.median(unseen[~known]):.3f} (0 is a copy);"
-        f" {share} of the samples are closer than {border:.3f}, as {RARE:g} % of the real pictures are."
+        f"{len(samples):,} samples and {len(heldout):,} held-out real images, compared with {num_training:,} training"
+        f" images: {np.sum(samples < COPY):,} and {is_copy.sum():,} are copies of one or of its mirror image. Without copies:"
+        f" median closeness {median} and {np.median(heldout[~is_copy]):.3f} (0 is a copy);"
+        f" {fraction} of the samples are closer than {threshold:.3f}, as {PERCENTILE:g} % of the held-out images are."
     )
 
 
-def write_figure(path: Path, samples, of_samples, of_unseen, words: str) -> None:
-    """The distributions of closeness, and the samples that come closest; no picture of the data."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import textwrap
-
-    import matplotlib.pyplot as plt
-    import numpy as np
-
-    figure, axes = plt.subplots(2, 1, figsize=(9, 6), height_ratios=(3, 1.3), layout="constrained")
+def render_figure(samples: np.ndarray, nearest_to_samples: Nearest, nearest_to_heldout: Nearest, title: str) -> bytes:
+    """Returns a PNG of the distributions of closeness and of the closest samples; it contains no training image."""
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    histogram, row = figure.subplots(2, 1, height_ratios=(3, 1.3))
     bins = np.linspace(0.0, 1.0, 101)
-    apart = of_unseen.closeness[of_unseen.closeness >= COPY]
-    for values, name in ((apart, "real, kept apart (without copies)"), (of_samples.closeness, "samples")):
-        axes[0].hist(values, bins, density=True, alpha=0.6, label=name)
-    axes[0].set_xlabel("closeness: distance to the nearest training picture / mean distance of the next 50 (0: a copy)")
-    axes[0].set_ylabel("density")
-    axes[0].legend()
-    axes[0].set_title(textwrap.fill(words, 110), fontsize=8)
-    closest = np.argsort(of_samples.closeness)[:SHOWN]
-    axes[1].imshow(np.concatenate(samples[closest], axis=1))
-    axes[1].set_xticks([(i + 0.5) * samples.shape[2] for i in range(len(closest))])
-    axes[1].set_xticklabels([f"{of_samples.closeness[i]:.2f}" for i in closest], fontsize=8)
-    axes[1].set_yticks([])
-    axes[1].set_title("the samples that come closest, and their closeness", fontsize=9)
+    heldout = nearest_to_heldout.closeness[nearest_to_heldout.closeness >= COPY]
+    histogram.hist(heldout, bins, density=True, alpha=0.6, label="held-out real images (without copies)")
+    histogram.hist(nearest_to_samples.closeness, bins, density=True, alpha=0.6, label="samples")
+    histogram.set_xlabel("closeness: distance to the nearest training image / mean distance to the next 50 (0: a copy)")
+    histogram.set_ylabel("density")
+    histogram.legend()
+    histogram.set_title(textwrap.fill(title, 110), fontsize=8)
+    closest = np.argsort(nearest_to_samples.closeness)[:NUM_SHOWN]
+    row.imshow(np.concatenate(samples[closest], axis=1))
+    row.set_xticks([(i + 0.5) * samples.shape[2] for i in range(len(closest))])
+    row.set_xticklabels([f"{nearest_to_samples.closeness[i]:.2f}" for i in closest], fontsize=8)
+    row.set_yticks([])
+    row.set_title("the closest samples and their closeness", fontsize=9)
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=110)
-    plt.close(figure)
-    write_whole(path, data.getvalue())
+    return data.getvalue()
 
 
-def write_picture(path: Path, samples, found, pool) -> None:
-    """Samples above, the nearest training pictures below, mirrored where that is nearer."""
-    import numpy as np
-
-    from gan_tf.utils.images import write_png
-
-    pairs = zip(found.index[: len(samples)], found.mirrored[: len(samples)], strict=True)
-    below = [pool[i][:, ::-1] if mirrored else pool[i] for i, mirrored in pairs]
+def write_pairs(path: Path, samples: np.ndarray, neighbors: Nearest, training: np.ndarray) -> None:
+    """Writes samples above their nearest training images, which are mirrored where that is nearer."""
+    pairs = zip(neighbors.index[: len(samples)], neighbors.mirrored[: len(samples)], strict=True)
+    below = [training[i][:, ::-1] if mirrored else training[i] for i, mirrored in pairs]
     write_png(path, np.concatenate([np.concatenate(list(row), axis=1) for row in (samples, below)]))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; errors are one line and exit code 2, as at the doors."""
-    return guarded(run, argv)
+    """Runs the command; a UserError is one line and exit code 2."""
+    return run_command(run, argv)
 
 
 if __name__ == "__main__":

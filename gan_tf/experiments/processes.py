@@ -1,4 +1,4 @@
-"""Python in a process of its own, for experiments: its output is shown and kept, and signals reach it."""
+"""Runs Python in a process of its own; its output is shown and logged, and signals are forwarded to it."""
 
 import contextlib
 import os
@@ -7,52 +7,57 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 
-from gan_tf.utils.files import readable_failures
+from gan_tf.utils.files import file_errors
 
 ROOT = Path(__file__).resolve().parents[2]
-STOPPED = (130, -signal.SIGINT, -signal.SIGTERM)
+_STOPPED = (130, -signal.SIGINT, -signal.SIGTERM)  # exit codes of a process that a signal ended
 
 
-def watched(words: Sequence[str], log: Path) -> tuple[int, str]:
-    """Runs Python with these words in the repository's root; returns the exit code and all that it said.
+def run_python(arguments: Sequence[str], log: Path) -> int:
+    """Runs Python in the repository's root; returns the exit code.
 
     Args:
-        words: what follows ``python`` on a command line.
-        log: the file its output is added to, which is also shown as it comes.
+        arguments: what follows ``python`` on a command line.
+        log: the file to which standard output and standard error are appended; both are also printed as they arrive.
 
     Raises:
-        KeyboardInterrupt: where a signal ended it; it was handed on, so that a training ends with a checkpoint.
+        KeyboardInterrupt: a signal ended the process. Signals are forwarded, so that a training ends with a checkpoint.
+        UserError: the log cannot be written.
     """
-    lines = []
-    with readable_failures(log):
+    with file_errors(log):
         log.parent.mkdir(parents=True, exist_ok=True)
         file = open(log, "a")  # noqa: SIM115 (closed below)
     child = subprocess.Popen(
-        [sys.executable, *words],
+        [sys.executable, *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True,  # or Ctrl-C would reach it twice, and the second ends it without a checkpoint
+        start_new_session=True,  # otherwise Ctrl-C would reach it twice, and the second one ends it without a checkpoint
     )
-    with file, child, handed_on(child):
+    assert child.stdout is not None
+    with file, child, _forward_signals(child):
         for line in child.stdout:
             print(line, end="", flush=True)
             file.write(line)
-            lines.append(line)
-    if child.returncode in STOPPED:
+    if child.returncode in _STOPPED:
         raise KeyboardInterrupt
-    return child.returncode, "".join(lines)
+    return child.returncode
 
 
 @contextlib.contextmanager
-def handed_on(child: subprocess.Popen) -> Iterator[None]:
-    """SIGINT and SIGTERM go to the child, which ends in its own way."""
-    before = {n: signal.signal(n, lambda number, frame: child.send_signal(number)) for n in (signal.SIGINT, signal.SIGTERM)}
+def _forward_signals(child: subprocess.Popen[str]) -> Iterator[None]:
+    """Forwards SIGINT and SIGTERM to the child, which handles them itself."""
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        child.send_signal(number)
+
+    previous = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

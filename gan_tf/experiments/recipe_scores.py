@@ -1,88 +1,100 @@
-"""``python -m gan_tf.experiments.recipe_scores RUN …``: the scores of one run's exported generator, for ``recipes``.
+"""``python -m gan_tf.experiments.recipe_scores RUN …`` scores one run's exported generator, for ``recipes``.
 
-They are ``fid_train`` and ``kid_train`` of ``train.py --eval-every``: the same function, count, draw of training images
-and noise seed, of the averaged generator as it was exported. A process of its own, so its memory is given back.
+The scores are ``fid_train`` and ``kid_train`` of ``train.py --eval-every``, of the EMA generator as it was exported. It is
+a process of its own, so that its memory is freed.
 """
 
 import math
-import pkgutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from gan_tf.cli.main import Parser, guarded
-from gan_tf.options import GanSettings, RunSettings
-from gan_tf.tasks import find
-from gan_tf.training.run_dir import read_config
+import numpy as np
+
+from gan_tf.cli.arguments import Parser
+from gan_tf.cli.main import run_command
+from gan_tf.gan.config import GanConfig
+from gan_tf.run_dir import read_run_config
+from gan_tf.tasks import find_task
+from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.files import write_json
 from gan_tf.utils.tf_import import import_tensorflow
 
-SAMPLES = 8  # images of a row of the picture
+NUM_SAMPLES = 8  # images in a row of the comparison's image
 
 
-def score_run(folder: Path, data: Path, count: int) -> tuple[dict[str, Any], Any]:
-    """Scores a run's exported generator against training images.
+def score_run(directory: Path, data: Path, count: int) -> tuple[dict[str, Any], np.ndarray]:
+    """Scores a run's exported generator against training images, in the way of ``TrainingSetScores``.
 
     Args:
-        folder: the run.
-        data: what ``--data`` was.
-        count: images on either side; fewer where there are fewer training images.
+        directory: the run.
+        data: the value of ``--data``.
+        count: number of generated and of training images; fewer if there are fewer training images.
 
     Returns:
-        ``fid``, ``kid``, ``images`` (the count used), ``parameters`` of both networks, ``protocol``; and sample images,
-        uint8 ``[SAMPLES, height, width, channels]``.
+        ``fid``, ``kid``, ``images`` (the number used), ``seed``, ``parameters`` of both networks, ``protocol``; and sample
+        images, uint8 ``[NUM_SAMPLES, height, width, channels]``.
 
     Raises:
-        InputError: where the run, the images or the FID network's weights are not there.
+        UserError: the run, the images or the weights of the FID network are missing.
     """
     import_tensorflow()
-    from gan_tf.cli.train import open_data
-    from gan_tf.gan.latents import noises
-    from gan_tf.gan.sampling import generate
-    from gan_tf.training import callbacks as scoring
+    from gan_tf.evaluation.features.extractor import extract
+    from gan_tf.evaluation.features.feature_cache import real_features
+    from gan_tf.evaluation.metrics.frechet import frechet_distance_of_features
+    from gan_tf.evaluation.metrics.kernel_distance import kernel_distance_of_subsets
+    from gan_tf.training import callbacks
+    from gan_tf.utils.cache import cache_folder
+    from gan_tf.workflow import load_workflow
 
-    config = read_config(folder)
-    task, seed = find(config["task"]), GanSettings.seed  # one draw for all recipes, whatever their own seeds
+    seed = GanConfig.seed  # one sample of training images and latents for all recipes, whatever their own seeds
+    workflow = load_workflow(find_task(read_run_config(directory)["task"]), directory)
     # The budget decides whether damaged files are left out or replaced.
-    source = open_data(task, data, RunSettings.memory_budget, config)
-    generator, settings = pkgutil.resolve_name(task.workflow).load(folder, task)
-
-    def sample(number: int):
-        return generate(generator, noises(number, settings.latent, seed))
-
-    values: dict[str, float] = {}
-    writers = SimpleNamespace(scalars=lambda step, scores: values.update(scores))
-    scoring.scorer(source, count, seed, sample, writers, SimpleNamespace(state={}), lambda step: None)(0)
-    extractor = scoring.fid_extractor()
-    protocol = {name: getattr(extractor, name) for name in ("name", "weights_sha256", "protocol", "resize", "warning")}
-    scores = {"fid": values["fid_train"], "kid": values["kid_train"], "images": min(count, len(source)), "seed": seed}
-    return {**scores, "parameters": parameters(task, settings), "protocol": protocol}, sample(SAMPLES)
-
-
-def parameters(task, settings: GanSettings) -> dict[str, int]:
-    """How many trainable numbers each network has."""
-    method = pkgutil.resolve_name(task.workflow).build(task, settings)
-    networks = {"generator": method.generator, "discriminator": method.discriminator}
-    return {name: sum(math.prod(v.shape) for v in n.trainable_variables) for name, n in networks.items()}
+    source = workflow.data_spec.open(data, "train", int(RunOptions.memory_budget * 1e6))["real"]
+    generator = workflow.load(directory)
+    extractor = callbacks.fid_extractor()
+    count = min(count, len(source))
+    indices = np.sort(np.random.default_rng(seed).choice(len(source), count, replace=False))
+    real, _ = real_features(extractor, np.asarray(source.take(indices)), cache_folder())
+    generated, _ = extract(extractor, generator.generate(count, seed))
+    size = min(callbacks.KID_SUBSET_SIZE, count)
+    kid, _ = kernel_distance_of_subsets(generated, real, subsets=callbacks.KID_SUBSETS, size=size, seed=seed)
+    scores = {
+        "fid": frechet_distance_of_features(generated, real),
+        "kid": kid,
+        "images": count,
+        "seed": seed,
+        "parameters": {name: _count_parameters(network) for name, network in workflow.build_model().networks().items()},
+        "protocol": {name: getattr(extractor, name) for name in ("name", "weights_sha256", "protocol", "resize", "warning")},
+    }
+    return scores, generator.generate(NUM_SAMPLES, seed)
 
 
-def run(words: Sequence[str]) -> int:
-    """What the command does; returns the exit code."""
-    parser = Parser(prog="python -m gan_tf.experiments.recipe_scores", description=__doc__)
+def _count_parameters(network: Any) -> int:
+    """Returns how many trainable numbers a network has."""
+    return sum(math.prod(variable.shape) for variable in network.trainable_variables)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Scores a run as the arguments say; returns the exit code.
+
+    Raises:
+        UserError: for whatever the user can fix.
+    """
+    parser = Parser(prog="python -m gan_tf.experiments.recipe_scores", description=__doc__ or "")
     parser.add_argument("run", type=Path, metavar="RUN", help="the run folder")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="its training images")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the scores go, as JSON")
-    parser.add_argument("--samples", type=Path, required=True, metavar="FILE", help="where a row of samples goes, as PNG")
-    args = parser.parse(words)
-    scores, samples = score_run(args.run, args.data, RunSettings.eval_count)
-    from gan_tf.utils.images import grid, write_png
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON file for the scores")
+    parser.add_argument("--samples", type=Path, required=True, metavar="FILE", help="PNG file for a row of samples")
+    args = parser.parse(argv)
+    scores, samples = score_run(args.run, args.data, RunOptions.eval_count)
+    from gan_tf.utils.images import tile_images, write_png
 
-    write_png(args.samples, grid(samples, 1, len(samples)))
+    write_png(args.samples, tile_images(samples, 1, len(samples)))
     write_json(args.out, scores)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(guarded(run, None))
+    sys.exit(run_command(run, None))

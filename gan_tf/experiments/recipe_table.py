@@ -1,179 +1,149 @@
-"""The table and the picture of a comparison of recipes, made from its ``results.json`` and nothing else."""
+"""The table and the image of a comparison of recipes, made from its ``results.json`` alone."""
 
-import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gan_tf.options import flag
-from gan_tf.utils.files import write_whole
-from pipelines.errors import InputError
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
-RESULTS, SAMPLES = "results.json", "samples.png"
-NOTHING = "–"
+from gan_tf.experiments.recipe_record import SAMPLES, describe_machine, is_finished, read_record, to_arguments
+from gan_tf.utils.files import write_atomic
+from gan_tf.utils.images import write_png
 
-
-def read(runs: Path) -> dict[str, Any] | None:
-    """The record of a comparison; None where there is none yet.
-
-    Raises:
-        InputError: where the file is damaged or something else.
-    """
-    path = runs / RESULTS
-    if not path.exists():
-        return None
-    try:
-        record = json.loads(path.read_text())
-        if not {"task", "minutes", "machine", "data", "rows"} <= record.keys():
-            raise ValueError("it holds something else")
-    except (OSError, ValueError, AttributeError) as error:
-        mend = "put it back, or choose another --runs"
-        raise InputError(f"{path} can't be read ({error})", "what the comparison wrote", mend) from None
-    return record
+_NONE = "–"
+_CAPTION = "Samples of the EMA generator, of the same latents in each row, in the table's order"
 
 
-def finished(row: dict[str, Any]) -> bool:
-    """Whether nothing is left to be measured: all its minutes are over, or it diverged."""
-    return "full" in row or "diverged" in row
-
-
-def ranked(rows: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """The rows by FID at full time, best first; then those without, by FID at half time; rows of no result are left out."""
-
-    def place(item: tuple[str, dict[str, Any]]) -> tuple[float, float]:
-        return tuple(item[1].get(part, {}).get("fid", float("inf")) for part in ("full", "half"))
-
-    return sorted(((n, row) for n, row in rows.items() if finished(row) or "half" in row), key=place)
-
-
-def page(record: dict[str, Any], known: Sequence[str], picture: str | None) -> str:
-    """The table file, Markdown.
-
-    Args:
-        record: what ``read`` gives.
-        known: names of all recipes, so that those without a result can be named.
-        picture: the picture's name beside the table; None for none.
-    """
-    rows, minutes = ranked(record["rows"]), record["minutes"]
-    best = next((name for name, row in rows if "full" in row), None)
-    columns = ["recipe", "flags", "steps", "images (steps × batch)", "s a step", "parameters of G", "of D"]
-    columns += [f"FID at {minutes / 2:g} min", f"FID at {minutes:g} min"]
-    table = [columns, ["---", "---", *["--:"] * (len(columns) - 2)], *[cells(n, row, n == best) for n, row in rows]]
-    command = f"python -m gan_tf.experiments.recipes --data DIR --task {record['task']} --minutes {minutes:g}"
-    blocks = ["# Recipes at equal wall time", protocol(record), f"```bash\n{command}\n```"]
-    blocks.append("\n".join(f"| {' | '.join(line)} |" for line in table))
-    missing = [name for name in dict.fromkeys([*known, *record["rows"]]) if not finished(record["rows"].get(name, {}))]
-    if missing:
-        blocks.append(f"Not measured to the end yet: {', '.join(missing)}.")
-    blocks.append("\n".join(f"* **{name}**: {row['about']}" for name, row in rows))
-    if picture:
-        words = "Samples of the averaged generator, the same noises in each row, in the table's order"
-        blocks.append(f"{words}:\n\n![{words}]({picture})")
-    return "\n\n".join(blocks) + "\n"
-
-
-def cells(name: str, row: dict[str, Any], best: bool) -> list[str]:
-    """One line of the table."""
-    last = row.get("full") or row.get("half")
-    lost = f"diverged at step {row['diverged']['step']:,}" if "diverged" in row else NOTHING
-    fids = [f"{row[part]['fid']:.1f}" if part in row else lost for part in ("half", "full")]
-    told = [NOTHING] * 5
-    if last:
-        step, networks = last["step"], last["parameters"]
-        told = [f"{step:,}", f"{step * row['settings']['batch']:,}", f"{last['seconds'] / step:.3f}"]
-        told += [f"{networks[network] / 1e6:.2f} M" for network in ("generator", "discriminator")]
-    line = [name, f"`{shlex.join(spoken(row['flags']))}`" if row["flags"] else NOTHING, *told, *fids]
-    return [f"**{cell}**" if best and i in (0, len(line) - 1) else cell for i, cell in enumerate(line)]
-
-
-def spoken(flags: dict[str, Any]) -> list[str]:
-    """Settings as words of a command line."""
-    words = []
-    for name, value in flags.items():
-        words += [flag(name) if value else flag("no_" + name)] if isinstance(value, bool) else [flag(name), str(value)]
-    return words
-
-
-def machine_words(machine: dict[str, Any]) -> str:
-    """The processor, and how much of it was used."""
-    return f"{machine['cpu']}, {machine['threads']} of {machine['cores']} cores"
-
-
-def protocol(record: dict[str, Any]) -> str:
-    """How the numbers came about, in one paragraph."""
-    data, minutes, rows = record["data"], record["minutes"], list(record["rows"].values())
-    images = f"{data['count']:,} training images (`{data['name']}`)" if "count" in data else "training images"
-    gpu = " and a GPU" if any("GPU" in row.get("environment", {}).get("devices", ()) for row in rows) else ""
-    described = [row for row in rows if "settings" in row]
-    precisions = sorted({row["settings"].get("precision", "float32") for row in described if "precision" not in row["flags"]})
-    said = " where the flags don't say it" if any("precision" in row["flags"] for row in described) else ""
-    precision = f"in {' or '.join(precisions)}{said}" if precisions else "in the precision that the flags say"
-    seeds = sorted({row["settings"]["seed"] for row in rows if "settings" in row})
-    words = [
-        f"Task `{record['task']}`, {images}: one recipe after another, each for {minutes:g} minutes of training by the clock "
-        f"on {machine_words(record['machine'])}{gpu}, {precision}, one run of seed {', '.join(map(str, seeds))}, stopped and "
-        "resumed once at half time. Tracing the graph (twice) and checkpoints are part of the minutes, scoring isn't.",
-        '"Images" are the generator\'s, steps × batch; seconds a step are the minutes over the steps.',
-    ]
-    scores = [row[part] for row in rows for part in ("half", "full") if part in row]
-    if scores:
-        words.append(fid_words(scores[0]))
-    words.append("Validation images are not touched. One seed says nothing about small differences; another may reverse them.")
-    return " ".join(words)
-
-
-def fid_words(score: dict[str, Any]) -> str:
-    """What the FID is of."""
-    network, n = score["protocol"], score["images"]
-    warning = f" ({network['warning']})" if network["warning"] else ""
-    few = " With fewer than 2,048 images it is biased upwards: compare only within this table." if n < 2048 else ""
-    return (
-        f"FID: {n:,} images of the averaged generator as exported (noise seed {score['seed']}) against one fixed sample of "
-        f"{n:,} of the training images, as `fid_train` of `train.py --eval-every`; {network['name']}{warning}, "
-        f"{network['protocol']} ({network['resize']}).{few}"
-    )
-
-
-def write(runs: Path, table: Path, known: Sequence[str]) -> list[Path]:
-    """Writes the table, and the picture beside it where there are samples; returns what was written.
+def write_table(runs: Path, table: Path, known: Sequence[str]) -> list[Path]:
+    """Writes the table, and beside it an image of the samples if there are any; returns what was written.
 
     Args:
         runs: the comparison's folder; without results nothing is written.
-        table: the Markdown file; the picture has its name with ``.png``.
-        known: names of all recipes.
+        table: the Markdown file; the image has its name with ``.png``.
+        known: the names of all recipes.
     """
-    record = read(runs)
-    if record is None or not ranked(record["rows"]):
+    record = read_record(runs)
+    if record is None or not rank_rows(record["rows"]):
         return []
-    written, picture = [], table.with_suffix(".png")
-    strips = [
-        (name if "full" in row else f"{name}\n(half time)", runs / name / SAMPLES)
-        for name, row in ranked(record["rows"])
+    written = [table]
+    strips = {
+        name if "full" in row else f"{name}\n(half time)": runs / name / SAMPLES
+        for name, row in rank_rows(record["rows"])
         if (runs / name / SAMPLES).is_file()
-    ]
+    }
+    image = table.with_suffix(".png")
     if strips:
-        from gan_tf.utils.images import write_png
-
-        write_png(picture, labelled(strips))
-        written.append(picture)
-    write_whole(table, page(record, known, picture.name if strips else None).encode())
-    return [table, *written]
+        write_png(image, _stack_labeled(strips))
+        written.append(image)
+    write_atomic(table, render_page(record, known, image.name if strips else None).encode())
+    return written
 
 
-def labelled(strips: Sequence[tuple[str, Path]]):
-    """The strips one below the other, each with its name to the left; uint8 ``[height, width, 3]``."""
-    import numpy as np
-    from PIL import Image, ImageDraw, ImageFont
+def rank_rows(rows: Mapping[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Returns the rows by FID after the full time, best first, then those without one by FID at half time.
 
-    pictures = [(name, Image.open(path).convert("RGB")) for name, path in strips]
-    font, top = ImageFont.load_default(size=14), 0
-    label = 16 + max(int(font.getlength(line)) for name, _ in pictures for line in name.split("\n"))
-    size = (label + max(picture.width for _, picture in pictures), sum(picture.height for _, picture in pictures))
-    whole = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(whole)
-    for name, picture in pictures:
-        whole.paste(picture, (label, top))
-        draw.multiline_text((8, top + picture.height / 2), name, fill="black", font=font, anchor="lm")
-        top += picture.height
-    return np.asarray(whole)
+    Rows without any result are left out.
+    """
+
+    def fids(item: tuple[str, dict[str, Any]]) -> tuple[float, float]:
+        full, half = (item[1].get(part, {}).get("fid", float("inf")) for part in ("full", "half"))
+        return full, half
+
+    return sorted(((name, row) for name, row in rows.items() if is_finished(row) or "half" in row), key=fids)
+
+
+def render_page(record: Mapping[str, Any], known: Sequence[str], image: str | None) -> str:
+    """Returns the table file, Markdown.
+
+    Args:
+        record: the content of ``results.json``.
+        known: the names of all recipes, so that those without a result can be listed.
+        image: the name of the image beside the table; None without one.
+    """
+    rows, minutes = rank_rows(record["rows"]), record["minutes"]
+    best = next((name for name, row in rows if "full" in row), None)
+    header = ["recipe", "flags", "steps", "images (steps × batch)", "s/step", "parameters of G", "of D"]
+    header += [f"FID at {minutes / 2:g} min", f"FID at {minutes:g} min"]
+    table = [header, ["---", "---", *["--:"] * (len(header) - 2)]]
+    table += [_table_row(name, row, name == best) for name, row in rows]
+    command = f"python -m gan_tf.experiments.recipes --data DIR --task {record['task']} --minutes {minutes:g}"
+    blocks = ["# Recipes at equal wall time", _describe_protocol(record), f"```bash\n{command}\n```"]
+    blocks.append("\n".join(f"| {' | '.join(cells)} |" for cells in table))
+    missing = [name for name in dict.fromkeys([*known, *record["rows"]]) if not is_finished(record["rows"].get(name, {}))]
+    if missing:
+        blocks.append(f"Not measured to the end yet: {', '.join(missing)}.")
+    blocks.append("\n".join(f"* **{name}**: {row['about']}" for name, row in rows))
+    if image:
+        blocks.append(f"{_CAPTION}:\n\n![{_CAPTION}]({image})")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _table_row(name: str, row: Mapping[str, Any], is_best: bool) -> list[str]:
+    """Returns the cells of one row; the best one's name and FID are bold."""
+    missing = f"diverged at step {row['diverged']['step']:,}" if "diverged" in row else _NONE
+    fids = [f"{row[part]['fid']:.1f}" if part in row else missing for part in ("half", "full")]
+    facts = [_NONE] * 5
+    last = row.get("full") or row.get("half")
+    if last:
+        step, parameters = last["step"], last["parameters"]
+        facts = [f"{step:,}", f"{step * row['config']['batch']:,}", f"{last['seconds'] / step:.3f}"]
+        facts += [f"{parameters[network] / 1e6:.2f} M" for network in ("generator", "discriminator")]
+    flags = f"`{shlex.join(to_arguments(row['flags']))}`" if row["flags"] else _NONE
+    if is_best:
+        name, fids[-1] = f"**{name}**", f"**{fids[-1]}**"
+    return [name, flags, *facts, *fids]
+
+
+def _describe_protocol(record: Mapping[str, Any]) -> str:
+    """Returns how the numbers were measured, as one paragraph."""
+    data, minutes, rows = record["data"], record["minutes"], list(record["rows"].values())
+    images = f"{data['count']:,} training images (`{data['name']}`)" if "count" in data else "training images"
+    gpu = " and a GPU" if any("GPU" in row.get("environment", {}).get("devices", ()) for row in rows) else ""
+    started = [row for row in rows if "config" in row]
+    precisions = sorted({row["config"]["precision"] for row in started if "precision" not in row["flags"]})
+    has_flag = any("precision" in row["flags"] for row in started)
+    precision = f"in {' or '.join(precisions)}" if precisions else "in the precision of the flags"
+    if precisions and has_flag:
+        precision += " where the flags do not set the precision"
+    seeds = sorted({row["config"]["seed"] for row in started})
+    sentences = [
+        f"Task `{record['task']}`, {images}: one recipe after another, each for {minutes:g} minutes of training by wall clock "
+        f"on {describe_machine(record['machine'])}{gpu}, {precision}, one run of seed {', '.join(map(str, seeds))}, stopped "
+        "and resumed once at half time. The minutes include tracing the graph (twice) and checkpoints, but not scoring.",
+        '"Images" are the generator\'s, steps × batch; "s/step" is the training time divided by the steps.',
+    ]
+    scores = [row[part] for row in rows for part in ("half", "full") if part in row]
+    if scores:
+        sentences.append(_describe_fid(scores[0]))
+    sentences.append("Validation images are not used. One seed says nothing about small differences; another may reverse them.")
+    return " ".join(sentences)
+
+
+def _describe_fid(score: Mapping[str, Any]) -> str:
+    """Returns which images and which network the FID is computed from."""
+    protocol, count = score["protocol"], score["images"]
+    warning = f" ({protocol['warning']})" if protocol["warning"] else ""
+    bias = " With fewer than 2,048 images it is biased upwards: compare only within this table." if count < 2048 else ""
+    return (
+        f"FID: {count:,} images of the EMA generator as exported (latents of seed {score['seed']}) against one fixed sample of "
+        f"{count:,} of the training images, as `fid_train` of `train.py --eval-every`; {protocol['name']}{warning}, "
+        f"{protocol['protocol']} ({protocol['resize']}).{bias}"
+    )
+
+
+def _stack_labeled(strips: Mapping[str, Path]) -> np.ndarray:
+    """Returns images one below the other, each with its label to the left, uint8 ``[height, width, 3]``."""
+    images = {label: Image.open(path).convert("RGB") for label, path in strips.items()}
+    font = ImageFont.load_default(size=14)
+    margin = 16 + max(int(font.getlength(line)) for label in images for line in label.split("\n"))
+    width = margin + max(image.width for image in images.values())
+    stacked = Image.new("RGB", (width, sum(image.height for image in images.values())), "white")
+    draw = ImageDraw.Draw(stacked)
+    top = 0
+    for label, image in images.items():
+        stacked.paste(image, (margin, top))
+        draw.multiline_text((8, top + image.height / 2), label, fill="black", font=font, anchor="lm")
+        top += image.height
+    return np.asarray(stacked)

@@ -1,12 +1,10 @@
-"""``python -m gan_tf.experiments.recipes``: which recipe makes the best GAN of a task in a given time?
+"""``python -m gan_tf.experiments.recipes``: which recipe trains the best GAN of a task in a given time?
 
-Each recipe is trained through the real door for the same minutes of wall time, halfway and in full scored by the
-``fid_train`` of ``train.py --eval-every``. Every score is recorded at once, so a comparison that was interrupted goes on.
+Each recipe is trained by ``train.py`` for the same minutes of wall time, and scored at half time and at the end by the
+``fid_train`` of ``train.py --eval-every``. Every score is recorded at once, so that an interrupted comparison can continue.
 """
 
 import json
-import pkgutil
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -14,17 +12,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gan_tf.cli.main import Parser, guarded
-from gan_tf.experiments.processes import ROOT, watched
-from gan_tf.experiments.recipe_record import begin, check, describe, held, save
-from gan_tf.experiments.recipe_table import SAMPLES, finished, spoken, write
-from gan_tf.options import GanSettings, nearest
-from gan_tf.tasks import Task, find
-from gan_tf.training.run_dir import Run, newest
-from pipelines.errors import InputError
+from gan_tf.cli.arguments import Parser
+from gan_tf.cli.main import run_command
+from gan_tf.experiments.processes import ROOT, run_python
+from gan_tf.experiments.recipe_record import (
+    SAMPLES,
+    check_recipe,
+    is_finished,
+    lock_comparison,
+    open_record,
+    record_run,
+    save_record,
+    to_arguments,
+)
+from gan_tf.gan.config import GAN_FAMILY
+from gan_tf.options import suggest
+from gan_tf.run_dir import RunDir, find_newest_run
+from gan_tf.tasks import Task, find_task
+from pipelines.errors import UserError
 
-STEPS = 10**9  # more than any run does in its minutes: the clock ends it, and nothing is scored on validation images
-DIVERGED = re.compile(r"training stopped at step (\d+): ([^;\n]+ was not finite)")  # the guard's words
+# More steps than any run does in its minutes: time ends it, and nothing is scored on validation images.
+_STEPS = 10**9
+_FAILURE = "failure.json"  # ``training.run.FAILURE``, which cannot be imported without TensorFlow
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ class Recipe:
     Attributes:
         name: what ``--only`` takes; also the name of a folder.
         about: what it is and who published it.
-        flags: settings as in ``GanSettings``; the others are what train.py takes when nothing is said.
+        flags: options of ``GanConfig`` by field name; the others are the defaults of train.py.
     """
 
     name: str
@@ -42,59 +51,61 @@ class Recipe:
     flags: dict[str, Any] = field(default_factory=dict)
 
 
-WIDE = {"loss": "hinge", "hidden": 64}
-LAZY = {"loss": "rpgan", "penalty_every": 8}
+_WIDE = {"loss": "hinge", "hidden_dim": 64}
+_LAZY = {"loss": "rpgan", "penalty_every": 8}
 RECIPES = (
     Recipe("gan", "non-saturating loss, batch norm in D (Radford et al. 2016)", {"loss": "gan"}),
     Recipe("wgangp", "Wasserstein distance, gradient penalty (Gulrajani et al. 2017)", {"loss": "wgangp"}),
-    Recipe("wgangp-one", "wgangp with one update of D a step", {"loss": "wgangp", "d_steps": 1}),
-    Recipe("wgangp-rates", "wgangp-one, two rates (Heusel et al. 2017)", {"loss": "wgangp", "d_steps": 1, "d_rate": 3e-4}),
-    Recipe("rpgan", "relativistic pairs, penalties on both sides (Huang et al. 2024)", {"loss": "rpgan"}),
-    Recipe("rpgan-lazy", "rpgan, penalties each 8 steps (lazily; Karras et al. 2020)", LAZY),
+    Recipe("wgangp-one", "wgangp with one update of D per step", {"loss": "wgangp", "d_steps": 1}),
+    Recipe("wgangp-rates", "wgangp-one, TTUR (Heusel et al. 2017)", {"loss": "wgangp", "d_steps": 1, "d_lr": 3e-4}),
+    Recipe("rpgan", "relativistic pairs, R1 and R2 penalties (Huang et al. 2024)", {"loss": "rpgan"}),
+    Recipe("rpgan-lazy", "rpgan, lazy regularization every 8 steps (Karras et al. 2020)", _LAZY),
     Recipe("hinge", "hinge loss, spectral norm in D (Miyato et al. 2018)", {"loss": "hinge"}),
     Recipe("hinge-float32", "hinge in float32", {"loss": "hinge", "precision": "float32"}),
-    Recipe("hinge-wide", "hinge with twice the channels", WIDE),
-    Recipe("hinge-wide-rates", "hinge-wide, two rates (Heusel et al. 2017)", {**WIDE, "d_rate": 4e-4, "g_rate": 1e-4}),
-    Recipe("hinge-wide-augment", "hinge-wide, DiffAugment (Zhao et al. 2020)", {**WIDE, "augment": "diffaugment"}),
-    Recipe("hinge-residual", "hinge, residual nets at 16x16, pixel shuffle out", {"loss": "hinge", "network": "residual"}),
-    Recipe("rpgan-residual", "rpgan-lazy, the nets of hinge-residual", {**LAZY, "network": "residual"}),
+    Recipe("hinge-wide", "hinge with twice the channels", _WIDE),
+    Recipe("hinge-wide-rates", "hinge-wide, TTUR (Heusel et al. 2017)", {**_WIDE, "d_lr": 4e-4, "g_lr": 1e-4}),
+    Recipe("hinge-wide-augment", "hinge-wide, DiffAugment (Zhao et al. 2020)", {**_WIDE, "augment": "diffaugment"}),
+    Recipe("hinge-residual", "hinge, residual nets at 16x16, pixel shuffle at the end", {"loss": "hinge", "network": "residual"}),
+    Recipe("rpgan-residual", "rpgan-lazy, the networks of hinge-residual", {**_LAZY, "network": "residual"}),
 )
 
 
-def chosen(names: Sequence[str] | None) -> list[Recipe]:
-    """The recipes of these names, in the table's order; all of them for None.
+def select_recipes(names: Sequence[str] | None) -> list[Recipe]:
+    """Returns the recipes of these names, in the order of ``RECIPES``; all of them for None.
 
     Raises:
-        InputError: for a name that isn't in the table; the nearest is suggested.
+        UserError: an unknown name; the nearest one is suggested.
     """
     known = [recipe.name for recipe in RECIPES]
     for name in names or ():
         if name not in known:
-            raise InputError(f"--only {name}", nearest(name, known), "choose among these, or see --list")
+            raise UserError(f"There is no recipe {name!r}; {suggest(name, known)}", "Correct --only, or see --list")
     return [recipe for recipe in RECIPES if names is None or recipe.name in names]
 
 
-def prepared(task: Task, recipes: Sequence[Recipe], data: Path, minutes: float, runs: Path) -> dict[str, Any]:
-    """The record to go on with, once it is known that nothing said contradicts it and that scores can be computed.
+def prepare_comparison(
+    task: Task, recipes: Sequence[Recipe], data: Path, minutes: float, runs: Path
+) -> dict[str, Any]:
+    """Returns the record to continue, after checking that nothing contradicts it and that scores can be computed.
 
     Raises:
-        InputError: saying what is wrong, before anything is trained.
+        UserError: something is wrong; nothing has been trained then.
     """
     from gan_tf.evaluation.features.inception_weights import load_weights
 
-    record = begin(task, data, minutes, runs)
+    record = open_record(task, data, minutes, runs)
     for recipe in recipes:
-        check(task, recipe.name, recipe.flags, record, runs)
-    load_weights()  # without the FID network's the first score would fail, after half a training
+        check_recipe(task, recipe.name, recipe.flags, record, runs)
+    load_weights()  # without the weights of the FID network, the first score would fail after half a training
     return record
 
 
-def measure(task: Task, recipe: Recipe, record: dict[str, Any], runs: Path) -> None:
-    """Trains a recipe to half its minutes and to all of them and scores it after each; records each score at once."""
+def measure_recipe(task: Task, recipe: Recipe, record: dict[str, Any], runs: Path) -> None:
+    """Trains a recipe for half its minutes and for all of them, and records its score after each."""
     row = record["rows"].setdefault(recipe.name, {"flags": recipe.flags})
-    row["about"] = recipe.about  # words may be mended without measuring again
-    save(record, runs)
-    if finished(row):
+    row["about"] = recipe.about  # may be reworded without measuring again
+    save_record(record, runs)
+    if is_finished(row):
         print(f"{recipe.name}: finished, skipped")
         return
     for part, minutes in (("half", record["minutes"] / 2), ("full", record["minutes"])):
@@ -102,108 +113,137 @@ def measure(task: Task, recipe: Recipe, record: dict[str, Any], runs: Path) -> N
             continue
         print(f"{recipe.name}: training to {minutes:g} minutes", flush=True)
         data, folder = Path(record["data"]["path"]), runs / recipe.name
-        diverged = train(task, recipe, data, minutes, folder)
-        run = newest(folder, task.name)
-        describe(row, record, run)
-        if diverged:
-            row["diverged"] = diverged
-            save(record, runs)
-            print(f"{recipe.name}: diverged at step {diverged['step']}")
+        run_dir, failure = _train_recipe(task, recipe, data, minutes, folder)
+        record_run(row, record, run_dir)
+        if failure:
+            row["diverged"] = {"step": failure["step"], "quantity": failure["quantity"]}
+            save_record(record, runs)
+            print(f"{recipe.name}: diverged at step {failure['step']}")
             return
-        row[part] = trained(run) | score(recipe, run, data, folder)
-        save(record, runs)
+        row[part] = _read_progress(run_dir) | _score_recipe(recipe, run_dir, data, folder)
+        save_record(record, runs)
         print(f"{recipe.name}: FID {row[part]['fid']:.1f} after {minutes:g} minutes, {row[part]['step']} steps", flush=True)
 
 
-def train(task: Task, recipe: Recipe, data: Path, minutes: float, folder: Path) -> dict[str, Any] | None:
-    """Trains a recipe until it has had ``minutes`` in all; returns ``step`` and ``words`` where it diverged, else None.
+def _train_recipe(
+    task: Task, recipe: Recipe, data: Path, minutes: float, folder: Path
+) -> tuple[RunDir, dict[str, Any] | None]:
+    """Trains a recipe until it has had ``minutes`` in all.
+
+    Returns:
+        Its run, and the content of the run's ``failure.json`` if the training diverged, else None.
 
     Raises:
-        InputError: where train.py fails in another way.
-        KeyboardInterrupt: where it was stopped.
+        UserError: train.py failed in another way.
+        KeyboardInterrupt: it was stopped.
     """
-    run = newest(folder, task.name)
-    if run and trained(run).get("seconds", 0.0) >= 60 * minutes:  # stopped between a training and its score
-        return None
-    words = [str(ROOT / "train.py"), "--task", task.name, "--data", str(data), "--runs", str(folder), "--resume"]
-    words += ["--steps", str(STEPS), "--minutes", str(minutes), "--grid-every", "0", *spoken(recipe.flags)]
-    code, said = watched(words, folder / "train.log")
-    if code == 0:
-        return None
-    if found := DIVERGED.search(said):
-        return {"step": int(found[1]), "words": found[2]}
-    raise InputError(f"training {recipe.name} ended with exit code {code}", "0", "mend what it says above and call again")
+    run_dir = find_newest_run(folder, task.name)
+    if run_dir and _read_progress(run_dir).get("seconds", 0.0) >= 60 * minutes:  # stopped between a training and its score
+        return run_dir, None
+    arguments = [str(ROOT / "train.py"), "--task", task.name, "--data", str(data), "--runs", str(folder), "--resume"]
+    arguments += ["--steps", str(_STEPS), "--minutes", str(minutes), "--grid-every", "0", *to_arguments(recipe.flags)]
+    code = run_python(arguments, folder / "train.log")
+    run_dir = find_newest_run(folder, task.name)
+    failure = _read_failure(run_dir) if run_dir and code else None
+    if run_dir is None or (code and failure is None):
+        raise _failed(f"Training {recipe.name}", code)
+    return run_dir, failure
 
 
-def score(recipe: Recipe, run: Run, data: Path, folder: Path) -> dict[str, Any]:
-    """The scores of a run's exported generator, computed in a process of its own that then gives its memory back."""
+def _score_recipe(recipe: Recipe, run_dir: RunDir, data: Path, folder: Path) -> dict[str, Any]:
+    """Returns the scores of a run's exported generator, computed in a process of its own, whose memory is freed then."""
     result = folder / "score.json"
-    words = ["-m", "gan_tf.experiments.recipe_scores", str(run.folder), "--data", str(data)]
-    code, _ = watched([*words, "--out", str(result), "--samples", str(folder / SAMPLES)], folder / "score.log")
+    arguments = ["-m", "gan_tf.experiments.recipe_scores", str(run_dir.path), "--data", str(data)]
+    arguments += ["--out", str(result), "--samples", str(folder / SAMPLES)]
+    code = run_python(arguments, folder / "score.log")
     if code:
-        raise InputError(f"scoring {recipe.name} ended with exit code {code}", "0", "mend what it says above and call again")
-    return json.loads(result.read_text())
+        raise _failed(f"Scoring {recipe.name}", code)
+    scores: dict[str, Any] = json.loads(result.read_text())
+    return scores
 
 
-def trained(run: Run) -> dict[str, Any]:
-    """Step and seconds of training of a run's last checkpoint; empty where there is none."""
-    states = sorted((run.folder / "checkpoints").glob(f"step-{'[0-9]' * 9}/state.json"))
+def _failed(what: str, code: int) -> UserError:
+    return UserError(f"{what} ended with exit code {code}", "Fix what is reported above, then run the same command again")
+
+
+def _read_progress(run_dir: RunDir) -> dict[str, Any]:
+    """Returns step and seconds of training of a run's last checkpoint; empty if there is none."""
+    states = sorted((run_dir.path / "checkpoints").glob(f"step-{'[0-9]' * 9}/state.json"))
     if not states:
         return {}
     return {"step": int(states[-1].parent.name[5:]), "seconds": json.loads(states[-1].read_text())["seconds"]}
 
 
-def parser() -> Parser:
-    """The command's arguments."""
-    words = (
-        "Compares recipes for a task's GAN: each is trained for the same wall time, one after another, and scored halfway\n"
-        "and at the end by the FID of 2,000 samples against 2,000 training images (validation images are not touched).\n"
-        "Called again with the same arguments, it goes on where it stopped.\n\n"
+def _read_failure(run_dir: RunDir) -> dict[str, Any] | None:
+    """Returns the record of a training that diverged; None if it did not."""
+    path = run_dir.path / _FAILURE
+    if not path.is_file():
+        return None
+    failure: dict[str, Any] = json.loads(path.read_text())
+    return failure if failure["kind"] == "non-finite" else None
+
+
+def build_parser() -> Parser:
+    """Returns the arguments of the command."""
+    description = (
+        "Compares recipes for a task's GAN: each is trained for the same wall time, one after another, and scored at half\n"
+        "time and at the end by the FID of 2,000 samples against 2,000 training images (no validation images are used).\n"
+        "Run again with the same arguments, it continues where it stopped.\n\n"
         "  python -m gan_tf.experiments.recipes --data FOLDER --minutes 20"
     )
-    made = Parser(prog="python -m gan_tf.experiments.recipes", description=words)
-    made.add_argument("--data", type=Path, metavar="DIR", help="folder of images, as train.py takes it")
-    made.add_argument("--task", default="anime", metavar="NAME", help="which task's GAN (default: anime)")
-    made.add_argument("--minutes", type=float, default=20.0, metavar="M", help="training time of each recipe (default: 20)")
-    made.add_argument("--only", nargs="+", metavar="NAME", help="only these recipes (default: all that --list shows)")
+    parser = Parser(prog="python -m gan_tf.experiments.recipes", description=description)
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the task's images, as for train.py")
+    parser.add_argument("--task", default="anime", metavar="NAME", help="which task's GAN (default: anime)")
+    parser.add_argument("--minutes", type=float, default=20.0, metavar="M", help="training time of each recipe (default: 20)")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="only these recipes (default: all that --list shows)")
     runs, table = Path("runs/recipes"), Path("docs/recipes.md")
-    made.add_argument("--runs", type=Path, default=runs, metavar="FOLDER", help=f"run folders and results.json ({runs})")
-    about = f"the table, Markdown; a picture goes beside it ({table})"
-    made.add_argument("--table", type=Path, default=table, metavar="FILE", help=about)
-    made.add_argument("--list", action="store_true", help="print the recipes and end")
-    return made
+    parser.add_argument("--runs", type=Path, default=runs, metavar="DIR", help=f"run folders and results.json ({runs})")
+    about = f"Markdown file for the table, with an image of samples beside it ({table})"
+    parser.add_argument("--table", type=Path, default=table, metavar="FILE", help=about)
+    parser.add_argument("--list", action="store_true", help="print the recipes and exit")
+    return parser
 
 
-def run(words: Sequence[str]) -> int:
-    """What the command does with its words; returns the exit code."""
-    args = parser().parse(words)
+def run(argv: Sequence[str]) -> int:
+    """Compares recipes as the arguments say; returns the exit code.
+
+    Raises:
+        UserError: for whatever the user can fix.
+    """
+    args = build_parser().parse(argv)
     if args.list:
         for recipe in RECIPES:
-            print(f"{recipe.name:16} {shlex.join(spoken(recipe.flags)):48} {recipe.about}")
+            print(f"{recipe.name:18} {shlex.join(to_arguments(recipe.flags)):52} {recipe.about}")
         return 0
     if args.data is None:
-        raise InputError("no --data", "a folder of images", "say --data DIR; --list shows the recipes")
+        raise UserError("No --data was given", "Add --data DIR with the task's images; --list shows the recipes")
     if not 0 < args.minutes < float("inf"):
-        raise InputError(f"--minutes {args.minutes}", "a number of minutes above 0", "change it")
+        raise UserError(f"--minutes {args.minutes} is not valid: a number above 0 is needed", "Correct the value")
     if args.table.suffix != ".md":
-        raise InputError(f"--table {args.table}", "a file that ends in .md", "change it")
-    task, recipes, runs = find(args.task), chosen(args.only), args.runs.resolve()
-    if pkgutil.resolve_name(task.workflow).SETTINGS is not GanSettings:
-        raise InputError(f"--task {task.name}", "a task with a GAN", "choose another")
-    with held(runs):
-        record = prepared(task, recipes, args.data, args.minutes, runs)
+        raise UserError(f"--table {args.table} must be a .md file", "Correct the name")
+    task, recipes, runs = find_task(args.task), select_recipes(args.only), args.runs.resolve()
+    if task.family is not GAN_FAMILY:
+        raise UserError(f"--task {task.name} has no GAN", "Choose another task")
+    with lock_comparison(runs):
+        record = prepare_comparison(task, recipes, args.data, args.minutes, runs)
         try:
             for recipe in recipes:
-                measure(task, recipe, record, runs)
-        finally:  # the table is of what there is, whatever ended the comparison
-            for path in write(runs, args.table, [recipe.name for recipe in RECIPES]):
-                print(f"wrote {path}")
+                measure_recipe(task, recipe, record, runs)
+        finally:  # the table shows what there is, whatever ended the comparison
+            _write_table(runs, args.table)
     return 0
 
 
+def _write_table(runs: Path, table: Path) -> None:
+    from gan_tf.experiments.recipe_table import write_table  # loads NumPy, for which wrong usage need not wait
+
+    for path in write_table(runs, table, [recipe.name for recipe in RECIPES]):
+        print(f"wrote {path}")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; errors are one line and exit code 2, as at the doors."""
-    return guarded(run, argv)
+    """Runs the command; a UserError is one line and exit code 2."""
+    return run_command(run, argv)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Generative adversarial networks."""
+"""Generative adversarial networks: configuration, losses, penalties, networks, model and workflow."""

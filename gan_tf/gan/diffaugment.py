@@ -1,44 +1,55 @@
-"""Differentiable augmentation of what a discriminator sees (Zhao et al. 2020, DiffAugment): colour, translation, cutout.
+"""Differentiable augmentation of the discriminator's inputs (DiffAugment, Zhao et al. 2020): color, translation, cutout.
 
-With few training images D learns them by heart; images that both networks see changed at random hold that off, and what
-G learns is not itself changed, since its gradient passes through the same operations.
+With few training images D memorizes them; augmenting both real and fake images delays that. G does not learn to generate
+augmented images, because its gradient passes through the same augmentation.
 """
 
 import tensorflow as tf
 
-VIEW = 7  # numbers drawn for one image: brightness, saturation, contrast, shift down and across, hole down and across
-SHIFT, HOLE = 1 / 8, 1 / 2  # shares of the image's size
+# Parameters of one image: brightness, saturation, contrast, translation (down, right), position of the hole (down, right).
+NUM_AUGMENTATION_PARAMETERS = 7
+_MAX_TRANSLATION, _HOLE_SIZE = 1 / 8, 1 / 2  # as fractions of the image's size
 
 
-def diffaugment(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-    """The policy "color,translation,cutout" of the paper.
+def diffaugment(images: tf.Tensor, parameters: tf.Tensor) -> tf.Tensor:
+    """Applies the paper's policy "color,translation,cutout".
 
     Args:
         images: ``[batch, height, width, channels]`` in [-1, 1].
-        draws: uniform in [0, 1), ``[batch, VIEW]``.
+        parameters: uniform random numbers in [0, 1), ``[batch, NUM_AUGMENTATION_PARAMETERS]``.
 
     Returns:
-        Images of the same shape, somewhat beyond [-1, 1]; 0 (grey) where nothing of the image is left.
+        Images of the same shape, whose values may lie somewhat outside [-1, 1]; pixels that were shifted in or cut out are
+        0 (gray).
     """
-    brightness, saturation, contrast = (draws[:, i, None, None, None] for i in range(3))
+    images = change_color(images, parameters[:, 0:3])
+    return cut_out(translate(images, parameters[:, 3:5]), parameters[:, 5:7])
+
+
+def change_color(images: tf.Tensor, parameters: tf.Tensor) -> tf.Tensor:
+    """Changes brightness by up to 0.5, saturation by a factor of 0 to 2 and contrast by a factor of 0.5 to 1.5.
+
+    ``parameters`` is ``[batch, 3]`` in [0, 1).
+    """
+    brightness, saturation, contrast = (parameters[:, i, None, None, None] for i in range(3))
     images = images + (brightness - 0.5)
-    grey = tf.reduce_mean(images, axis=3, keepdims=True)
-    images = grey + 2.0 * saturation * (images - grey)
+    gray = tf.reduce_mean(images, axis=3, keepdims=True)
+    images = gray + 2.0 * saturation * (images - gray)
     mean = tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True)
-    images = mean + (0.5 + contrast) * (images - mean)
-    return cut(translate(images, draws[:, 3:5]), draws[:, 5:7])
+    return mean + (0.5 + contrast) * (images - mean)
 
 
-def translate(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-    """Shifts by whole pixels, up to an eighth of the size either way; ``draws`` ``[batch, 2]``: down, across."""
+def translate(images: tf.Tensor, parameters: tf.Tensor) -> tf.Tensor:
+    """Translates by whole pixels, at most an eighth of the size; ``parameters`` is ``[batch, 2]``: down, right."""
     height, width = images.shape[1:3]
-    most = [int(SHIFT * height + 0.5), int(SHIFT * width + 0.5)]
-    shift = tf.floor(draws * [2.0 * n + 1.0 for n in most]) - [float(n) for n in most]
+    limits = [int(_MAX_TRANSLATION * height + 0.5), int(_MAX_TRANSLATION * width + 0.5)]
+    shift = tf.floor(parameters * [2.0 * n + 1.0 for n in limits]) - [float(n) for n in limits]
     one, zero = tf.ones_like(shift[:, 0]), tf.zeros_like(shift[:, 0])
-    rows = tf.stack([one, zero, -shift[:, 1], zero, one, -shift[:, 0], zero, zero], axis=1)
+    # Rows 1 and 2 of the matrix that maps output to input coordinates, then the two entries of a perspective.
+    transforms = tf.stack([one, zero, -shift[:, 1], zero, one, -shift[:, 0], zero, zero], axis=1)
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
-        transforms=rows,
+        transforms=transforms,
         output_shape=[height, width],
         interpolation="NEAREST",
         fill_mode="CONSTANT",
@@ -46,14 +57,14 @@ def translate(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
     )
 
 
-def cut(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-    """A hole of half the size with its centre anywhere in the image; ``draws`` ``[batch, 2]``: down, across."""
-    keeps = []
+def cut_out(images: tf.Tensor, parameters: tf.Tensor) -> tf.Tensor:
+    """Sets a rectangle of half the size, centered anywhere in the image, to 0; ``parameters`` is ``[batch, 2]``: down, right."""
+    inside = []  # whether each row, and each column, intersects the hole
     for axis in (0, 1):
         size = images.shape[1 + axis]
-        hole = int(HOLE * size + 0.5)
-        centre = tf.floor(draws[:, axis, None] * (size + 1.0 - hole % 2))
-        place = tf.range(size, dtype=tf.float32)[None] - centre + hole // 2
-        keeps.append((place >= 0.0) & (place < hole))
-    inside = keeps[0][:, :, None, None] & keeps[1][:, None, :, None]
-    return tf.where(inside, 0.0, images)
+        hole = int(_HOLE_SIZE * size + 0.5)
+        center = tf.floor(parameters[:, axis, None] * (size + 1.0 - hole % 2))
+        offset = tf.range(size, dtype=tf.float32)[None] - center + hole // 2
+        inside.append((offset >= 0.0) & (offset < hole))
+    in_hole = inside[0][:, :, None, None] & inside[1][:, None, :, None]
+    return tf.where(in_hole, 0.0, images)

@@ -1,63 +1,57 @@
-"""Noise for generators, keyed, and walks through it."""
+"""Latent vectors: the generator's inputs, and paths between them."""
+
+from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 
-from pipelines.stream import key
+from pipelines.randomness import Purpose, normal
 
-# Purposes of randomness; see pipelines.stream.key.
-SAMPLING, REAL_FLIPS, STEP_NOISE, PENALTY_POINTS, REFRESH, VIEWS = range(6)
-CHUNK = 64  # images made together, always: other batch sizes round differently in the last bits
+SAMPLE_BATCH = 64  # images are always generated in batches of this size: other sizes round differently in the last bits
 
 
-def gaussian(shape: tuple[int, ...], seed: int, step, purpose: int) -> tf.Tensor:
-    """N(0, I) float32 of ``shape``, a pure function of (seed, step, purpose)."""
-    return tf.random.stateless_normal(shape, seed=key(seed, step, purpose), alg="philox")
+def sample_latents(count: int, latent_dim: int, seed: int, first: int = 0) -> np.ndarray:
+    """Returns the latent vectors of images ``first`` to ``first + count - 1`` of a seed, float32 ``[count, latent_dim]``.
 
-
-def uniform(shape: tuple[int, ...], seed: int, step, purpose: int) -> tf.Tensor:
-    """Numbers in [0, 1), float32 of ``shape``, a pure function of (seed, step, purpose)."""
-    return tf.random.stateless_uniform(shape, seed=key(seed, step, purpose), alg="philox")
-
-
-def noises(count: int, latent: int, seed: int, first: int = 0) -> np.ndarray:
-    """The noises of images ``first`` to ``first + count - 1`` of a seed, float32 ``[count, latent]``.
-
-    Row i depends on (seed, i) alone, never on ``count``: whole chunks are drawn, keyed by (seed, chunk).
+    Vector i depends only on (seed, i), not on ``count``: whole batches are sampled, keyed by (seed, batch).
     """
-    chunks = range(first // CHUNK, -(-(first + count) // CHUNK))
-    drawn = [gaussian((CHUNK, latent), seed, chunk, purpose=SAMPLING).numpy() for chunk in chunks]
-    start = first - CHUNK * (first // CHUNK)
-    return np.concatenate([np.zeros((0, latent), np.float32), *drawn])[start : start + count]
+    first_batch, end_batch = first // SAMPLE_BATCH, -(-(first + count) // SAMPLE_BATCH)
+    shape = (SAMPLE_BATCH, latent_dim)
+    batches = [normal(shape, seed, batch, Purpose.SAMPLE_LATENTS).numpy() for batch in range(first_batch, end_batch)]
+    offset = first - SAMPLE_BATCH * first_batch
+    return np.concatenate([np.zeros((0, latent_dim), np.float32), *batches])[offset : offset + count]
 
 
-def great_circle(a: np.ndarray, b: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Points between two noises along a great circle (White 2016, "slerp"), ``[len(shares), latent]``.
+def slerp(start: np.ndarray, end: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Interpolates spherically between two latent vectors (White 2016).
 
     Args:
-        a: start, ``[latent]``.
-        b: end, ``[latent]``.
-        shares: 0 is ``a``, 1 is ``b``; beyond them the circle goes on.
+        start: ``[latent_dim]``, the point at weight 0.
+        end: ``[latent_dim]``, the point at weight 1.
+        weights: ``[n]``; values below 0 or above 1 extrapolate along the same great circle.
+
+    Returns:
+        float32 ``[n, latent_dim]``. Nearly parallel vectors, which lie on no single great circle, are interpolated linearly.
     """
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)  # in float32 opposite noises have a sine of 3e-4, not 0
-    cosine = np.clip(np.dot(a / np.linalg.norm(a), b / np.linalg.norm(b)), -1.0, 1.0)
+    # In float32 the angle between opposite vectors has a sine of 3e-4 instead of 0.
+    start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
+    cosine = np.clip(np.dot(start / np.linalg.norm(start), end / np.linalg.norm(end)), -1.0, 1.0)
     angle = np.arccos(cosine)
     if np.sin(angle) < 1e-6:
-        return straight(a, b, shares)
-    shares = np.asarray(shares, np.float64)[:, None]
-    points = (np.sin((1 - shares) * angle) * a + np.sin(shares * angle) * b) / np.sin(angle)
+        return lerp(start, end, weights)
+    weights = np.asarray(weights, np.float64)[:, None]
+    points = (np.sin((1 - weights) * angle) * start + np.sin(weights * angle) * end) / np.sin(angle)
     return points.astype(np.float32)
 
 
-def straight(a: np.ndarray, b: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Points a + share (b - a), ``[len(shares), latent]``; beyond 0 and 1 the line goes on."""
-    shares = np.asarray(shares, np.float64)[:, None]
-    return (a + shares * (b.astype(np.float64) - a)).astype(np.float32)
+def lerp(start: np.ndarray, end: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Interpolates linearly between two latent vectors; arguments and result are those of ``slerp``."""
+    weights = np.asarray(weights, np.float64)[:, None]
+    return (start + weights * (end.astype(np.float64) - start)).astype(np.float32)
 
 
-WALKS = {"great-circle": great_circle, "straight": straight}
+PATHS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {"slerp": slerp, "lerp": lerp}
 
 
-def walk_shares(points: int, beyond: float = 0.0) -> np.ndarray:
-    """``points`` even steps from 0 to 1, or from ``-beyond`` to ``1 + beyond``."""
-    return np.linspace(-beyond, 1.0 + beyond, points)
+def interpolation_weights(num_points: int, extrapolation: float = 0.0) -> np.ndarray:
+    """Returns ``num_points`` evenly spaced weights from ``-extrapolation`` to ``1 + extrapolation``."""
+    return np.linspace(-extrapolation, 1.0 + extrapolation, num_points)

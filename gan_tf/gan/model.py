@@ -1,203 +1,248 @@
-"""Generator against discriminator (Goodfellow et al. 2014), with any loss, penalty and pair of networks."""
+"""A generative adversarial network (Goodfellow et al. 2014) with any loss, gradient penalty and pair of networks."""
+
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from gan_tf.gan.diffaugment import VIEW, diffaugment
-from gan_tf.gan.latents import PENALTY_POINTS, REFRESH, STEP_NOISE, VIEWS, gaussian, uniform
-from gan_tf.gan.losses import LOSSES, per_image
-from gan_tf.gan.penalties import penalised
-from gan_tf.nn import ema
-from gan_tf.options import GanSettings
-from gan_tf.training.finite_check import apply_gradients, checked
+from gan_tf.gan.config import GanConfig
+from gan_tf.gan.diffaugment import NUM_AUGMENTATION_PARAMETERS, diffaugment
+from gan_tf.gan.losses import LOSSES, mean_per_image
+from gan_tf.gan.penalties import forward_with_penalty
+from gan_tf.nn.ema import create_images_seen, ema_decay, recompute_batch_norm, update_ema
+from gan_tf.training.finite_check import apply_gradients, check_finite
+from pipelines.randomness import Purpose, normal, uniform
+from pipelines.stream import Stream
 
-REFRESH_CHUNKS = 16  # batches of noise from which the averaged generator's batch-norm statistics are computed
+_NUM_BATCH_NORM_BATCHES = 16  # batches of latents from which batch-norm statistics are recomputed
+
+Batch = dict[str, tf.Tensor]
+Logs = dict[str, tf.Tensor]
 
 
-class Adversarial(keras.Model):
-    """A GAN whose ``train_step`` is one generator update, after its discriminator updates.
+class GAN(keras.Model):
+    """A generator G and a discriminator D that are trained against each other.
+
+    One ``train_step`` is ``d_steps`` updates of D, then ``g_steps`` updates of G, then an update of G's EMA. Each update
+    has its own batch of fake images, except that a step of one update each generates them once and uses them for both
+    (not with Wasserstein losses). D is applied to real and fake images as one batch, except with batch norm. R1 and R2
+    penalties use the loss's own forward pass. ``plain_step`` in ``tests/gan/test_model.py`` is the same step without these
+    optimizations; the tests compare the two.
 
     Args:
-        generator: noise ``[batch, latent]`` -> images in [-1, 1].
-        averaged: a second network of the same structure, which holds the generator's moving average.
+        generator: latents ``[batch, latent_dim]`` -> images in [-1, 1].
+        generator_ema: a second network of the same structure, for the generator's EMA.
         discriminator: images -> logits ``[batch, …]``.
-        settings: see ``GanSettings``.
+        config: see ``GanConfig``.
     """
 
-    def __init__(self, generator: keras.Model, averaged: keras.Model, discriminator: keras.Model, settings: GanSettings):
-        super().__init__(name="adversarial")
-        self.generator, self.averaged, self.discriminator = generator, averaged, discriminator
-        self.settings, self.loss_pair = settings, LOSSES[settings.loss]
-        s = settings
-        self.g_optimizer = build_optimizer(s, s.g_rate, s.g_steps, generator.trainable_variables)
-        self.d_optimizer = build_optimizer(s, s.d_rate, s.d_steps, discriminator.trainable_variables)
-        self.images_seen = ema.images_seen(self)
+    def __init__(self, generator: keras.Model, generator_ema: keras.Model, discriminator: keras.Model, config: GanConfig):
+        super().__init__(name="gan")
+        self.generator, self.generator_ema, self.discriminator = generator, generator_ema, discriminator
+        self.config, self.loss_functions = config, LOSSES[config.loss]
+        self.g_optimizer = build_optimizer(config, config.g_lr, config.g_steps, generator.trainable_variables)
+        self.d_optimizer = build_optimizer(config, config.d_lr, config.d_steps, discriminator.trainable_variables)
+        self.images_seen = create_images_seen(self)
         self.last_penalty = None
-        if s.penalty_every > 1:
+        if config.penalty_every > 1:
             self.last_penalty = self.add_weight(shape=(), initializer="zeros", trainable=False, aggregation="sum")
-        ema.update(averaged, generator, tf.constant(0.0))
+        update_ema(generator_ema, generator, tf.constant(0.0))
         self.compile(optimizer=None, jit_compile=False)
 
-    def draws(self, step: tf.Tensor) -> dict[str, tf.Tensor]:
-        """All that is random in a step besides the real images.
+    def networks(self) -> dict[str, keras.Model]:
+        """Returns the networks that are trained, by name."""
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+    def exported(self, stream: Stream | None = None) -> dict[str, keras.Model]:
+        """Returns the EMA generator, its batch-norm statistics recomputed from the same latents each time.
+
+        ``stream`` is ignored: families whose inputs are images recompute the statistics from training batches.
+        """
+        config = self.config
+        shape = (config.batch, config.latent_dim)
+        batches = (normal(shape, config.seed, n, Purpose.BATCH_NORM_LATENTS) for n in range(_NUM_BATCH_NORM_BATCHES))
+        recompute_batch_norm(self.generator_ema, batches)
+        return {"generator": self.generator_ema}
+
+    def random_inputs(self, step: tf.Tensor) -> Batch:
+        """Returns all random inputs of a step, a pure function of (seed, step).
 
         Returns:
-            "noise" ``[batch, batches of fakes, latent]``; "share" ``[batch, d_steps]`` for the penalty's points; where D
-            sees augmented images, "views" ``[batch, d_steps + g_steps, 2, VIEW]`` for the real and the fake of each update.
+            "latents": ``[batch, number of fake batches, latent_dim]``.
+            "interpolation": ``[batch, d_steps]`` in [0, 1), for penalties at interpolates between real and fake images.
+            "augmentation": ``[batch, d_steps + g_steps, 2, NUM_AUGMENTATION_PARAMETERS]`` in [0, 1), for the real and the
+            fake images of each update; only with ``augment``.
         """
-        s = self.settings
-        fakes, updates = 1 if s.shares_fakes else s.d_steps + s.g_steps, s.d_steps + s.g_steps
-        drawn = {
-            "noise": gaussian((s.batch, fakes, s.latent), s.seed, step, STEP_NOISE),
-            "share": uniform((s.batch, s.d_steps), s.seed, step, PENALTY_POINTS),
+        config = self.config
+        num_updates = config.d_steps + config.g_steps
+        num_fakes = 1 if config.shares_fakes else num_updates
+        latents_shape = (config.batch, num_fakes, config.latent_dim)
+        inputs = {
+            "latents": normal(latents_shape, config.seed, step, Purpose.TRAIN_LATENTS),
+            "interpolation": uniform((config.batch, config.d_steps), config.seed, step, Purpose.INTERPOLATION),
         }
-        if s.augment != "none":
-            drawn["views"] = uniform((s.batch, updates, 2, VIEW), s.seed, step, VIEWS)
-        return drawn
+        if config.augment != "none":
+            augmentation_shape = (config.batch, num_updates, 2, NUM_AUGMENTATION_PARAMETERS)
+            inputs["augmentation"] = uniform(augmentation_shape, config.seed, step, Purpose.AUGMENTATION)
+        return inputs
 
-    def train_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One step on "real" ``[batch, d_steps, height, width, channels]`` and what ``draws`` gives.
+    def train_step(self, batch: Batch) -> Logs:
+        """Trains both networks for one step.
+
+        Args:
+            batch: "real" ``[batch, d_steps, height, width, channels]`` in [-1, 1], and the entries of ``random_inputs``.
 
         Returns:
-            Scalars; under a strategy each replica's share of them, to be summed.
+            Scalars by name; under a distribution strategy each replica's part of them, to be summed.
         """
-        s = self.settings
-        if s.shares_fakes:
-            logs = self.shared_step(batch)
+        config = self.config
+        logs: Logs = {}
+        if config.shares_fakes:
+            logs = self._update_both_on_shared_fakes(batch)
         else:
-            for k in range(s.d_steps):
-                fake = self.generator(batch["noise"][:, k], training=True)
-                logs = self.update_discriminator(batch, k, fake)
-            for k in range(s.d_steps, s.d_steps + s.g_steps):
-                logs |= self.update_generator(batch, k)
-        ema.update(self.averaged, self.generator, ema.decay(s.ema_half_life, s.batch, self.images_seen))
-        self.images_seen.assign_add(s.batch)
+            for update in range(config.d_steps):
+                fake = self.generator(batch["latents"][:, update], training=True)
+                logs |= self._update_discriminator(batch, update, fake)
+            for update in range(config.d_steps, config.d_steps + config.g_steps):
+                logs |= self._update_generator(batch, update)
+        update_ema(self.generator_ema, self.generator, ema_decay(config.ema_half_life, config.batch, self.images_seen))
+        self.images_seen.assign_add(config.batch)
         return logs
 
-    def shared_step(self, batch) -> dict[str, tf.Tensor]:
-        """One update of each network on the same fakes: they are made once, D's update stands between (DCGAN)."""
+    def _update_both_on_shared_fakes(self, batch: Batch) -> Logs:
+        """Updates D, then G, on the same fake images. G's loss uses the updated D, and G's forward pass runs only once."""
         variables = [v.value for v in self.generator.trainable_variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            fake = self.generator(batch["noise"][:, 0], training=True)
-            logs = self.update_discriminator(batch, 0, tf.stop_gradient(fake))
-            loss, more = self.generator_loss(batch, 1, fake)
-        return logs | more | self.apply("g", self.g_optimizer, tape.gradient(loss, variables), self.generator)
+            fake = self.generator(batch["latents"][:, 0], training=True)
+            d_logs = self._update_discriminator(batch, 0, tf.stop_gradient(fake))
+            loss, g_logs = self._generator_loss(batch, 1, fake)
+        gradients = tape.gradient(loss, variables)
+        return d_logs | g_logs | self._apply_gradients("g", self.g_optimizer, gradients, self.generator)
 
-    def update_generator(self, batch, update: int) -> dict[str, tf.Tensor]:
-        """One update of G on fakes of its own."""
+    def _update_generator(self, batch: Batch, update: int) -> Logs:
+        """Updates G on newly generated images. ``update`` counts all updates of the step, first D's, then G's."""
         variables = [v.value for v in self.generator.trainable_variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            loss, logs = self.generator_loss(batch, update, self.generator(batch["noise"][:, update], training=True))
-        return logs | self.apply("g", self.g_optimizer, tape.gradient(loss, variables), self.generator)
+            fake = self.generator(batch["latents"][:, update], training=True)
+            loss, logs = self._generator_loss(batch, update, fake)
+        return logs | self._apply_gradients("g", self.g_optimizer, tape.gradient(loss, variables), self.generator)
 
-    def generator_loss(self, batch, update: int, fake) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """G's loss on fakes, and D's mean output on them now that D has been updated."""
-        real, fake = self.views(batch, update, batch["real"][:, -1], fake)
+    def _generator_loss(self, batch: Batch, update: int, fake: tf.Tensor) -> tuple[tf.Tensor, Logs]:
+        """Computes G's loss on fake images; "d_fake_after" is D's mean output on them, after D's update."""
+        real, fake = self._augment(batch, update, batch["real"][:, -1], fake)
         fake_logits = self.discriminator(fake, training=True)
-        real_logits = self.discriminator(real, training=True) if self.loss_pair.pairs else None
-        loss = checked(self.mean(self.loss_pair.generator(fake_logits, real_logits)), "G's loss")
-        return loss, {"g_loss": loss, "d_fake_after": self.mean_output(fake_logits)}
+        real_logits = self.discriminator(real, training=True) if self.loss_functions.relativistic else None
+        loss = check_finite(self._batch_mean(self.loss_functions.generator(fake_logits, real_logits)), "G's loss")
+        return loss, {"g_loss": loss, "d_fake_after": self._mean_output(fake_logits)}
 
-    def update_discriminator(self, batch, update: int, fake) -> dict[str, tf.Tensor]:
-        """One update of D on real and fake images."""
-        s = self.settings
-        real, fake = self.views(batch, update, batch["real"][:, update], fake)
+    def _update_discriminator(self, batch: Batch, update: int, fake: tf.Tensor) -> Logs:
+        """Updates D on real and fake images."""
+        config = self.config
+        real, fake = self._augment(batch, update, batch["real"][:, update], fake)
         variables = [v.value for v in self.discriminator.trainable_variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            real_logits, fake_logits, penalty = self.judge(real, fake, batch["share"][:, update])
-            loss = checked(self.mean(self.loss_pair.discriminator(real_logits, fake_logits)), "D's loss")
-            total = loss + s.penalty_weight * s.penalty_every * penalty
-        logs = {"d_loss": loss, "penalty": self.penalty_reading(penalty), **self.readings(real_logits, fake_logits)}
-        logs |= self.apply("d", self.d_optimizer, tape.gradient(total, variables), self.discriminator)
-        if s.clip:
-            for v in self.discriminator.trainable_variables:
-                v.assign(tf.clip_by_value(v, -s.clip, s.clip))
+            real_logits, fake_logits, penalty = self._discriminator_forward(real, fake, batch["interpolation"][:, update])
+            loss = check_finite(self._batch_mean(self.loss_functions.discriminator(real_logits, fake_logits)), "D's loss")
+            total = loss + config.penalty_weight * config.penalty_every * penalty
+        logs = {"d_loss": loss, "penalty": self._logged_penalty(penalty)}
+        logs |= self._discriminator_metrics(real_logits, fake_logits)
+        logs |= self._apply_gradients("d", self.d_optimizer, tape.gradient(total, variables), self.discriminator)
+        if config.clip:
+            for variable in self.discriminator.trainable_variables:
+                variable.assign(tf.clip_by_value(variable, -config.clip, config.clip))
         return logs
 
-    def views(self, batch, update: int, real, fake) -> tuple[tf.Tensor, tf.Tensor]:
-        """Real and fake images as D sees them in this update, D's and G's alike (Zhao et al. 2020)."""
-        if self.settings.augment == "none":
+    def _augment(self, batch: Batch, update: int, real: tf.Tensor, fake: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Augments D's inputs, in its own updates and in those of G alike (Zhao et al. 2020)."""
+        if self.config.augment == "none":
             return real, fake
-        return diffaugment(real, batch["views"][:, update, 0]), diffaugment(fake, batch["views"][:, update, 1])
+        parameters = batch["augmentation"][:, update]
+        return diffaugment(real, parameters[:, 0]), diffaugment(fake, parameters[:, 1])
 
-    def judge(self, real, fake, share) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """D's logits of both and the mean penalty; in one pass, but two where batch norm must keep the two apart."""
-        s = self.settings
-        if s.norm == "batch":
+    def _discriminator_forward(
+        self, real: tf.Tensor, fake: tf.Tensor, interpolation: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Computes D's logits of real and of fake images, and the mean gradient penalty."""
+        config = self.config
+        if config.norm == "batch":  # each of the two batches has its own statistics
             return self.discriminator(real, training=True), self.discriminator(fake, training=True), tf.zeros(())
-        if s.penalty == "none":
-            logits = self.discriminator(tf.concat([real, fake], axis=0), training=True)
-            return *tf.split(logits, 2), tf.zeros(())
-        *logits, penalty = penalised(self.discriminator, s.penalty, real, fake, share, self.penalty_due)
-        return *logits, self.mean(penalty)
+        if config.penalty == "none":
+            real_logits, fake_logits = tf.split(self.discriminator(tf.concat([real, fake], axis=0), training=True), 2)
+            return real_logits, fake_logits, tf.zeros(())
+        real_logits, fake_logits, penalty = forward_with_penalty(
+            self.discriminator, config.penalty, real, fake, interpolation, self._is_penalty_step()
+        )
+        return real_logits, fake_logits, self._batch_mean(penalty)
 
-    @property
-    def penalty_due(self) -> tf.Tensor | None:
-        """Whether this step takes the penalty, which else is 0 (Karras et al. 2020, StyleGAN2, section 2); None: all do."""
-        s = self.settings
-        return None if s.penalty_every == 1 else self.images_seen // s.batch % s.penalty_every == 0
+    def _is_penalty_step(self) -> tf.Tensor | None:
+        """Returns whether this step has a penalty (lazy regularization); None: every step does.
 
-    def penalty_reading(self, penalty) -> tf.Tensor:
-        """The penalty, or the last one taken where this step takes none: intervals of logs would meet it rarely or never."""
+        See Karras et al. 2020, StyleGAN2, section 3.1.
+        """
+        config = self.config
+        return None if config.penalty_every == 1 else self.images_seen // config.batch % config.penalty_every == 0
+
+    def _logged_penalty(self, penalty: tf.Tensor) -> tf.Tensor:
+        """Returns the last penalty that was computed: the steps that are logged may all be steps without one."""
         if self.last_penalty is None:
             return penalty
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-        self.last_penalty.assign(tf.where(self.penalty_due, penalty, self.last_penalty / replicas))  # the shares' sum
+        # Reading the variable gives the sum over the replicas.
+        self.last_penalty.assign(tf.where(self._is_penalty_step(), penalty, self.last_penalty / replicas))
         return self.last_penalty / replicas
 
-    def apply(self, name, optimizer, gradients, network) -> dict[str, tf.Tensor]:
-        """Applies gradients and returns their norm; every replica knows the whole norm, so each gives its share."""
+    def _apply_gradients(self, name: str, optimizer: Any, gradients: list[tf.Tensor], network: keras.Model) -> Logs:
+        """Applies gradients and returns their norm, divided by the number of replicas, because each of them knows it."""
         norm = apply_gradients(optimizer, gradients, network.trainable_variables, f"{name.upper()}'s gradient")
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         return {f"{name}_gradient_norm": norm / replicas}
 
-    def readings(self, real_logits, fake_logits) -> dict[str, tf.Tensor]:
-        """D's mean output and its accuracy on real and fake images, before its update."""
-        real, fake = per_image(real_logits), per_image(fake_logits)
-        boundary = self.loss_pair.boundary
-        if boundary is None:
-            boundary = 0.5 * self.mean(real + fake)
+    def _discriminator_metrics(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> Logs:
+        """Computes D's mean output and accuracy on real and fake images."""
+        real, fake = mean_per_image(real_logits), mean_per_image(fake_logits)
+        threshold = self.loss_functions.threshold
+        if threshold is None:
+            threshold = 0.5 * self._batch_mean(real + fake)
             replica = tf.distribute.get_replica_context()
-            if replica.num_replicas_in_sync > 1:  # halfway between the means of the whole batch, not of one share of it
-                boundary = replica.all_reduce(tf.distribute.ReduceOp.SUM, boundary)
+            if replica.num_replicas_in_sync > 1:
+                threshold = replica.all_reduce(tf.distribute.ReduceOp.SUM, threshold)
         return {
-            "d_real": self.mean_output(real_logits),
-            "d_fake_before": self.mean_output(fake_logits),
-            "d_accuracy_real": self.mean(tf.cast(real > boundary, tf.float32)),
-            "d_accuracy_fake": self.mean(tf.cast(fake <= boundary, tf.float32)),
+            "d_real": self._mean_output(real_logits),
+            "d_fake_before": self._mean_output(fake_logits),
+            "d_accuracy_real": self._batch_mean(tf.cast(real > threshold, tf.float32)),
+            "d_accuracy_fake": self._batch_mean(tf.cast(fake <= threshold, tf.float32)),
         }
 
-    def mean_output(self, logits) -> tf.Tensor:
-        """The mean of D(x): a probability where the loss reads the logit as one, else the raw output."""
-        return self.mean(per_image(tf.sigmoid(logits) if self.loss_pair.probability else logits))
+    def _mean_output(self, logits: tf.Tensor) -> tf.Tensor:
+        """Returns the mean probability that an image is real, or the mean logit with losses that do not define one."""
+        outputs = tf.sigmoid(logits) if self.loss_functions.is_probability else logits
+        return self._batch_mean(mean_per_image(outputs))
 
-    def mean(self, values: tf.Tensor) -> tf.Tensor:
-        """The sum of ``[batch]`` values over the *global* batch's size: this replica's share of the mean."""
-        return tf.reduce_sum(values) / self.settings.batch
-
-    def sampler(self) -> keras.Model:
-        """The averaged generator, its batch-norm statistics computed anew from the same noise each time."""
-        s = self.settings
-        chunks = (gaussian((s.batch, s.latent), s.seed, n, REFRESH) for n in range(REFRESH_CHUNKS))
-        ema.refresh_batch_norm(self.averaged, chunks)
-        return self.averaged
+    def _batch_mean(self, values: tf.Tensor) -> tf.Tensor:
+        """Returns this replica's part of the mean over the global batch: its sum of ``[batch]`` values / the global size."""
+        return tf.reduce_sum(values) / self.config.batch
 
 
-def build_optimizer(s: GanSettings, rate: float, updates: int, variables: list) -> keras.optimizers.Optimizer:
-    """The optimiser that the settings name, built at once: one built inside the first step would trace it twice.
+def build_optimizer(
+    config: GanConfig, learning_rate: float, updates_per_step: int, variables: list[keras.Variable]
+) -> keras.optimizers.Optimizer:
+    """Builds the optimizer of one network, including its slots: those built inside the first step would trace it twice.
 
     Args:
-        s: the settings.
-        rate: its learning rate at the start.
-        updates: how often it is applied in a step.
+        config: the configuration.
+        learning_rate: its initial value.
+        updates_per_step: how often the optimizer is applied in one step.
         variables: what it updates.
     """
-    if s.last_step:
-        rate = keras.optimizers.schedules.PolynomialDecay(rate, s.last_step * updates, 0.0)
-    adam = s.optimizer == "adam"
-    optimizer = keras.optimizers.Adam(rate, s.beta1, s.beta2) if adam else keras.optimizers.RMSprop(rate)
+    schedule = learning_rate
+    if config.last_step:
+        schedule = keras.optimizers.schedules.PolynomialDecay(learning_rate, config.last_step * updates_per_step, 0.0)
+    if config.optimizer == "adam":
+        optimizer = keras.optimizers.Adam(schedule, config.beta1, config.beta2)
+    else:
+        optimizer = keras.optimizers.RMSprop(schedule)
     optimizer.build(variables)
     return optimizer

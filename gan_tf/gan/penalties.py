@@ -1,114 +1,136 @@
-"""Gradient penalties on a discriminator, one row a penalty: where the gradient is taken and what is made of its length.
+"""Gradient penalties on a discriminator, one entry of ``PENALTIES`` each.
 
-The gradient is taken by a nested tape, so the result can be differentiated by D's weights.
+A penalty is a function of the squared norm of D's gradient by its input image, either at interpolates between real and
+fake images or at the images themselves. The gradient is computed with a nested tape, so that it can itself be
+differentiated by D's weights.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import keras
 import tensorflow as tf
 
-from gan_tf.gan.losses import per_image
+from gan_tf.gan.losses import mean_per_image
 
 
 @dataclass(frozen=True)
 class Penalty:
-    """What is made of ‖∇ D‖², ``[batch]`` each, one value an image.
+    """A gradient penalty, as a function of ‖∇ D‖², one value per image. Exactly one of the two functions is given.
 
     Attributes:
-        between: ``squared -> [batch]`` at points between real and fake images, which need a pass of their own; or
-        at_images: ``(squared at real, squared at fake) -> [batch]``, from the very pass that gives the loss its logits.
+        at_interpolates: ``squared norms at interpolates [batch] -> [batch]``; needs a forward pass of its own.
+        at_images: ``(squared norms at real images, at fake images) -> [batch]``; uses the forward pass of the loss.
     """
 
-    between: Callable | None = None
-    at_images: Callable | None = None
+    at_interpolates: Callable[[tf.Tensor], tf.Tensor] | None = None
+    at_images: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None
 
 
-def length(squared: tf.Tensor) -> tf.Tensor:
-    """The root; 1e-12 keeps its own gradient finite where D is flat."""
-    return tf.sqrt(squared + 1e-12)
+def gradient_norm(squared_norm: tf.Tensor) -> tf.Tensor:
+    """Returns the square root; 1e-12 keeps its gradient finite where D is constant."""
+    return tf.sqrt(squared_norm + 1e-12)
 
 
-def two_sided(squared):
-    """(‖∇ D(x̂)‖ - 1)² with x̂ on the line real-fake (Gulrajani et al. 2017, eq. 3)."""
-    return tf.square(length(squared) - 1.0)
+def two_sided(squared_norm: tf.Tensor) -> tf.Tensor:
+    """Computes (‖∇ D(x̂)‖ - 1)² at interpolates x̂ (WGAN-GP, Gulrajani et al. 2017, eq. 3)."""
+    return tf.square(gradient_norm(squared_norm) - 1.0)
 
 
-def one_sided(squared):
-    """max(0, ‖∇ D(x̂)‖ - 1), not squared, as the anime handout prints it (Petzka et al. 2018 square it)."""
-    return tf.nn.relu(length(squared) - 1.0)
+def one_sided(squared_norm: tf.Tensor) -> tf.Tensor:
+    """Computes max(0, ‖∇ D(x̂)‖ - 1), not squared, as in the anime handout (Petzka et al. 2018 square it)."""
+    return tf.nn.relu(gradient_norm(squared_norm) - 1.0)
 
 
-def r1(real, fake):
-    """1/2 ‖∇ D(x)‖² on real images (Mescheder et al. 2018, eq. 9)."""
-    return 0.5 * real
+def r1(squared_norm_real: tf.Tensor, squared_norm_fake: tf.Tensor) -> tf.Tensor:
+    """Computes 1/2 ‖∇ D(x)‖² at real images (Mescheder et al. 2018, eq. 9)."""
+    return 0.5 * squared_norm_real
 
 
-def r2(real, fake):
-    """1/2 ‖∇ D(G(z))‖² on fake images (Mescheder et al. 2018, eq. 10)."""
-    return 0.5 * fake
+def r2(squared_norm_real: tf.Tensor, squared_norm_fake: tf.Tensor) -> tf.Tensor:
+    """Computes 1/2 ‖∇ D(G(z))‖² at fake images (Mescheder et al. 2018, eq. 10)."""
+    return 0.5 * squared_norm_fake
 
 
-def r1r2(real, fake):
-    """R1 + R2 (Huang et al. 2024)."""
-    return 0.5 * real + 0.5 * fake
+def r1r2(squared_norm_real: tf.Tensor, squared_norm_fake: tf.Tensor) -> tf.Tensor:
+    """Computes R1 + R2 (Huang et al. 2024)."""
+    return 0.5 * squared_norm_real + 0.5 * squared_norm_fake
 
 
 PENALTIES: dict[str, Penalty] = {
-    "two-sided": Penalty(between=two_sided),
-    "one-sided": Penalty(between=one_sided),
+    "two-sided": Penalty(at_interpolates=two_sided),
+    "one-sided": Penalty(at_interpolates=one_sided),
     "r1": Penalty(at_images=r1),
     "r2": Penalty(at_images=r2),
     "r1r2": Penalty(at_images=r1r2),
 }
 
 
-def between(real: tf.Tensor, fake: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-    """A point on the line from fake (share 0) to real (share 1), one ``share`` in [0, 1) an image: ``[batch, 1]``."""
-    share = tf.reshape(share, [-1, 1, 1, 1])
-    return fake + share * (real - fake)
+def interpolate(real: tf.Tensor, fake: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Returns points between fake (weight 0) and real images (weight 1); one weight per image, ``[batch]``."""
+    weights = tf.reshape(weights, [-1, 1, 1, 1])
+    return fake + weights * (real - fake)
 
 
-def squared_gradient(tape: tf.GradientTape, logits: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
-    """‖∇ D(x)‖² of each image, ``[batch]``, once D's logits were computed on ``tape``; patches count by their mean."""
+def forward_with_tape(discriminator: keras.Model, images: tf.Tensor) -> tuple[tf.Tensor, tf.GradientTape]:
+    """Returns D's logits of ``images`` and the tape that recorded them, for ``gradient_squared_norm``."""
+    tape = tf.GradientTape(watch_accessed_variables=False)
     with tape:
-        score = tf.reduce_sum(per_image(logits))
-    return tf.reduce_sum(tf.square(tape.gradient(score, images)), axis=[1, 2, 3])
+        tape.watch(images)
+        logits = discriminator(images, training=True)
+    return logits, tape
 
 
-def penalised(discriminator, penalty: str, real: tf.Tensor, fake: tf.Tensor, share: tf.Tensor, due=None):
-    """D's logits of real and fake images, as one batch, and its penalty, in as few passes as that takes.
+def gradient_squared_norm(tape: tf.GradientTape, logits: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+    """Returns ‖∇ D(x)‖² of each image, ``[batch]``; D(x) is the mean logit of an image's patches."""
+    with tape:
+        sum_of_outputs = tf.reduce_sum(mean_per_image(logits))  # an image's output depends on that image only
+    gradient = tape.gradient(sum_of_outputs, images)
+    return tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3])
+
+
+def forward_with_penalty(
+    discriminator: keras.Model,
+    penalty: str,
+    real: tf.Tensor,
+    fake: tf.Tensor,
+    interpolation: tf.Tensor,
+    is_penalty_step: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Computes D's logits of real and fake images, passed as one batch, and the gradient penalty.
 
     Args:
         discriminator: a network without batch norm, called with ``training=True``.
         penalty: a name in ``PENALTIES``.
         real: ``[batch, height, width, channels]`` in [-1, 1].
-        fake: likewise.
-        share: where between them, ``[batch]`` in [0, 1).
-        due: a scalar; where it is false the penalty is 0, and on one device costs nothing. None: always due.
+        fake: of the same shape and range.
+        interpolation: the weights of ``interpolate``, ``[batch]`` in [0, 1).
+        is_penalty_step: for lazy regularization, a scalar: where it is False, the penalty is 0 and, on a single device, not
+            computed at all. None: the penalty is always computed.
 
     Returns:
-        Logits of real images, of fake ones, and the penalty of each pair, ``[batch]``.
+        The logits of the real images, those of the fake ones, and the penalty of each pair, ``[batch]``.
     """
-    row, both, tape = PENALTIES[penalty], tf.concat([real, fake], axis=0), tf.GradientTape(watch_accessed_variables=False)
-    with tape:
-        tape.watch(both)
-        logits = discriminator(both, training=True)
+    functions = PENALTIES[penalty]
+    images = tf.concat([real, fake], axis=0)
+    logits, tape = forward_with_tape(discriminator, images)
+    real_logits, fake_logits = tf.split(logits, 2)
 
-    def value() -> tf.Tensor:
-        if row.at_images:
-            return row.at_images(*tf.split(squared_gradient(tape, logits, both), 2))
-        points, own = between(real, fake, share), tf.GradientTape(watch_accessed_variables=False)
-        with own:
-            own.watch(points)
-            their_logits = discriminator(points, training=True)
-        return row.between(squared_gradient(own, their_logits, points))
+    def compute_penalty() -> tf.Tensor:
+        if functions.at_images is not None:
+            at_real, at_fake = tf.split(gradient_squared_norm(tape, logits, images), 2)
+            return functions.at_images(at_real, at_fake)
+        assert functions.at_interpolates is not None
+        interpolates = interpolate(real, fake, interpolation)
+        logits_between, tape_between = forward_with_tape(discriminator, interpolates)
+        return functions.at_interpolates(gradient_squared_norm(tape_between, logits_between, interpolates))
 
-    none = tf.zeros(tf.shape(real)[:1], real.dtype)
-    if due is None:
-        taken = value()
-    elif tf.distribute.get_replica_context().num_replicas_in_sync > 1:
-        taken = tf.where(due, value(), none)  # no variable of several devices may be assigned inside a tf.cond
+    if is_penalty_step is None:
+        return real_logits, fake_logits, compute_penalty()
+    zeros = tf.zeros(tf.shape(real)[:1], real.dtype)
+    if tf.distribute.get_replica_context().num_replicas_in_sync > 1:
+        # A spectral norm assigns a variable in the forward pass, which several devices cannot do inside a tf.cond.
+        value = tf.where(is_penalty_step, compute_penalty(), zeros)
     else:
-        taken = tf.cond(due, value, lambda: none)
-    return *tf.split(logits, 2), taken
+        value = tf.cond(is_penalty_step, compute_penalty, lambda: zeros)
+    return real_logits, fake_logits, value

@@ -1,187 +1,155 @@
-"""The workflow of all GANs: noise to images."""
+"""How GANs are built, trained, used and scored: from latent vectors to images."""
 
-import argparse
-import pkgutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from gan_tf.options import GanSettings, Resolved, RunSettings, resolve_gan
-from gan_tf.tasks import Task
-from pipelines.errors import InputError
+import keras
+import numpy as np
+import tensorflow as tf
 
-SETTINGS = GanSettings
-TRAINED = ("generator", "discriminator")
-ABOUT = "Makes images"
-EXAMPLE = "--grid 5x5 samples/mine.png"
-PREVIEW_ROWS = 8
-PAIRS, WALK = 5, "great-circle"  # of infer.py --interpolate
+from gan_tf import export
+from gan_tf.evaluation.evaluate import evaluate_images, find_real_images
+from gan_tf.evaluation.options import EvaluationOptions
+from gan_tf.evaluation.scores import ImageSet, Score
+from gan_tf.gan.config import GanConfig, GanInferOptions
+from gan_tf.gan.latents import PATHS, interpolation_weights, sample_latents
+from gan_tf.gan.model import GAN
+from gan_tf.gan.networks import baseline, dcgan, residual
+from gan_tf.gan.sampling import generate_images, iterate_images
+from gan_tf.nn.precision import dtype_policy_scope
+from gan_tf.training.callbacks import Callback, ExportWeights, SampleGrid, TrainingSetScores
+from gan_tf.training.context import RunContext
+from gan_tf.utils.images import tile_images, write_images, write_png
+from gan_tf.workflow import Workflow
+from pipelines.randomness import Purpose, seed_for
+from pipelines.source import Source
+from pipelines.stream import Stream
+from pipelines.transforms import normalize, random_flip
 
-
-def resolve(task: Task, config: dict, said: dict) -> Resolved:
-    """Settings of a run; see ``settings.resolve_gan``. The networks must be among the task's."""
-    resolved = resolve_gan(task.defaults, config, said)
-    if resolved.settings.network not in task.networks:
-        known = ", ".join(task.networks)
-        raise InputError(f"--network {resolved.settings.network}", f"one of: {known}", f"choose one that {task.name} has")
-    return resolved
-
-
-def networks(task: Task, settings: GanSettings):
-    """The module with ``build_generator`` and ``build_discriminator`` that the settings name."""
-    return pkgutil.resolve_name(task.networks[settings.network])
-
-
-def build(task: Task, settings: GanSettings):
-    """The method, its networks initialised from the seed; the averaged generator computes in float32, as ``infer.py``'s."""
-    from gan_tf.gan.model import Adversarial
-    from gan_tf.nn.layers import computing_in
-
-    module, s = networks(task, settings), settings
-    averaged = module.build_generator(task.shape, s.latent, s.hidden, seed=s.seed)
-    with computing_in(s.precision):
-        generator = module.build_generator(task.shape, s.latent, s.hidden, seed=s.seed)
-        discriminator = module.build_discriminator(task.shape, s.hidden, s.norm, seed=s.seed)
-    return Adversarial(generator, averaged, discriminator, s)
+NETWORKS = {"dcgan": dcgan, "baseline": baseline, "residual": residual}
+_GRID_ROWS = 8
+_DEFAULT_COUNT, _DEFAULT_PAIRS, _DEFAULT_PATH = 1000, 5, "slerp"
 
 
-def stream_for(method, source):
-    """The stream of real images and noise that feeds a method of ``build``."""
-    from gan_tf.gan.latents import REAL_FLIPS
-    from pipelines.stream import Stream, key
-    from pipelines.transforms import flip, to_float
+class ImageGenerator:
+    """An exported generator, ready for use.
 
-    s = method.settings
+    Args:
+        network: latent vectors ``[batch, latent_dim]`` -> images in [-1, 1].
+        config: the configuration that it was trained with.
+    """
 
-    def ready(images, step):
-        return to_float(flip(images, key(s.seed, step, REAL_FLIPS)) if s.flip else images)
+    def __init__(self, network: keras.Model, config: GanConfig):
+        self.network, self.config = network, config
 
-    return Stream(source, s.batch, per_step=s.d_steps, seed=s.seed, prepare=ready, draws=method.draws)
+    def generate(self, count: int, seed: int = 0) -> np.ndarray:
+        """Returns images 0 to ``count - 1`` of a seed, uint8 ``[count, height, width, channels]``."""
+        return generate_images(self.network, sample_latents(count, self.config.latent_dim, seed))
 
+    def iterate(self, count: int, seed: int = 0) -> Iterator[np.ndarray]:
+        """Yields the same images in batches, so that memory does not grow with ``count``."""
+        return iterate_images(self.network, count, seed)
 
-def actions(task: Task, config: dict, method, source, folder: Path, plan, writers, watched: RunSettings) -> None:
-    """Adds to the plan: grids of fixed noises, scores against training images, the averaged weights at checkpoints."""
-    from gan_tf.gan.latents import noises
-    from gan_tf.gan.sampling import generate
-    from gan_tf.training.transfer import export_weights
-    from gan_tf.utils.images import grid, write_png
+    def interpolate(
+        self, num_pairs: int, num_points: int, seed: int = 0, path: str = "slerp", beyond: float = 0.0
+    ) -> np.ndarray:
+        """Returns images along paths between pairs of latent vectors; path n leads from vector 2n of the seed to 2n + 1.
 
-    settings = method.settings
-    noise = noises(PREVIEW_ROWS**2, settings.latent, settings.seed)
+        Args:
+            num_pairs: number of paths.
+            num_points: images on each.
+            seed: of the latent vectors.
+            path: "slerp" or "lerp".
+            beyond: how far each path goes on beyond both its ends, as a fraction of its length.
 
-    def picture(step: int) -> None:
-        image = grid(generate(method.sampler(), noise), PREVIEW_ROWS, PREVIEW_ROWS)
-        write_png(folder / "images" / f"step-{step:09d}.png", image)
-        writers.image(step, "fixed noise", image)
-
-    plan.every.append((watched.grid_every, picture))
-
-    def weights(step: int, place: Path = folder) -> None:
-        export_weights(task, config, method, method.sampler(), place, plan, step)
-
-    plan.at_checkpoint.append(weights)
-    if watched.eval_every:
-        from gan_tf.training.callbacks import best_folder, scorer
-
-        def sample(count: int):
-            return generate(method.sampler(), noises(count, settings.latent, settings.seed))
-
-        def keep(step: int) -> None:
-            weights(step, best_folder(folder))
-
-        score = scorer(source, watched.eval_count, settings.seed, sample, writers, plan, keep)
-        plan.every.append((watched.eval_every, score))
+        Returns:
+            uint8 ``[num_pairs * num_points, height, width, channels]``.
+        """
+        ends = sample_latents(2 * num_pairs, self.config.latent_dim, seed)
+        weights = interpolation_weights(num_points, beyond)
+        paths = [PATHS[path](ends[2 * n], ends[2 * n + 1], weights) for n in range(num_pairs)]
+        return generate_images(self.network, np.concatenate(paths))
 
 
-def load(folder: Path, task: Task):
-    """The generator of a run or of shipped weights, and the settings it was trained with; raises as ``export.load``."""
-    from gan_tf import export
+class GanWorkflow(Workflow):
+    """The workflow of all GANs."""
 
-    def empty(settings: GanSettings):
-        return networks(task, settings).build_generator(task.shape, settings.latent, settings.hidden)
+    config: GanConfig
 
-    return export.load(folder, task.name, GanSettings, empty)
+    def build_model(self) -> GAN:
+        """Returns the GAN, its networks initialized from the seed; the EMA generator computes in float32, as in inference."""
+        config, networks, shape = self.config, NETWORKS[self.config.network], self.task.image_shape
+        generator_ema = networks.build_generator(shape, config.latent_dim, config.hidden_dim, seed=config.seed)
+        with dtype_policy_scope(config.precision):
+            generator = networks.build_generator(shape, config.latent_dim, config.hidden_dim, seed=config.seed)
+            discriminator = networks.build_discriminator(shape, config.hidden_dim, config.norm, seed=config.seed)
+        return GAN(generator, generator_ema, discriminator, config)
 
+    def build_stream(self, model: GAN, sources: Mapping[str, Source]) -> Stream:
+        """Returns the stream of real images and random inputs that ``model`` trains on."""
+        config = self.config
 
-def sample(task: Task, folder: Path, count: int, seed: int):
-    """Images 0 to ``count - 1`` of a seed from the weights in ``folder``, uint8, chunk by chunk."""
-    from gan_tf.gan.sampling import stream_images
+        def prepare(images: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+            flipped = random_flip(images, seed_for(config.seed, step, Purpose.FLIP)) if config.flip else images
+            return normalize(flipped)
 
-    return stream_images(load(folder, task)[0], count, seed)
+        return Stream(
+            sources,
+            config.batch,
+            samples_per_step={"real": config.d_steps},
+            seed=config.seed,
+            prepare={"real": prepare},
+            random_inputs=model.random_inputs,
+        )
 
+    def callbacks(self, run: RunContext, model: GAN) -> list[Callback]:
+        """Returns grids of fixed latents, the exported weights, and with ``--eval-every`` scores on training images."""
+        latents = sample_latents(_GRID_ROWS**2, self.config.latent_dim, self.config.seed)
 
-def infer_arguments(parser: argparse.ArgumentParser) -> None:
-    """What ``infer.py`` takes for a GAN."""
-    parser.add_argument("out", metavar="OUT", type=Path, help="folder for 0000.png …; a .png file with --grid or --interpolate")
-    parser.add_argument("--count", type=int, help="images to write (default: 1000)")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise: the same seed gives the same images (default: 0)")
-    parser.add_argument("--grid", metavar="RxC", help="one picture of R rows and C columns, for instance 5x5")
-    parser.add_argument("--interpolate", type=int, metavar="K", help="one picture of walks between noises, K images a walk")
-    parser.add_argument("--pairs", type=int, metavar="N", help=f"walks of --interpolate, one a row (default: {PAIRS})")
-    parser.add_argument("--walk", metavar="KIND", help="of --interpolate: great-circle (default) or straight")
-    about = "how far a walk of --interpolate goes on beyond both its ends (default: 0)"
-    parser.add_argument("--extrapolate", type=float, metavar="SHARE", help=about)
+        def exported_generator() -> keras.Model:
+            return model.exported(run.stream)["generator"]
 
+        def render_grid(step: int) -> np.ndarray:
+            return tile_images(generate_images(exported_generator(), latents), _GRID_ROWS, _GRID_ROWS)
 
-def check_infer(args: argparse.Namespace) -> tuple[int, int] | None:
-    """Refuses arguments that make no sense, before TensorFlow is loaded; returns rows and columns of ``--grid``."""
-    walk = args.interpolate is not None
-    if args.grid and walk:
-        raise InputError("--grid with --interpolate", "one of the two", "leave one out")
-    if args.count is not None and (args.grid or walk):
-        raise InputError("--count with a single picture", "--grid RxC or --interpolate K --pairs N", "leave --count out")
-    for name in ("pairs", "walk", "extrapolate"):
-        if getattr(args, name) is not None and not walk:
-            raise InputError(f"--{name} without --interpolate", "a walk that it belongs to", "add --interpolate K")
-    if bool(args.grid or walk) != (args.out.suffix.lower() == ".png"):
-        expected = "a .png file with --grid or --interpolate, a folder without"
-        raise InputError(f"OUT {args.out}", expected, "change OUT, or add --grid 5x5")
-    for name, value, low in (("--count", args.count, 1), ("--pairs", args.pairs, 1), ("--seed", args.seed, 0)):
-        if value is not None and value < low:
-            raise InputError(f"{name} {value}", f"a whole number from {low}", "change it")
-    if walk and args.interpolate < 2:
-        raise InputError(f"--interpolate {args.interpolate}", "at least 2 images a walk", "change it")
-    if args.walk not in (None, "great-circle", "straight"):
-        raise InputError(f"--walk {args.walk}", "great-circle or straight", "choose one of these")
-    if not 0.0 <= (args.extrapolate or 0.0) <= 10.0:
-        raise InputError(f"--extrapolate {args.extrapolate}", "a share from 0 to 10", "change it")
-    return parse_grid(args.grid) if args.grid else None
+        def generate(count: int) -> np.ndarray:
+            return ImageGenerator(exported_generator(), self.config).generate(count, self.config.seed)
 
+        exporter = ExportWeights(run, model, self.task.image_shape)
+        callbacks: list[Callback] = [SampleGrid(run.options.grid_every, run, render_grid), exporter]
+        if run.options.eval_every:
+            callbacks.append(TrainingSetScores(run.options.eval_every, run, run.stream.sources["real"], generate, exporter))
+        return callbacks
 
-def parse_grid(text: str) -> tuple[int, int]:
-    """ "5x4" as (5, 4)."""
-    rows, _, columns = text.partition("x")
-    if not (rows.isdecimal() and columns.isdecimal() and 0 < int(rows) <= 200 and 0 < int(columns) <= 200):
-        raise InputError(f"--grid {text}", "rows x columns such as 5x5, each from 1 to 200", "change it")
-    return int(rows), int(columns)
+    def load(self, directory: Path) -> ImageGenerator:
+        """Returns the generator of exported weights; raises as ``Workflow.load``."""
+        config = self.config
+        network = NETWORKS[config.network].build_generator(self.task.image_shape, config.latent_dim, config.hidden_dim)
+        export.read_weights(directory).assign("generator", network)
+        return ImageGenerator(network, config)
 
+    def infer(self, directory: Path, options: GanInferOptions) -> None:
+        """Writes images, a grid, or latent interpolations; raises as ``Workflow.infer``."""
+        generator = self.load(directory)
+        assert options.out is not None  # argparse requires it
+        if options.interpolate is not None:
+            pairs, path = options.pairs or _DEFAULT_PAIRS, options.path or _DEFAULT_PATH
+            images = generator.interpolate(pairs, options.interpolate, options.seed, path, options.extrapolate or 0.0)
+            write_png(options.out, tile_images(images, pairs, options.interpolate))
+            print(f"{options.out}: {pairs} interpolations of {options.interpolate} images ({path})")
+        elif options.grid_shape:
+            rows, columns = options.grid_shape
+            write_png(options.out, tile_images(generator.generate(rows * columns, options.seed), rows, columns))
+            print(f"{options.out}: {rows} x {columns} images of seed {options.seed}")
+        else:
+            count = options.count or _DEFAULT_COUNT
+            write_images(options.out, generator.iterate(count, options.seed), count)
+            print(f"{options.out}: {count} images of seed {options.seed}")
 
-def infer(task: Task, args: argparse.Namespace, folder: Path) -> None:
-    """Writes what ``infer.py`` was asked for from the weights in ``folder``."""
-    shape = check_infer(args)
-    from gan_tf.gan.latents import noises
-    from gan_tf.gan.sampling import generate, stream_images
-    from gan_tf.utils.images import grid, write_images, write_png
-
-    generator, settings = load(folder, task)
-    if args.interpolate is not None:
-        pairs, walk = args.pairs or PAIRS, args.walk or WALK
-        noise = walk_noises(pairs, walk, args.interpolate, args.extrapolate or 0.0, settings.latent, args.seed)
-        write_png(args.out, grid(generate(generator, noise), pairs, args.interpolate))
-        print(f"{args.out}: {pairs} walks of {args.interpolate} images ({walk})")
-    elif shape:
-        images = generate(generator, noises(shape[0] * shape[1], settings.latent, args.seed))
-        write_png(args.out, grid(images, *shape))
-        print(f"{args.out}: {shape[0]} x {shape[1]} images of seed {args.seed}")
-    else:
-        count = args.count or 1000
-        write_images(args.out, stream_images(generator, count, args.seed), count)
-        print(f"{args.out}: {count} images of seed {args.seed}")
-
-
-def walk_noises(pairs: int, walk: str, points: int, beyond: float, latent: int, seed: int):
-    """The noises of all walks, ``[pairs * points, latent]``; walk n goes from noise 2n to 2n + 1 of the seed."""
-    import numpy as np
-
-    from gan_tf.gan.latents import WALKS, noises, walk_shares
-
-    ends, shares = noises(2 * pairs, latent, seed), walk_shares(points, beyond)
-    return np.concatenate([WALKS[walk](ends[2 * n], ends[2 * n + 1], shares) for n in range(pairs)])
+    def evaluate(self, directory: Path, data: Path | None, options: EvaluationOptions) -> dict[str, Score]:
+        """Returns the scores of generated images against the task's reference images; raises as ``Workflow.evaluate``."""
+        count = options.count or self.task.num_scored
+        name = f"{self.task.name} {directory.name}, seed {options.seed}"
+        generated = ImageSet(name, self.load(directory).iterate(count, options.seed))
+        real = find_real_images(self.data_spec, data, options, count)
+        return evaluate_images(generated, real, options, detector=self.task.detector)

@@ -1,1 +1,1 @@
-"""Layers, precision and averaging of weights: what several families share."""
+"""Layers, precision and exponential moving averages, which several families share."""

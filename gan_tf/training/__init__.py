@@ -1,1 +1,1 @@
-"""Training: the one loop and what it needs, none of which knows what a GAN is."""
+"""Training: the loop and what it needs, for any model family."""

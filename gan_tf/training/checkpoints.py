@@ -1,8 +1,8 @@
-"""Checkpoints: folders that are whole or not there, verified by a manifest of SHA-256 before they are used.
+"""Checkpoints: folders that are complete or absent, verified by a SHA-256 manifest before they are used.
 
 A checkpoint is written as ``step-N.tmp`` (tensors by ``tf.train.Checkpoint``, then ``state.json``, then
-``manifest.json``), every file and the folder flushed to the disk, then renamed. The newest is the highest number whose
-manifest holds; damaged ones are passed over with a warning.
+``manifest.json``); every file and the folder are flushed to the disk before the folder is renamed. The newest one is the
+highest number whose manifest is right; damaged ones are skipped with a warning.
 """
 
 import hashlib
@@ -11,123 +11,128 @@ import os
 import re
 import shutil
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from gan_tf.utils.files import readable_failures, sync
-from gan_tf.utils.tf_errors import readable_tensorflow_failures
-from pipelines.errors import InputError
+from gan_tf.utils.files import file_errors, fsync_path
+from gan_tf.utils.tf_errors import tensorflow_file_errors
+from pipelines.errors import UserError
 
-NAME = re.compile(r"step-(\d{9})")
-
-
-def sha256(path: Path) -> str:
-    """The hexadecimal digest of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+_NAME = re.compile(r"step-(\d{9})")
 
 
 class Checkpoints:
     """The checkpoints of one run.
 
     Args:
-        folder: where they lie; made when the first is written.
-        trackable: what is saved: a ``keras.Model`` or anything that ``tf.train.Checkpoint`` follows.
-        keep: how many of the newest stay.
-        keep_every: a step that is a multiple of this stays for good (0: none does).
+        directory: where they lie; created with the first one.
+        model: what is saved: a ``keras.Model`` or anything else that ``tf.train.Checkpoint`` tracks.
+        keep: how many of the newest are kept.
+        keep_every: the checkpoint of a step that is a multiple of this is kept permanently (0: none is).
     """
 
-    def __init__(self, folder: Path, trackable: Any, keep: int = 3, keep_every: int = 0):
-        self.folder, self.keep, self.keep_every = Path(folder), keep, keep_every
-        self.tensors = tf.train.Checkpoint(method=trackable)
+    def __init__(self, directory: Path, model: Any, keep: int = 3, keep_every: int = 0):
+        self.directory, self.keep, self.keep_every = Path(directory), keep, keep_every
+        self._tensors = tf.train.Checkpoint(model=model)
 
-    def save(self, step: int, state: dict[str, Any] | None = None) -> Path:
-        """Writes the checkpoint of ``step`` (updates done so far) with a small JSON ``state`` beside the tensors.
+    def path(self, step: int) -> Path:
+        """Returns the folder of the checkpoint of ``step``, which may not exist."""
+        return self.directory / f"step-{step:09d}"
+
+    def save(self, step: int, state: Mapping[str, Any] | None = None) -> Path:
+        """Writes the checkpoint of ``step`` (the number of steps done) with a small JSON ``state``; returns its folder.
 
         Raises:
-            InputError: on a full disk or a folder that can't be written; no half-written checkpoint stays.
+            UserError: the disk is full, or the folder cannot be written; no partial checkpoint is left behind.
         """
-        final = self.folder / f"step-{step:09d}"
-        with readable_failures(final):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            beside = final.with_suffix(".tmp")
-            shutil.rmtree(beside, ignore_errors=True)
-            beside.mkdir()
+        final = self.path(step)
+        with file_errors(final):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            temporary = final.with_suffix(".tmp")
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir()
             try:
-                self.write(beside, step, state or {})
+                self._write_files(temporary, step, state or {})
                 shutil.rmtree(final, ignore_errors=True)
-                os.rename(beside, final)
+                os.rename(temporary, final)
             except BaseException:
-                shutil.rmtree(beside, ignore_errors=True)
+                shutil.rmtree(temporary, ignore_errors=True)
                 raise
-            sync(self.folder)
-            self.prune()
+            fsync_path(self.directory)
+            self._remove_old()
         return final
 
-    def write(self, folder: Path, step: int, state: dict[str, Any]) -> None:
-        """All files of a checkpoint, the manifest last, each flushed to the disk."""
-        with readable_tensorflow_failures(folder):
-            self.tensors.write(str(folder / "tensors"))
-        (folder / "state.json").write_text(json.dumps({**state, "step": step}))
-        manifest = {path.name: sha256(path) for path in sorted(folder.iterdir())}
-        (folder / "manifest.json").write_text(json.dumps(manifest))
-        for path in sorted(folder.iterdir()):
-            sync(path)
-        sync(folder)
+    def _write_files(self, directory: Path, step: int, state: Mapping[str, Any]) -> None:
+        """Writes all files of a checkpoint, the manifest last, and flushes each to the disk."""
+        with tensorflow_file_errors(directory):
+            self._tensors.write(str(directory / "tensors"))
+        (directory / "state.json").write_text(json.dumps({**state, "step": step}))
+        manifest = {path.name: _sha256(path) for path in sorted(directory.iterdir())}
+        (directory / "manifest.json").write_text(json.dumps(manifest))
+        for path in sorted(directory.iterdir()):
+            fsync_path(path)
+        fsync_path(directory)
 
     def steps(self) -> list[int]:
-        """The steps at which there is a folder, whole or damaged, in rising order."""
-        if not self.folder.is_dir():
+        """Returns the steps for which there is a folder, valid or damaged, in ascending order."""
+        if not self.directory.is_dir():
             return []
-        return sorted(int(m[1]) for p in self.folder.iterdir() if (m := NAME.fullmatch(p.name)))
+        matches = [_NAME.fullmatch(path.name) for path in self.directory.iterdir()]
+        return sorted(int(match[1]) for match in matches if match)
 
-    def prune(self) -> None:
-        """Removes all but the newest few and those kept for good."""
+    def _remove_old(self) -> None:
+        """Removes all but the newest and those that are kept permanently."""
         for step in self.steps()[: -self.keep]:
             if not (self.keep_every and step % self.keep_every == 0):
-                shutil.rmtree(self.folder / f"step-{step:09d}")
+                shutil.rmtree(self.path(step))
 
     def newest(self) -> int | None:
-        """The newest step whose manifest holds; warns of each damaged one passed over. None: there is none."""
+        """Returns the newest step with a valid checkpoint, or None; warns about each damaged one that it skips."""
         for step in reversed(self.steps()):
-            fault = damage(self.folder / f"step-{step:09d}")
-            if fault is None:
+            damage = find_damage(self.path(step))
+            if damage is None:
                 return step
-            warnings.warn(f"checkpoint of step {step} is damaged ({fault}); the one before it is used", stacklevel=2)
+            warnings.warn(f"the checkpoint of step {step} is damaged ({damage}) and is skipped", stacklevel=2)
         return None
 
     def restore(self, step: int) -> dict[str, Any]:
-        """Reads the checkpoint of ``step`` into the trackable and returns its state.
+        """Reads the checkpoint of ``step`` into the model and returns its state.
 
         Raises:
-            InputError: where it doesn't fit what it is restored into.
+            UserError: it does not match the model.
         """
-        folder = self.folder / f"step-{step:09d}"
         try:
-            self.tensors.read(str(folder / "tensors")).assert_consumed().assert_existing_objects_matched()
+            self._tensors.read(str(self.path(step) / "tensors")).assert_consumed().assert_existing_objects_matched()
         except (AssertionError, ValueError) as error:
-            given = f"{folder} doesn't fit this program's networks ({str(error).splitlines()[0]})"
-            raise InputError(given, "a checkpoint of the same settings and version", "start a new run") from error
-        return json.loads((folder / "state.json").read_text())
+            problem = f"{self.path(step)} does not match this model ({str(error).splitlines()[0]})"
+            hint = "Use the configuration and the version of gan_tf that wrote it, or start a new run"
+            raise UserError(problem, hint) from error
+        return json.loads((self.path(step) / "state.json").read_text())
 
     def discard_after(self, step: int) -> None:
-        """Removes damaged checkpoints newer than ``step``, which the resumed run will write again."""
+        """Removes the damaged checkpoints after ``step``, which the resumed run will write again."""
         for newer in self.steps():
             if newer > step:
-                shutil.rmtree(self.folder / f"step-{newer:09d}")
+                shutil.rmtree(self.path(newer))
 
 
-def damage(folder: Path) -> str | None:
-    """What is wrong with a checkpoint folder, in a few words; None if it is whole."""
+def find_damage(directory: Path) -> str | None:
+    """Returns what is wrong with the folder of a checkpoint, in a few words; None if it is valid."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
+        manifest = json.loads((directory / "manifest.json").read_bytes())
         if not isinstance(manifest, dict) or "state.json" not in manifest:
             return "its manifest is incomplete"
         for name, digest in manifest.items():
-            if sha256(folder / name) != digest:
+            if _sha256(directory / name) != digest:
                 return f"{name} has changed"
     except (OSError, ValueError) as error:
         return f"{type(error).__name__}: {error}".splitlines()[0]
     return None
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

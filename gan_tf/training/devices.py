@@ -1,23 +1,25 @@
-"""Which devices a run uses: all GPUs there are, else the processor."""
+"""Which devices a run uses: all GPUs, or the CPU if there is none."""
+
+from collections.abc import Sequence
 
 import tensorflow as tf
 
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 
-def gpus() -> list[str]:
-    """Names of the GPUs at hand."""
+def find_gpus() -> list[str]:
+    """Returns the names of all GPUs that TensorFlow sees."""
     return [device.name for device in tf.config.list_logical_devices("GPU")]
 
 
-def strategy_for(names: list[str], batch: int) -> tf.distribute.Strategy | None:
-    """A strategy that cuts each batch into equal shares for the named devices; None where there are fewer than two.
+def build_strategy(devices: Sequence[str], batch: int) -> tf.distribute.Strategy | None:
+    """Returns a strategy that cuts each batch into equal parts, one for each device; None for fewer than two devices.
 
     Raises:
-        InputError: where the batch can't be cut into equal shares.
+        UserError: ``batch`` is not a multiple of the number of devices.
     """
-    if len(names) < 2:
+    if len(devices) < 2:
         return None
-    if batch % len(names):
-        raise InputError(f"--batch {batch} on {len(names)} devices", "a multiple of their number", "change --batch")
-    return tf.distribute.MirroredStrategy(tuple(names))
+    if batch % len(devices):
+        raise UserError(f"--batch {batch} is not a multiple of {len(devices)}, the number of devices", "Change --batch")
+    return tf.distribute.MirroredStrategy(tuple(devices))

@@ -1,47 +1,48 @@
-"""The only training loop. It knows steps, intervals, signals, progress and writers, and nothing of what is trained."""
+"""The training loop: steps, intervals, signals, progress, logging and checkpoints, for any model."""
 
 import contextlib
-import re
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 from tqdm import tqdm
 
 from gan_tf.training.checkpoints import Checkpoints
-from gan_tf.training.finite_check import diverged
-from gan_tf.training.loggers import Writers
-from pipelines.errors import InputError
+from gan_tf.training.finite_check import finite_check_error
+from pipelines.errors import user_error_from
 from pipelines.stream import Stream
+
+if TYPE_CHECKING:
+    from gan_tf.training.callbacks import Callback
+    from gan_tf.training.context import RunContext
+    from gan_tf.workflow import TrainableModel
+
+Batch = Mapping[str, Any]
+Logs = dict[str, tf.Tensor]
 
 
 @dataclass
-class Plan:
-    """How long to train and what to do on the way; none of it changes the weights.
+class TrainingPlan:
+    """How long to train, and how often to log and to save a checkpoint. None of it changes the weights.
 
     Attributes:
-        steps: updates in all, those before a resume included.
+        steps: training steps in all, including those before a resume.
         log_every: steps between two points of the curves.
-        checkpoint_every: steps between two checkpoints, which is what a kill can lose.
-        every: other things to do, as (interval, action of the step); all of them come at the last step too.
-        at_checkpoint: actions of the step that come before each checkpoint.
-        state: small JSON state saved with each checkpoint, changed by the actions.
-        strategy: several devices; None for one.
-        seconds: training time in all, those before a resume included, after which to stop early; None: no limit.
+        checkpoint_every: steps between two checkpoints: what is lost at most when the process is killed.
+        seconds: training time in all, including that before a resume, after which to stop early; None without a limit.
+        state: JSON values that are saved with each checkpoint; callbacks may change it. "seconds" is the time so far.
     """
 
     steps: int
     log_every: int = 10
     checkpoint_every: int = 500
-    every: list[tuple[int, Callable[[int], None]]] = field(default_factory=list)
-    at_checkpoint: list[Callable[[int], None]] = field(default_factory=list)
-    state: dict[str, Any] = field(default_factory=dict)
-    strategy: tf.distribute.Strategy | None = None
     seconds: float | None = None
+    state: dict[str, Any] = field(default_factory=dict)
 
     @property
     def time_is_up(self) -> bool:
@@ -49,107 +50,123 @@ class Plan:
         return self.seconds is not None and self.state.get("seconds", 0.0) >= self.seconds
 
 
-def train(method, stream: Stream, plan: Plan, checkpoints: Checkpoints, writers: Writers, first: int = 0) -> int:
-    """Trains ``method`` from step ``first`` to ``plan.steps``; returns the steps done.
+def train(
+    run: "RunContext",
+    model: "TrainableModel",
+    checkpoints: Checkpoints,
+    callbacks: Sequence["Callback"],
+    first_step: int = 0,
+) -> int:
+    """Trains a model from ``first_step`` to ``run.plan.steps``; returns the number of steps done.
 
-    The weights are those of ``method.fit(stream.dataset(first, plan.steps))``. A stop asked for by SIGINT or SIGTERM,
-    and the end of ``plan.seconds``, end with a checkpoint and return early; after a failure none is written.
+    The weights are those of ``model.fit(stream.dataset(first_step, steps))``. SIGINT, SIGTERM and the end of
+    ``run.plan.seconds`` stop it early, with a checkpoint. After an error no checkpoint is written.
 
     Raises:
-        InputError: from the guard, where a loss or a gradient is not finite.
+        FiniteCheckError: a loss or a gradient is not finite.
+        UserError: an image cannot be read, or a file cannot be written.
     """
-    update = compiled(method, plan.strategy)
-    done, began = first, time.monotonic() - plan.state.get("seconds", 0.0)
-    with asked_to_stop() as stop, progress(first, plan) as bar:
-        upcoming = iter(batches(stream, plan, first))
-        while done < plan.steps:
+    plan, step = run.plan, first_step
+    train_step = build_step_function(model, run.strategy)
+    start_time = time.monotonic() - plan.state.get("seconds", 0.0)
+    with _stop_signals() as received, _progress_bar(first_step, plan) as bar:
+        batches = iter(build_batches(run.stream, run.strategy, first_step, plan.steps))
+        while step < plan.steps:
             try:
-                logs = update(next(upcoming))
-            except (tf.errors.InvalidArgumentError, tf.errors.UnknownError) as error:
-                raise diverged(error, done + 1) or input_error(error) or error from None
-            done += 1
+                logs = train_step(next(batches))
+            except tf.errors.OpError as error:
+                user_error = finite_check_error(error, step + 1) or user_error_from(error)
+                if user_error is None:
+                    raise
+                raise user_error from None
+            step += 1
             bar.update()
-            if done % plan.log_every == 0:
+            if step % plan.log_every == 0:
                 values = {name: float(value) for name, value in logs.items()}
-                writers.scalars(done, values)
-                bar.set_postfix(told(values, plan), refresh=False)
-            plan.state["seconds"] = time.monotonic() - began
-            stopped = bool(stop) or plan.time_is_up or done == plan.steps
-            for interval, action in plan.every:
-                if interval and (done % interval == 0 or done == plan.steps):
-                    action(done)
-            if stopped or done % plan.checkpoint_every == 0:
-                for action in plan.at_checkpoint:
-                    action(done)
-                writers.flush()
-                checkpoints.save(done, plan.state)
-            if stopped:
+                run.loggers.scalars(step, values)
+                bar.set_postfix(_progress_text(values, plan), refresh=False)
+            plan.state["seconds"] = time.monotonic() - start_time
+            is_last = bool(received) or plan.time_is_up or step == plan.steps
+            for callback in callbacks:
+                if callback.interval and (step % callback.interval == 0 or step == plan.steps):
+                    callback.on_interval(step)
+            if is_last or step % plan.checkpoint_every == 0:
+                for callback in callbacks:
+                    callback.on_checkpoint(step)
+                run.loggers.flush()
+                checkpoints.save(step, plan.state)
+            if is_last:
                 break
-    return done
+    return step
 
 
-def input_error(error: tf.errors.OpError) -> InputError | None:
-    """An InputError raised while data was read, which the graph hands on as text; None for any other error."""
-    words = re.search(r"InputError: (.*?); expected (.*); (.*)", str(error))
-    return InputError(*words.groups()) if words else None
+def build_step_function(model: "TrainableModel", strategy: tf.distribute.Strategy | None) -> Callable[[Batch], Logs]:
+    """Returns ``model.train_step`` as a ``tf.function``.
 
-
-def compiled(method, strategy) -> Callable[[dict], dict]:
-    """The one ``tf.function``: a step on one device, or on all devices of a strategy with the replicas' logs summed."""
+    Under a strategy it runs on all devices, and the logs of the replicas are summed.
+    """
 
     @tf.function
-    def update(batch):
+    def train_step(batch: Batch) -> Logs:
         if strategy is None:
-            return method.train_step(batch)
-        logs = strategy.run(method.train_step, args=(batch,))
+            return model.train_step(batch)
+        logs = strategy.run(model.train_step, args=(batch,))
         return {name: strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for name, value in logs.items()}
 
-    return update
+    return train_step
 
 
-def batches(stream: Stream, plan: Plan, first: int):
-    """The stream from ``first`` on, each batch cut into equal shares where there are several devices."""
-    dataset = stream.dataset(first, plan.steps)
-    if plan.strategy is None:
+def build_batches(stream: Stream, strategy: tf.distribute.Strategy | None, first_step: int, last_step: int) -> Iterable[Batch]:
+    """Returns the batches of steps ``first_step`` to ``last_step - 1``.
+
+    Under a strategy each batch is cut into equal parts, one for each device.
+    """
+    dataset = stream.dataset(first_step, last_step)
+    if strategy is None:
         return dataset
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return plan.strategy.experimental_distribute_dataset(dataset.with_options(options))
+    return strategy.experimental_distribute_dataset(dataset.with_options(options))
 
 
-def progress(first: int, plan: Plan) -> tqdm:
-    """A bar with the time left on a terminal, a line now and then in a log; no end in steps where the clock may come first."""
-    quiet = not sys.stderr.isatty()
-    interval = 30.0 if quiet else 0.2
+def _progress_bar(first_step: int, plan: TrainingPlan) -> tqdm:
+    """Returns a progress bar that is redrawn rarely where standard error is a log file.
+
+    It has no total where the time limit may come first.
+    """
+    interval = 0.2 if sys.stderr.isatty() else 30.0
     total = plan.steps if plan.seconds is None else None
-    return tqdm(initial=first, total=total, unit="step", mininterval=interval, maxinterval=interval, dynamic_ncols=True)
+    return tqdm(initial=first_step, total=total, unit="step", mininterval=interval, maxinterval=interval, dynamic_ncols=True)
 
 
-def told(values: dict[str, float], plan: Plan) -> dict[str, str]:
-    """What stands beside the bar: two losses, and the minutes left where the clock may end the training."""
-    losses = {name: f"{values[name]:.3f}" for name in [*list(values)[:1], "g_loss"] if name in values}
-    if plan.seconds is None:
-        return losses
-    return losses | {"minutes left": f"{max(0.0, plan.seconds - plan.state.get('seconds', 0.0)) / 60:.1f}"}
+def _progress_text(values: Mapping[str, float], plan: TrainingPlan) -> dict[str, str]:
+    """Returns what stands beside the bar: the first value, "g_loss" if there is one, and the time left if it is limited."""
+    shown = [*list(values)[:1], "g_loss"]
+    text = {name: f"{values[name]:.3f}" for name in shown if name in values}
+    if plan.seconds is not None:
+        text["minutes left"] = f"{max(0.0, plan.seconds - plan.state.get('seconds', 0.0)) / 60:.1f}"
+    return text
 
 
 @contextlib.contextmanager
-def asked_to_stop():
-    """A list that is no longer empty once SIGINT or SIGTERM came; a second signal ends the process the usual way."""
-    asked: list[int] = []
+def _stop_signals() -> Iterator[list[int]]:
+    """Yields a list that receives SIGINT or SIGTERM; a second signal is handled as outside of this block."""
+    received: list[int] = []
+    previous: dict[int, Any] = {}
 
-    def note(number, frame):
-        asked.append(number)
-        for each, handler in before.items():
-            signal.signal(each, handler)
-        print("\nstopping after this step, with a checkpoint (again: at once)", file=sys.stderr)
-
-    try:
-        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: a notebook's worker, say, has no signals to handle
-        before = {}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
+    def restore_handlers() -> None:
+        for number, handler in previous.items():
             signal.signal(number, handler)
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        restore_handlers()
+        print("\nstopping after this step, with a checkpoint (press Ctrl-C again to stop at once)", file=sys.stderr)
+
+    with contextlib.suppress(ValueError):  # not the main thread, as in a notebook: there are no signals to handle
+        for number in (signal.SIGINT, signal.SIGTERM):
+            previous[number] = signal.signal(number, receive)
+    try:
+        yield received
+    finally:
+        restore_handlers()

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and file-system errors that the user can fix. Free of TensorFlow."""
 
 import contextlib
 import errno
@@ -6,37 +6,45 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import InputError
+from pipelines.errors import UserError
+
+MAKE_ROOM = "Free some disk space, then continue with --resume"
+_HINTS = {
+    errno.ENOSPC: MAKE_ROOM,
+    errno.EDQUOT: MAKE_ROOM,
+    errno.EACCES: "Choose another folder, or change its permissions",
+    errno.EPERM: "Choose another folder, or change its permissions",
+    errno.EROFS: "Choose a folder on a file system that can be written",
+    errno.ENOTDIR: "Choose another path; a part of this one is a file, not a folder",
+    errno.EISDIR: "Choose another path; this one is a folder, not a file",
+    errno.EEXIST: "Choose another path; this one is a file, not a folder",
+    errno.ENAMETOOLONG: "Choose a shorter path",
+}
 
 
 @contextlib.contextmanager
-def readable_failures(path: Path):
-    """Turns the file system's own refusals (full, read-only, not permitted) into one line that says how to mend it."""
+def file_errors(path: Path) -> Iterator[None]:
+    """Turns errors of the file system that the user can fix (full, read-only, not permitted) into a UserError.
+
+    Args:
+        path: what is written inside the ``with`` block; named in the message.
+
+    Raises:
+        UserError: the disk is full, the path cannot be written, …
+    """
     try:
         yield
     except OSError as error:
-        mends = {
-            errno.ENOSPC: ("free space on the disk", "make room, then go on with --resume"),
-            errno.EDQUOT: ("free space in your quota", "make room, then go on with --resume"),
-            errno.EACCES: ("a folder you may write to", "choose another folder or change its permissions"),
-            errno.EPERM: ("a folder you may write to", "choose another folder or change its permissions"),
-            errno.EROFS: ("a file system that can be written", "choose another folder"),
-            errno.ENOTDIR: ("a folder at each level of the path", "choose another path"),
-            errno.EISDIR: ("a file, not a folder", "choose another path"),
-            errno.EEXIST: ("a folder, not a file", "choose another path"),
-            errno.ENAMETOOLONG: ("a shorter name", "choose another path"),
-        }
-        if error.errno not in mends:
+        if error.errno not in _HINTS:
             raise
-        expected, mend = mends[error.errno]
-        raise InputError(f"{path} can't be written ({os.strerror(error.errno)})", expected, mend) from error
+        raise UserError(f"{path} cannot be written ({os.strerror(error.errno)})", _HINTS[error.errno]) from error
 
 
-def sync(path: Path) -> None:
+def fsync_path(path: Path) -> None:
     """Flushes a file or a folder to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -45,60 +53,60 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def write_whole(path: Path, data: bytes, durable: bool = True) -> None:
-    """Writes ``data`` to ``path``: beside it first, then renamed over it.
+def write_atomic(path: Path, data: bytes, durable: bool = True) -> None:
+    """Writes ``data`` to ``path`` by way of a temporary file that is renamed, so that readers see all of it or nothing.
 
     Args:
-        path: where to; folders on the way are made.
+        path: the file; missing folders are created.
         data: the whole content.
-        durable: whether to wait until it has reached the disk, which thousands of pictures need not.
+        durable: whether to wait until it has reached the disk, which thousands of images need not.
 
     Raises:
-        InputError: where it can't be written; nothing half-written stays.
+        UserError: it cannot be written; no partial file is left behind.
     """
     path = Path(path)
-    with readable_failures(path):
+    with file_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            with open(beside, "wb") as file:
+            with open(temporary, "wb") as file:
                 file.write(data)
                 file.flush()
                 if durable:
                     os.fsync(file.fileno())
-            os.replace(beside, path)
+            os.replace(temporary, path)
         except BaseException:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
         if durable:
-            sync(path.parent)
+            fsync_path(path.parent)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Writes named arrays as an ``.npz`` that is read without pickle."""
-    import numpy as np
+    """Writes named arrays as an ``.npz`` that is read without pickle; raises as ``write_atomic``."""
+    import numpy as np  # this module is imported for --help, which should not wait for NumPy
 
     data = io.BytesIO()
     np.savez(data, **arrays)
-    write_whole(path, data.getvalue())
+    write_atomic(path, data.getvalue())
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON for people: indented, keys in the order given."""
-    write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    """Writes indented JSON, keys in the order given; raises as ``write_atomic``."""
+    write_atomic(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def require_space(folder: Path, needed: int) -> None:
-    """Refuses to begin where ``folder`` can't be made or written, or fewer than ``needed`` bytes are free for it.
+def require_space(directory: Path, num_bytes: int) -> None:
+    """Checks that ``directory`` can be created and written, and that its disk has ``num_bytes`` free.
 
     Raises:
-        InputError: saying which.
+        UserError: it cannot, or has not.
     """
-    absolute = Path(folder).absolute()
-    there = next(parent for parent in (absolute, *absolute.parents) if parent.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise InputError(f"{folder} can't be written", "a folder you may write to", "choose another folder")
-    free = shutil.disk_usage(there).free
-    if free < needed:
-        given = f"{folder} has {free / 1e6:.0f} MB free"
-        raise InputError(given, f"at least {needed / 1e6:.0f} MB for checkpoints", "make room or choose another --runs")
+    absolute = Path(directory).absolute()
+    existing = next(parent for parent in (absolute, *absolute.parents) if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise UserError(f"{directory} cannot be written", "Choose another folder, or change its permissions")
+    free = shutil.disk_usage(existing).free
+    if free < num_bytes:
+        problem = f"{directory} has {free / 1e6:.0f} MB of free space, but checkpoints need {num_bytes / 1e6:.0f} MB"
+        raise UserError(problem, "Free some disk space, or choose another folder with --runs")

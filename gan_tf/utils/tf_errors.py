@@ -1,4 +1,4 @@
-"""What TensorFlow says where it can't write, as one line that a person can act on."""
+"""TensorFlow's errors for files that cannot be written, as errors that the user can fix."""
 
 import contextlib
 import re
@@ -7,22 +7,22 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from pipelines.errors import InputError
+from gan_tf.utils.files import MAKE_ROOM
+from pipelines.errors import UserError
 
-UNWRITTEN = (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError, tf.errors.UnknownError)
+_WRITE_ERRORS = (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError, tf.errors.UnknownError)
 
 
 @contextlib.contextmanager
-def readable_tensorflow_failures(path: Path) -> Iterator[None]:
-    """Turns TensorFlow's refusals to write below ``path`` into one line, as ``files.readable_failures`` does Python's own."""
+def tensorflow_file_errors(path: Path) -> Iterator[None]:
+    """Turns TensorFlow's errors for what cannot be written below ``path`` into a UserError; see ``files.file_errors``."""
     try:
         yield
-    except UNWRITTEN as error:
-        given = f"{path} can't be written ({reason(error)})"
-        raise InputError(given, "free space on the disk", "make room, then go on with --resume") from error
+    except _WRITE_ERRORS as error:
+        raise UserError(f"{path} cannot be written ({_reason(error)})", MAKE_ROOM) from error
 
 
-def reason(error: tf.errors.OpError) -> str:
-    """What TensorFlow says of an error, on one line and without the names of its own functions and files."""
+def _reason(error: tf.errors.OpError) -> str:
+    """Returns the message of an error on one line, without the names of TensorFlow's own functions and files."""
     words = " ".join(re.sub(r"\{\{.*?\}\}", "", error.message).split())
     return words.split("; ")[1] if "; " in words else words

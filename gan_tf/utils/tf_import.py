@@ -1,36 +1,46 @@
-"""Imports TensorFlow without its start-up chatter, which a person would take for errors."""
+"""Imports TensorFlow without its start-up messages, which look like errors."""
 
 import contextlib
 import os
 from collections.abc import Iterator
 
+from pipelines.errors import UserError
+
 
 @contextlib.contextmanager
-def standard_error_closed() -> Iterator[None]:
-    """Sends file descriptor 2 to nowhere for a while; the C++ side of TensorFlow writes there before it can be told not to."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+def _discard_stderr() -> Iterator[None]:
+    """Discards what is written to file descriptor 2: TensorFlow's C++ code writes there before its log level can be set."""
+    stderr_copy, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        os.dup2(null, 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr_copy, 2)
+        os.close(stderr_copy)
+        os.close(null)
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow; set ``TF_CPP_MIN_LOG_LEVEL`` to see all that it has to say.
+    """Imports TensorFlow with its C++ log silenced; set ``TF_CPP_MIN_LOG_LEVEL`` to see it.
 
-    What its C++ side logs as errors is hidden too, because Grappler's "remapper failed" is one, by which it only gives up
-    fusing a leaky ReLU. What makes an operation fail still comes as an exception in Python. Fatal errors are still shown after
-    the start; where the import itself ends the process, set the variable to see why.
+    Messages of level ERROR are hidden too, because Grappler logs "remapper failed" at that level where it merely does not
+    fuse a leaky ReLU. Operations that fail still raise Python exceptions, and fatal errors after the import are still
+    shown; if the import itself ends the process, set the variable to see why.
+
+    Raises:
+        UserError: TensorFlow is not installed.
     """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        import tensorflow
+    try:
+        if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+            import tensorflow
 
-        return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    with standard_error_closed():
-        import tensorflow
+            return
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        with _discard_stderr():
+            import tensorflow
 
-        tensorflow.config.list_physical_devices()  # looks for a GPU now, and complains of none into the dark
+            tensorflow.config.list_physical_devices()  # looks for GPUs now, while messages about missing ones are discarded
+    except ModuleNotFoundError as error:
+        if error.name != "tensorflow":
+            raise
+        raise UserError("TensorFlow is not installed", "Run: pip install 'tensorflow>=2.21,<2.22'") from error

@@ -1,47 +1,92 @@
-"""Where labelled digits lie below a folder: MNIST's IDX files and the CSV folders of MNIST-M, whichever of them are there."""
+"""Labeled digits below a directory: MNIST's IDX files and MNIST-M's CSV folder, whichever of the two are there.
 
+Free of TensorFlow until images are read.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipelines.errors import InputError
-from pipelines.formats import idx
-from pipelines.formats import label_csv as csv_folders
-from pipelines.labelled import Labelled, joined
+from pipelines.errors import UserError
+from pipelines.source import DataSpec, Source, Split
 
-IDX_FOLDERS = (".", "mnist")
-CSV_FOLDERS = (".", "mnistm", "digits/mnistm")
+if TYPE_CHECKING:
+    from pipelines.labeled import LabeledImages
+
+IDX_DIRS = (".", "mnist")
+CSV_DIRS = (".", "mnistm", "digits/mnistm")
 
 
-def digit_sets(folder: str | Path, validation: bool = False) -> list[Labelled]:
-    """The training or the validation parts (MNIST's test images, ``val.csv``) of all sets below ``folder``.
+@dataclass(frozen=True)
+class LabeledDigitsData(DataSpec):
+    """MNIST and MNIST-M as one source of images [28, 28, 3] with labels 0 to 9."""
+
+    def open(self, path: Path, split: Split, memory_budget: int) -> dict[str, Source]:
+        """Reads the digits of a split; see ``DataSpec.open``. They are held in memory, whatever the budget."""
+        return {"real": read_training_digits(path) if split == "train" else _join(read_digit_sets(path, split), split)}
+
+    def open_synthetic(self) -> dict[str, Source]:
+        """Returns synthetic digits; see ``DataSpec.open_synthetic``."""
+        from pipelines.synthetic.digits import SyntheticDigits
+
+        return {"real": SyntheticDigits()}
+
+    def training_dir(self, path: Path) -> Path:
+        """Returns ``path``: training and validation digits may lie in the same folders."""
+        return path
+
+    def reference_dir(self, path: Path) -> Path | None:
+        """Returns None: the validation digits are no folder of images of their own; ``open`` reads them."""
+        return None
+
+
+def read_digit_sets(folder: str | Path, split: Split) -> "list[LabeledImages]":
+    """Reads all sets of digits below ``folder``, one after another.
+
+    Args:
+        folder: holds MNIST's files, itself or in ``mnist``, or those of MNIST-M, itself or in ``mnistm``.
+        split: "train", or "val": MNIST's test images and ``val.csv``.
 
     Raises:
-        InputError: there is none, or one is damaged.
+        UserError: there is none, or one is damaged.
     """
+    from pipelines.formats import idx, label_csv
+
     folder, sets = Path(folder), []
-    for place in IDX_FOLDERS:
-        if idx.find(folder / place, "train", "images") or idx.find(folder / place, "test", "images"):
-            sets.append(idx.read_digits(folder / place, "test" if validation else "train"))
+    for name in IDX_DIRS:
+        if idx.find_file(folder / name, "train", "images") or idx.find_file(folder / name, "test", "images"):
+            sets.append(idx.read_digits(folder / name, "train" if split == "train" else "test"))
             break
-    for place in CSV_FOLDERS:
-        if (folder / place / "data").is_dir() and any((folder / place / f"{p}.csv").is_file() for p in ("train", "val")):
-            sets.append(csv_folders.read_part(folder / place, "val" if validation else "train"))
+    for name in CSV_DIRS:
+        if (folder / name / "data").is_dir() and any((folder / name / f"{part}.csv").is_file() for part in ("train", "val")):
+            sets.append(label_csv.read_split(folder / name, split))
             break
+    for images in sets:
+        images.split = split
     if not sets:
-        expected = "MNIST's IDX files (here or in mnist/), or data/*.png with train.csv and val.csv (here or in mnistm/)"
-        raise InputError(f"no labelled digits in {folder}", expected, "correct --data")
+        layouts = "MNIST's IDX files there or in mnist/, or data/*.png with train.csv and val.csv there or in mnistm/"
+        raise UserError(f"No labeled digits were found in {folder}", f"Put {layouts}, or give another folder")
     return sets
 
 
-def training_digits(folder: str | Path) -> Labelled:
-    """All training digits below ``folder`` as one source, in which each set is about as frequent as the largest.
+def read_training_digits(folder: str | Path) -> "LabeledImages":
+    """Reads all training digits below ``folder`` as one source, in which each set is about as frequent as the largest.
 
-    A smaller set comes several times (MNIST-M's 14,000 four times beside MNIST's 60,000): it is the harder one.
+    A smaller set is repeated (MNIST-M's 14,000 images four times beside MNIST's 60,000), since it is the harder one.
 
     Raises:
-        InputError: as ``digit_sets``.
+        UserError: as ``read_digit_sets``.
     """
-    sets = digit_sets(folder)
-    most = max(map(len, sets))
-    source = joined([part for part in sets for _ in range(round(most / len(part)))])
-    source.name = "-".join(part.name for part in sets)
+    sets = read_digit_sets(folder, "train")
+    largest = max(len(images) for images in sets)
+    source = _join([images for images in sets for _ in range(round(largest / len(images)))], "train")
+    source.name = "-".join(images.name for images in sets)
+    return source
+
+
+def _join(sets: "list[LabeledImages]", split: Split) -> "LabeledImages":
+    from pipelines.labeled import concatenate
+
+    source = concatenate(sets)
+    source.split = split
     return source

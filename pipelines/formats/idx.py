@@ -1,7 +1,7 @@
 """IDX files, the layout of MNIST (LeCun et al. 1998): big-endian sizes and then the bytes, plain or gzipped.
 
-The header is two zero bytes, a type byte (8: unsigned bytes, the only one read here), the number of dimensions, and each
-dimension as a 32-bit integer.
+The header is two zero bytes, a type byte (8: unsigned bytes, the only one supported here), the number of dimensions, and
+each dimension as a 32-bit integer.
 """
 
 import gzip
@@ -9,60 +9,65 @@ import math
 import struct
 import zlib
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from pipelines.errors import InputError
-from pipelines.labelled import Labelled
+from pipelines.errors import UserError
+from pipelines.labeled import LabeledImages
 
 PREFIXES = {"train": "train", "test": "t10k"}
-_MEND = "fetch the file anew"
+_HINT = "Download the file again"
+
+Part = Literal["train", "test"]
 
 
 def read_idx(path: str | Path, dimensions: int) -> np.ndarray:
-    """The uint8 array of one IDX file, plain or gzipped (told by its content).
+    """Returns the uint8 array of one IDX file, plain or gzipped (detected by its content).
 
     Args:
         path: the file.
-        dimensions: how many it must have: 3 for images, 1 for labels.
+        dimensions: the number it must have: 3 for images, 1 for labels.
 
     Raises:
-        InputError: it can't be read, is no IDX file of bytes, or is cut off or too long.
+        UserError: it cannot be read, is no IDX file of bytes, or is truncated or too long.
     """
-    expected = f"an IDX file of unsigned bytes with {dimensions} dimension(s)"
     try:
         data = Path(path).read_bytes()
         if data[:2] == b"\x1f\x8b":
             data = gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} can't be read ({error})", expected, _MEND) from error
+        raise UserError(f"{path} cannot be read ({error})", _HINT) from error
     if len(data) < 4 or data[:2] != b"\0\0":
-        raise InputError(f"{path} doesn't begin as an IDX file", expected, _MEND)
+        raise UserError(f"{path} is not an IDX file: it does not start with two zero bytes", _HINT)
     if data[2] != 8 or data[3] != dimensions:
-        raise InputError(f"{path} holds type {data[2]:#04x} in {data[3]} dimension(s)", expected, "name another file")
+        problem = (
+            f"{path} holds type {data[2]:#04x} in {data[3]} dimension(s); unsigned bytes (0x08) in {dimensions} are needed"
+        )
+        raise UserError(problem, "Give another file")
     start = 4 + 4 * dimensions
-    shape = struct.unpack_from(f">{dimensions}I", data, 4) if len(data) >= start else ()
-    if not shape or len(data) - start != math.prod(shape):
-        given = f"{path} has {len(data):,} bytes"
-        raise InputError(given, f"{start + math.prod(shape):,} by its header" if shape else expected, _MEND)
+    if len(data) < start:
+        raise UserError(f"{path} has only {len(data)} bytes, but the header of an IDX file takes {start}", _HINT)
+    shape = struct.unpack_from(f">{dimensions}I", data, 4)
+    if len(data) - start != math.prod(shape):
+        needed = start + math.prod(shape)
+        raise UserError(f"{path} has {len(data):,} bytes, but its header asks for {needed:,}", _HINT)
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
 
-def find(folder: str | Path, part: str, kind: str) -> Path | None:
-    """The file of a part in any of the spellings that are about, or None.
-
-    Args:
-        folder: where the four files lie.
-        part: ``train`` or ``test``.
-        kind: ``images`` or ``labels``.
-    """
+def find_file(folder: str | Path, part: Part, kind: Literal["images", "labels"]) -> Path | None:
+    """Returns the file of a part in any of the spellings that are in use, or None if there is none."""
     dimensions = 3 if kind == "images" else 1
-    stems = [f"{PREFIXES[part]}-{kind}{sign}idx{dimensions}-ubyte" for sign in "-."]
-    return next((p for stem in stems for end in ("", ".gz") if (p := Path(folder) / f"{stem}{end}").is_file()), None)
+    for separator in "-.":
+        for suffix in ("", ".gz"):
+            path = Path(folder) / f"{PREFIXES[part]}-{kind}{separator}idx{dimensions}-ubyte{suffix}"
+            if path.is_file():
+                return path
+    return None
 
 
-def read_digits(folder: str | Path, part: str, channels: int = 3) -> Labelled:
-    """The images and labels of one part, grey repeated in each channel.
+def read_digits(folder: str | Path, part: Part, channels: int = 3) -> LabeledImages:
+    """Reads the images and labels of one part, with the gray values repeated in each channel.
 
     Args:
         folder: where the four files lie.
@@ -70,16 +75,17 @@ def read_digits(folder: str | Path, part: str, channels: int = 3) -> Labelled:
         channels: of the result.
 
     Raises:
-        InputError: a file is missing or damaged, numbers differ, or a label is beyond 0..9.
+        UserError: a file is missing or damaged, the numbers of images and labels differ, or a label is not in 0 to 9.
     """
-    files = [find(folder, part, kind) for kind in ("images", "labels")]
-    if None in files:
-        missing = f"{PREFIXES[part]}-{'images-idx3' if files[0] is None else 'labels-idx1'}-ubyte"
-        raise InputError(f"{folder} lacks {missing}", "MNIST's four IDX files, plain or .gz", "put it there")
-    images, labels = read_idx(files[0], 3), read_idx(files[1], 1)
+    images_file, labels_file = find_file(folder, part, "images"), find_file(folder, part, "labels")
+    if images_file is None or labels_file is None:
+        missing = f"{PREFIXES[part]}-{'images-idx3' if images_file is None else 'labels-idx1'}-ubyte"
+        raise UserError(f"{folder} lacks {missing}", "Put MNIST's four IDX files there, plain or as .gz")
+    images, labels = read_idx(images_file, 3), read_idx(labels_file, 1)
     if len(images) != len(labels) or not len(images):
-        raise InputError(f"{folder} has {len(images):,} {part} images and {len(labels):,} labels", "as many of each", _MEND)
+        problem = f"{folder} has {len(images):,} {part} images and {len(labels):,} labels; there must be as many of each"
+        raise UserError(problem, "Download the files again")
     if labels.max() > 9:
-        raise InputError(f"{files[1]} has label {labels.max()}", "labels in 0..9", _MEND)
+        raise UserError(f"{labels_file} has label {labels.max()}; labels must be in 0 to 9", _HINT)
     name = Path(folder).resolve().name or "idx"
-    return Labelled(np.repeat(images[..., None], channels, axis=-1), labels, name)
+    return LabeledImages(np.repeat(images[..., None], channels, axis=-1), labels, name, part)

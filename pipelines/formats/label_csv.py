@@ -1,4 +1,4 @@
-"""Folders with ``data/*.png`` and the files ``train.csv`` and ``val.csv`` that say ``image_name,label`` (DLCV 2022, HW2)."""
+"""Folders with ``data/*.png`` and tables ``train.csv`` and ``val.csv`` with columns image_name,label (DLCV 2022, HW2)."""
 
 import csv
 from pathlib import Path
@@ -6,69 +6,76 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.decode import UnreadableImage, decode
-from pipelines.errors import InputError
-from pipelines.labelled import Labelled
+from pipelines.errors import UserError
+from pipelines.labeled import LabeledImages
+from pipelines.source import Split
 
 COLUMNS = ("image_name", "label")
-_NAMED = 3
+_MAX_NAMED = 3  # faults that a message names
 
 
 def read_rows(path: str | Path) -> list[tuple[str, int]]:
-    """The rows of a file with the columns ``image_name`` and ``label``; other columns are passed over.
+    """Returns image_name and label of each row of a table; other columns are ignored.
 
     Raises:
-        InputError: the file or a column is missing, a label is no digit, a name is empty, or there are no rows.
+        UserError: the file or a column is missing, a label is no digit, a name is empty, or there are no rows.
     """
-    expected = "a CSV file with a header and the columns image_name,label"
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
-                raise InputError(f"{path} has no column {' and no '.join(missing)}", expected, "add it")
+                problem = f"{path} has no column {' and no '.join(missing)}"
+                raise UserError(problem, "Add a header with the columns image_name,label")
             rows = [(row["image_name"] or "", row["label"] or "") for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} can't be read ({error})", expected, "put it there or correct it") from error
-    odd = [f"line {n}: {name!r},{label!r}" for n, (name, label) in enumerate(rows, 2) if not name or not is_digit(label)]
-    if odd or not rows:
-        given = f"{path} has {named(odd)}" if odd else f"{path} has no rows"
-        raise InputError(given, "a name and a label in 0..9 in each line", "correct it")
+        raise UserError(f"{path} cannot be read ({error})", "Put a CSV file with the columns image_name,label there") from error
+    invalid = [
+        f"line {number}: {name!r},{label!r}" for number, (name, label) in enumerate(rows, 2) if not name or not is_digit(label)
+    ]
+    if invalid:
+        problem = f"{path} has rows without an image name and a label in 0 to 9: {_first(invalid)}"
+        raise UserError(problem, "Correct these rows")
+    if not rows:
+        raise UserError(f"{path} has no rows", "Add a row image_name,label for each image")
     return [(name, int(label)) for name, label in rows]
 
 
-def read_part(folder: str | Path, part: str, size: int = 28, channels: int = 3) -> Labelled:
-    """The pictures that ``train.csv`` or ``val.csv`` names, with their labels, in its order.
+def read_split(folder: str | Path, split: Split, size: int = 28, channels: int = 3) -> LabeledImages:
+    """Reads the images that ``train.csv`` or ``val.csv`` lists, with their labels, in its order.
 
     Args:
-        folder: holds ``data`` and the CSV files.
-        part: ``train`` or ``val``.
-        size: side of the square pictures in pixels; others are fitted to it.
-        channels: 3 for RGB, 1 for grey.
+        folder: holds ``data`` and the tables.
+        split: ``train`` or ``val``.
+        size: height and width of the images in pixels; others are fitted to it.
+        channels: 3 for RGB, 1 for grayscale.
 
     Raises:
-        InputError: as ``read_rows``, or a picture that is named is missing or damaged.
+        UserError: as ``read_rows``, or an image that is listed is missing or damaged.
     """
-    rows = read_rows(Path(folder) / f"{part}.csv")
+    rows = read_rows(Path(folder) / f"{split}.csv")
     images = np.empty((len(rows), size, size, channels), np.uint8)
-
-    faults = []
-    for place, (name, _) in enumerate(rows):
+    unreadable = []
+    for index, (name, _) in enumerate(rows):
         try:
-            images[place] = decode(Path(folder) / "data" / name, size, channels)
+            images[index] = decode(Path(folder) / "data" / name, size, channels)
         except UnreadableImage as error:
-            faults.append(f"{name} ({error.reason})")
-    if faults:
-        given = f"{len(faults):,} of the {len(rows):,} pictures of {folder}/{part}.csv are unreadable: {named(faults)}"
-        raise InputError(given, f"whole pictures in {Path(folder) / 'data'}", "fetch them again, or take the lines out")
-    return Labelled(images, np.array([label for _, label in rows]), Path(folder).resolve().name or "csv")
+            unreadable.append(f"{name} ({error.reason})")
+    if unreadable:
+        problem = (
+            f"{len(unreadable):,} of the {len(rows):,} images of {folder}/{split}.csv are unreadable: {_first(unreadable)}"
+        )
+        raise UserError(problem, f"Copy them to {Path(folder) / 'data'} again, or remove their rows")
+    labels = np.array([label for _, label in rows])
+    return LabeledImages(images, labels, Path(folder).resolve().name or "csv", split)
 
 
 def is_digit(text: str) -> bool:
-    """Whether a label is one of 0..9."""
+    """Returns whether a label is one of 0 to 9."""
     return len(text.strip()) == 1 and text.strip() in "0123456789"
 
 
-def named(things: list[str]) -> str:
-    """The first few, and how many more there are."""
-    more = len(things) - _NAMED
-    return "; ".join(things[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+def _first(items: list[str]) -> str:
+    """The first few items, and how many more there are."""
+    more = len(items) - _MAX_NAMED
+    return "; ".join(items[:_MAX_NAMED]) + (f" and {more:,} more" if more > 0 else "")

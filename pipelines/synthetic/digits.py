@@ -1,10 +1,10 @@
-"""Digits 0 to 9 that the program draws itself, light on dark or on patterns: all follows from (seed, index) alone."""
+"""Synthetic digits 0 to 9, bright on dark or on patterns; each is a pure function of (seed, index)."""
 
 import numpy as np
 import tensorflow as tf
 
-from pipelines.synthetic import Drawn
-from pipelines.synthetic.pen import Colour, Pen, curve, ellipse, rgb
+from pipelines.synthetic import SyntheticImages
+from pipelines.synthetic.pen import Color, Pen, curve, ellipse, rgb
 from pipelines.transforms import take_rows
 
 # Each digit as strokes through these points; see pipelines.synthetic.pen for the units.
@@ -22,33 +22,33 @@ _STROKES: tuple[tuple[tuple[complex, ...], ...], ...] = (
 )
 
 
-class DrawnDigits(Drawn):
-    """``count`` digits of ``draw_digit``, drawn at construction and held in memory; samples are as ``Labelled``'s."""
+class SyntheticDigits(SyntheticImages):
+    """The first ``count`` digits of ``draw_digit``; samples are like those of ``pipelines.labeled.LabeledImages``."""
 
     def __init__(self, count: int = 2000, size: int = 28, seed: int = 0):
-        super().__init__(draw_digit, "drawn", count, size, seed)
+        super().__init__(draw_digit, count, size, seed)
         self.images, self.labels = self._pixels, (np.arange(count) % 10).astype(np.uint8)
 
     def take(self, indices: tf.Tensor | np.ndarray | list[int]) -> dict[str, tf.Tensor]:
-        """For integers [n], "image": uint8 [n, size, size, 3], and "label": uint8 [n]."""
+        """Returns "image": uint8 [n, size, size, 3], and "label": uint8 [n], for integers [n]."""
         return {"image": super().take(indices), "label": take_rows(self.labels.__getitem__, indices, self.labels.shape)}
 
 
 def draw_digit(seed: int, index: int, size: int = 28) -> np.ndarray:
-    """Draws digit ``index % 10``, number ``index`` of the endless set ``seed``, both from 0.
+    """Renders image ``index`` of the endless set ``seed``, both from 0; it shows the digit ``index % 10``.
 
     Returns:
-        uint8 [size, size, 3], in [0, 255]: a half white on black as MNIST's, a half in colours.
+        uint8 [size, size, 3], in [0, 255]: half of them white on black as MNIST's, half in colors.
     """
     pen = Pen(np.random.default_rng((seed, index)), size)
-    ink = ground(pen)
-    roll = np.deg2rad(pen.between(-14, 14))
-    turn = pen.between(0.85, 1.15) * complex(np.cos(roll), np.sin(roll))
-    pen.pose(turn, complex(pen.between(-4, 4), pen.between(-4, 4)))
-    thickness, slant, narrow = pen.between(3, 7), pen.between(-0.25, 0.15), pen.between(0.75, 1.1)
+    ink = _draw_background(pen)
+    roll = np.deg2rad(pen.uniform(-14, 14))
+    transform = pen.uniform(0.85, 1.15) * complex(np.cos(roll), np.sin(roll))
+    pen.set_pose(transform, complex(pen.uniform(-4, 4), pen.uniform(-4, 4)))
+    thickness, slant, narrow = pen.uniform(3, 7), pen.uniform(-0.25, 0.15), pen.uniform(0.75, 1.1)
     for stroke in _STROKES[index % 10]:
         points = np.array(stroke)
-        inner = points[1:-1] + [complex(pen.between(-1.2, 1.2), pen.between(-1.2, 1.2)) for _ in stroke[1:-1]]
+        inner = points[1:-1] + [complex(pen.uniform(-1.2, 1.2), pen.uniform(-1.2, 1.2)) for _ in stroke[1:-1]]
         line = curve(points[0], *inner, points[-1])
         line = narrow * line.real - slant * line.imag + 1j * line.imag
         pen.line(line, ink, thickness)
@@ -57,13 +57,13 @@ def draw_digit(seed: int, index: int, size: int = 28) -> np.ndarray:
     return pen.finish()
 
 
-def ground(pen: Pen) -> Colour:
-    """Covers the picture, and returns a colour that can be told from it."""
+def _draw_background(pen: Pen) -> Color:
+    """Fills the image, and returns a color that stands out against it."""
     if pen.chance(0.5):
         return (255, 255, 255)
     if pen.chance(0.5):
-        pen.backdrop()
-        return rgb(pen.between(0, 1), pen.between(0.3, 1), pen.between(0, 0.45))
+        pen.draw_background()
+        return rgb(pen.uniform(0, 1), pen.uniform(0.3, 1), pen.uniform(0, 0.45))
     square = np.array((-32 - 32j, 32 - 32j, 32 + 32j, -32 + 32j))
-    pen.fill(square, rgb(pen.between(0, 1), pen.between(0.3, 1), pen.between(0.05, 0.4)))
-    return rgb(pen.between(0, 1), pen.between(0, 0.4), pen.between(0.8, 1))
+    pen.fill(square, rgb(pen.uniform(0, 1), pen.uniform(0.3, 1), pen.uniform(0.05, 0.4)))
+    return rgb(pen.uniform(0, 1), pen.uniform(0, 0.4), pen.uniform(0.8, 1))

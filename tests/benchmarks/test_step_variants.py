@@ -9,14 +9,14 @@ from benchmarks._step_variants import VARIANTS
 
 
 def test_wrong_words_get_one_line(capsys):
-    for words in (["--losses", "nothing"], ["--only", "nothing"], ["--turns", "1"], ["--hidden", "0"]):
+    for words in (["--losses", "nothing"], ["--only", "nothing"], ["--turns", "1"], ["--hidden-dim", "0"]):
         assert step_variants.main(words) == 2
         assert capsys.readouterr().err.startswith("error: --")
 
 
 @pytest.mark.slow
 def test_every_way_has_the_same_mathematics_in_float32(tmp_path, capfd):
-    words = ["--hidden", "4", "--precision", "float32", "--turns", "2", "--turn-seconds", "0.01"]
+    words = ["--hidden-dim", "4", "--precision", "float32", "--turns", "2", "--turn-seconds", "0.01"]
     assert step_variants.main([*words, "--json", str(tmp_path / "rows.json")]) == 0, capfd.readouterr().err
     cases = json.loads((tmp_path / "rows.json").read_text())["cases"]
     measured = [(case["variant"], case["settings"]["loss"]) for case in cases]

@@ -8,8 +8,8 @@ from benchmarks import _turns, train_step
 SHAPE = (16, 16, 3)
 
 
-def settings_of(loss: str, hidden: int = 4, **said):
-    return train_step.resolved(loss, hidden, "float32", **{"batch": 4, "latent": 6, **said})
+def settings_of(loss: str, hidden_dim: int = 4, **said):
+    return train_step.resolved(loss, hidden_dim, "float32", **{"batch": 4, "latent_dim": 6, **said})
 
 
 def ours_and_start(tmp_path, settings, sgd: float = 0.0):
@@ -17,16 +17,16 @@ def ours_and_start(tmp_path, settings, sgd: float = 0.0):
     import keras
 
     from benchmarks import _step_ours
-    from gan_tf.gan.model import Adversarial
+    from gan_tf.gan.model import GAN
     from gan_tf.gan.networks import dcgan
 
-    generators = [dcgan.build_generator(SHAPE, settings.latent, settings.hidden, seed=1) for _ in range(2)]
-    discriminator = dcgan.build_discriminator(SHAPE, settings.hidden, settings.norm, seed=1)
+    generators = [dcgan.build_generator(SHAPE, settings.latent_dim, settings.hidden_dim, seed=1) for _ in range(2)]
+    discriminator = dcgan.build_discriminator(SHAPE, settings.hidden_dim, settings.norm, seed=1)
     random = np.random.default_rng(1)
     for network in (generators[0], discriminator):
         for v in network.trainable_variables:  # larger weights and biases than the paper's, so that every term is felt
             v.assign(v + random.normal(0, 0.1, v.shape))
-    method = Adversarial(*generators, discriminator, settings)
+    method = GAN(*generators, discriminator, settings)
     _step_ours.settle_spectral_norm(method.discriminator)
     if sgd:
         for name, network in (("g_optimizer", method.generator), ("d_optimizer", method.discriminator)):
@@ -87,7 +87,7 @@ def test_multiply_adds_are_those_pytorch_counts(loss, tmp_path):
 
     from benchmarks import _step_ours, _step_torch
 
-    settings = settings_of(loss, hidden=8)
+    settings = settings_of(loss, hidden_dim=8)
     method, _, start = ours_and_start(tmp_path, settings)
     passes = "reused" if settings.penalty == "r1r2" else "apart" if settings.norm == "batch" else "joined"
     step = _step_torch.Step(settings, start, _step_torch.Way(passes))

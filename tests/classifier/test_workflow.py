@@ -1,29 +1,28 @@
-"""The digit reader through its doors: what it writes, what it refuses, and that it learns."""
+"""The digit classifier through its commands: what it writes, what it refuses, and that it learns."""
 
 import json
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers.cli import run_folder
+from helpers.cli import call, only_run
 from PIL import Image
 
-from gan_tf.classifier import workflow as reader
-from gan_tf.cli import main as cli
-from gan_tf.evaluation.digits import Reader, accuracy
-from gan_tf.options import ReaderSettings
-from gan_tf.tasks import find
+from gan_tf.classifier.config import ClassifierConfig
+from gan_tf.classifier.digit_classifier import DigitClassifier
+from gan_tf.classifier.workflow import ClassifierWorkflow
+from gan_tf.evaluation.digits import accuracy
+from gan_tf.tasks import DIGITS
 from gan_tf.training.checkpoints import Checkpoints
-from gan_tf.training.transfer import begin_with
-from pipelines.labelled import Labelled
-from pipelines.synthetic.digits import DrawnDigits, draw_digit
+from gan_tf.training.initialization import initialize_model
+from pipelines.synthetic.digits import SyntheticDigits, draw_digit
 
-TINY = ["--hidden", "2", "--batch", "4", "--log-every", "1"]
+TINY = ["--hidden-dim", 2, "--batch", 4, "--log-every", 1]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Twenty drawn digits as MNIST-M lies on the disk."""
+    """Twenty synthetic digits in MNIST-M's layout."""
     folder = tmp_path_factory.mktemp("digits") / "mnistm"
     (folder / "data").mkdir(parents=True)
     for i in range(20):
@@ -37,93 +36,95 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(data, tmp_path_factory):
     runs = tmp_path_factory.mktemp("runs")
-    words = ["--task", "reader", "--data", str(data), "--runs", str(runs), "--steps", "2", *TINY]
-    assert cli.train(words) == 0
-    return run_folder(runs, "reader")
+    assert call("train", "--task", "digits", "--data", data, "--runs", runs, "--steps", 2, *TINY) == 0
+    return only_run(runs, "digits")
 
 
-def test_a_training_ends_with_its_scores(run):
-    assert run.name == "000-reader-mnistm"
+def test_train_ends_with_the_scores(run):
+    assert run.name == "000-classifier-mnistm"
     scores = json.loads((run / "scores.json").read_text())
     assert scores["mnistm_accuracy"]["protocol"]["images"] == 6
-    assert scores["lines"][0] == {
+    assert scores["thresholds"][0] == {
         "score": "mnistm_accuracy",
         "relation": ">=",
         "bound": 97,
         "source": "this project",
-        "met": False,
+        "passed": False,
     }
 
 
-def test_the_accuracy_is_that_of_the_labels_written(run, data, tmp_path, capsys):
-    assert cli.infer(["--task", "reader", "--run", str(run), str(data / "data"), str(tmp_path / "all.csv")]) == 0
+def test_evaluate_accuracy_is_that_of_the_labels_infer_writes(run, data, tmp_path, capsys):
+    assert call("infer", "--task", "digits", "--weights", run, data / "data", tmp_path / "all.csv") == 0
     rows = [line.split(",") for line in (tmp_path / "all.csv").read_text().splitlines()[1:]]
     assert [name for name, _ in rows] == [f"{i:02d}.png" for i in range(20)]
-    right = np.mean([int(label) == int(name[:2]) % 10 for name, label in rows[14:]])
+    expected = np.mean([int(label) == int(name[:2]) % 10 for name, label in rows[14:]])
     capsys.readouterr()
-    assert cli.evaluate(["--task", "reader", "--run", str(run), "--data", str(data), "--json", str(tmp_path / "s.json")]) == 0
+    words = ["--task", "digits", "--weights", run, "--data", data, "--json", tmp_path / "scores.json"]
+    assert call("evaluate", *words) == 0
     assert "mnistm_accuracy" in capsys.readouterr().out
-    assert json.loads((tmp_path / "s.json").read_text())["mnistm_accuracy"]["value"] == pytest.approx(100 * right)
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["mnistm_accuracy"]["value"] == pytest.approx(100 * expected)
 
 
-REFUSED = [
-    (cli.infer, ["{run}", "{data}/data", "{tmp}/out.txt"], ".csv"),
-    (cli.infer, ["{run}", "{data}/none", "{tmp}/out.csv"], "not a folder"),
-    (cli.infer, ["{run}", "{tmp}", "{tmp}/out.csv"], "no pictures"),
-    (cli.evaluate, ["{run}", "--data", "{tmp}"], "no labelled digits"),
-    (cli.train, ["{none}", "--data", "{tmp}"], "no labelled digits"),
-    (cli.train, ["{none}", "--data", "{data}", "--smoothing", "1"], "0.9"),
-    (cli.train, ["{none}", "--loss", "gan"], "unknown argument --loss"),
+BAD_INPUT = [
+    ("infer", ["--weights", "{run}", "{data}/data", "{tmp}/out.txt"], ".csv"),
+    ("infer", ["--weights", "{run}", "{data}/none", "{tmp}/out.csv"], "not a folder"),
+    ("infer", ["--weights", "{run}", "{tmp}", "{tmp}/out.csv"], "no images"),
+    ("evaluate", ["--weights", "{run}", "--data", "{tmp}"], "no labeled digits"),
+    ("train", ["--runs", "{tmp}/runs", "--data", "{tmp}"], "no labeled digits"),
+    ("train", ["--runs", "{tmp}/runs", "--data", "{data}", "--smoothing", "1"], "0.9"),
+    ("train", ["--runs", "{tmp}/runs", "--loss", "gan"], "no argument --loss"),
 ]
 
 
-@pytest.mark.parametrize(("door", "words", "says"), REFUSED)
-def test_what_can_be_mended_is_one_line(door, words, says, run, data, tmp_path, capsys):
-    first = {"{run}": ["--run", str(run)], "{none}": ["--runs", str(tmp_path / "runs")]}[words[0]]
-    words = [word.format(data=data, tmp=tmp_path) for word in words[1:]]
-    assert door(["--task", "reader", *first, *words]) == 2
+@pytest.mark.parametrize(("command", "words", "message"), BAD_INPUT, ids=str)
+def test_command_bad_input_prints_one_line_and_exits_with_2(command, words, message, run, data, tmp_path, capsys):
+    words = [word.format(run=run, data=data, tmp=tmp_path) for word in words]
+    assert call(command, "--task", "digits", *words) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert says in line
+    assert message.lower() in line.lower()
 
 
-def test_the_judge_needs_no_task(data, tmp_path, capsys):
-    assert cli.evaluate(["--judge", "digits", "--images", str(data / "data")]) == 2
-    assert "names ask for no digit" in capsys.readouterr().err
+def test_evaluate_classifier_needs_no_task(data, capsys):
+    assert call("evaluate", "--classifier", "digits", "--images", data / "data") == 2
+    assert "<digit>_<number>.png" in capsys.readouterr().err
 
 
-def test_weights_of_another_run_are_taken_over(run):
-    theirs, same, wider = (reader.build(find("reader"), ReaderSettings(hidden=hidden, seed=9)) for hidden in (2, 2, 3))
-    stages, lines = begin_with(reader, same, run)
-    assert "began with 37 of 37 weights" in lines[0]
+def test_initialize_model_copies_the_weights_of_a_run(run):
+    theirs, same, wider = (ClassifierWorkflow(DIGITS, ClassifierConfig(hidden_dim=n, seed=9)).build_model() for n in (2, 2, 3))
+    initialization = initialize_model(same, DIGITS, run)
+    assert "initialized 37 of 37 weights" in initialization.lines[0]
     card = json.loads((run / "card.json").read_text())
-    assert stages == [{name: card[name] for name in ("command", "seconds", "step", "images_seen", "data")}]
+    assert initialization.stages == [{name: card[name] for name in ("command", "seconds", "step", "images_seen", "data")}]
     Checkpoints(run / "checkpoints", theirs).restore(2)
-    for mine, other in zip(same.network.weights, theirs.network.weights, strict=True):
-        np.testing.assert_array_equal(mine, other)
-    _, (first, *odd) = begin_with(reader, wider, run)
+    for weight, expected in zip(same.network.weights, theirs.network.weights, strict=True):
+        np.testing.assert_array_equal(weight, expected)
+    first, *others = initialize_model(wider, DIGITS, run).lines
     assert "of 37 weights" in first
-    assert odd[0].startswith("  did not fit: network")
+    assert others[0].startswith("  not copied, of another shape: network")
 
 
-def test_preparation_is_a_pure_function_of_the_step():
-    settings, source = ReaderSettings(batch=6, seed=3), DrawnDigits(count=12)
-    stream = reader.stream_for(reader.build(find("reader"), settings), source)
+def test_stream_is_a_pure_function_of_the_step():
+    workflow, source = ClassifierWorkflow(DIGITS, ClassifierConfig(batch=6, seed=3)), SyntheticDigits(count=12)
+    stream = workflow.build_stream(workflow.build_model(), {"real": source})
     for step, batch in enumerate(stream.dataset(0, 3)):
-        again = stream.at(step)["real"]
+        again = stream.batch_at(step)["real"]
         np.testing.assert_allclose(batch["real"]["image"], again["image"], atol=1e-4)
-        np.testing.assert_array_equal(batch["real"]["label"], source.labels[stream.indices(step).numpy()][:, None])
-    plain = reader.ready(ReaderSettings(augment=False), source.take([0, 5]), tf.constant(0))
-    np.testing.assert_allclose(plain["image"], source.images[[0, 5]] / 127.5 - 1, atol=1e-6)
+        np.testing.assert_array_equal(batch["real"]["label"], again["label"])
+    plain = ClassifierWorkflow(DIGITS, ClassifierConfig(batch=12, augment=False))
+    images = plain.build_stream(None, {"real": source}).batch_at(0)["real"]["image"][:, 0].numpy()
+    expected = np.stack([source.take([i])["image"][0] for i in range(12)]) / 127.5 - 1
+    np.testing.assert_allclose(sorted(images.sum((1, 2, 3))), sorted(expected.sum((1, 2, 3))), rtol=1e-5)
 
 
-def test_it_learns_drawn_digits():
-    """A hundred steps on the digits the program draws read digits of another seed far better than chance."""
-    source, others = DrawnDigits(count=400), DrawnDigits(count=100, seed=1)
-    settings = ReaderSettings(hidden=8, batch=32, augment=False, ema_half_life=500.0)
-    method = reader.build(find("reader"), settings)
-    stream, update = reader.stream_for(method, source), tf.function(method.train_step)
+def test_classifier_learns_synthetic_digits():
+    """A hundred steps on synthetic digits classify those of another seed far better than chance."""
+    source, others = SyntheticDigits(count=400), SyntheticDigits(count=100, seed=1)
+    workflow = ClassifierWorkflow(DIGITS, ClassifierConfig(hidden_dim=8, batch=32, augment=False, ema_half_life=500.0))
+    model = workflow.build_model()
+    stream, update = workflow.build_stream(model, {"real": source}), tf.function(model.train_step)
     for batch in stream.dataset(0, 100):
         update(batch)
-    network = method.sampler(stream.at(n)["real"]["image"][:, 0] for n in range(8))
-    held = Labelled(others.images, others.labels, "held")
-    assert accuracy(Reader(network, ""), held.images, held.labels) > 0.4
+    network = model.exported(stream)["network"]
+    held_out = others.take(list(range(100)))
+    assert accuracy(DigitClassifier(network, ""), held_out["image"].numpy(), held_out["label"].numpy()) > 0.4

@@ -1,4 +1,4 @@
-"""The doors as people meet them: help, wrong usage, bad input, and what bad input must not do."""
+"""The commands as their users meet them: help, wrong usage, bad input, and what bad input must not do."""
 
 import json
 import os
@@ -9,28 +9,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.cli import run_folder, tiny, two_steps
+from helpers.cli import TINY, call, only_run, train_two_steps
 from PIL import Image
 
 from gan_tf import export
-from gan_tf.cli import main as cli
-from gan_tf.cli import train as commands_train
-from gan_tf.training.run_dir import Run, read_config
-from pipelines.errors import InputError
+from gan_tf.cli.main import main
+from gan_tf.cli.train import recorded_command
+from gan_tf.run_dir import RunDir, read_run_config
+from gan_tf.training import run as training_run
+from pipelines.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
-    return two_steps(tmp_path_factory.mktemp("runs"))
+    return train_two_steps(tmp_path_factory.mktemp("runs"))
 
 
-@pytest.mark.parametrize("name", ["train", "infer"])
+@pytest.mark.parametrize("command", ["train", "infer", "evaluate"])
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["--task", "anim"], ["--nonsense"]])
-def test_help_and_wrong_usage_load_no_tensorflow(name, words):
+def test_command_help_or_wrong_usage_loads_no_tensorflow(command, words):
     code = (
-        f"import sys; from gan_tf.cli import main as cli\ntry: sys.exit(cli.{name}({words!r}))\n"
+        f"import sys; from gan_tf.cli import main\ntry: sys.exit(main.{command}({words!r}))\n"
         "finally: print('loaded', sorted({'tensorflow', 'keras', 'numpy'} & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -38,179 +39,224 @@ def test_help_and_wrong_usage_load_no_tensorflow(name, words):
     assert "loaded []" in done.stderr
 
 
-TRAIN, INFER = "train", "infer"
-REFUSED = [
-    (TRAIN, [], "no task"),
-    (TRAIN, ["--task", "anme"], "did you mean 'anime'"),
-    (TRAIN, ["--task", "anime", "--loss", "wgan-gp"], "did you mean 'wgangp'"),
-    (TRAIN, ["--task", "anime", "--los", "gan"], "perhaps --loss"),
-    (TRAIN, ["--task", "anime", "--steps", "0"], "from 1"),
-    (TRAIN, ["--task", "anime", "--steps", "many"], "--steps"),
-    (TRAIN, ["--task", "anime", "--minutes", "0"], "above 0"),
-    (TRAIN, ["--task", "anime", "--minutes", "nan"], "above 0"),
-    (TRAIN, ["--task", "anime", "--minutes", "inf"], "above 0"),
-    (TRAIN, ["--task", "anime", "--g-rate", "-1"], "above 0"),
-    (TRAIN, ["--task", "anime", "--g-rate", "nan"], "above 0"),
-    (TRAIN, ["--task", "anime", "--loss", "wgangp", "--norm", "batch"], "batch norm mixes them"),
-    (TRAIN, ["--task", "anime", "--data", "{tmp}/nowhere"], "nowhere"),
-    (TRAIN, ["--task", "anime", "--data", "{tmp}/empty"], "empty"),
-    (TRAIN, ["--task", "anime", "--data", "{tmp}/words"], "words"),
-    (TRAIN, ["--task", "anime", "--data", "{tmp}/words/a.txt"], "a.txt"),
-    (TRAIN, ["--task", "anime", "--resume", "{tmp}/empty"], "config.json"),
-    (TRAIN, ["--task", "anime", "--init-from", "{tmp}/empty"], "config.json"),
-    (TRAIN, ["--task", "anime", "--config", "{tmp}/words/a.txt"], "a JSON file"),
-    (TRAIN, ["--task", "anime", "--config", "{tmp}/nowhere.json"], "(No such file or directory)"),
-    (TRAIN, ["--task", "reader", "--config", "{run}/config.json"], "of a run of anime; expected settings of reader"),
-    (TRAIN, ["--task", "anime", "--runs", "{tmp}/words/a.txt"], "a.txt"),
-    (INFER, ["{tmp}/out"], "no task"),
-    (INFER, ["--task", "anime"], "OUT"),
-    (INFER, ["--task", "anime", "--run", "{tmp}/empty", "{tmp}/out"], "config.json"),
-    (INFER, ["--task", "anime", "--run", "{tmp}/nowhere", "{tmp}/out"], "not a folder"),
-    (INFER, ["--task", "anime", "--run", "{run}", "--grid", "5", "{tmp}/x.png"], "5x5"),
-    (INFER, ["--task", "anime", "--run", "{run}", "--grid", "5x5", "{tmp}/out"], ".png"),
-    (INFER, ["--task", "anime", "--run", "{run}", "--count", "0", "{tmp}/out"], "from 1"),
-    (INFER, ["--task", "anime", "--run", "{run}", "--pairs", "3", "{tmp}/out"], "--pairs without --interpolate"),
-    (INFER, ["--task", "anime", "--run", "{run}", "--grid", "2x2", "--walk", "straight", "{tmp}/x.png"], "--walk without"),
-    (INFER, ["--task", "anime", "--run", "{run}", "--interpolate", "1", "{tmp}/x.png"], "at least 2"),
-    (INFER, ["--task", "anime", "--run", "{run}", "--count", "2", "{tmp}/words/a.txt"], "a.txt"),
-    (INFER, ["--task", "anime", "--loss", "rpgann", "{tmp}/out"], "did you mean 'rpgan'"),
+ANIME = ["--task", "anime"]
+BAD_INPUT = [
+    ("train", [], "No task was given"),
+    ("train", ["--task", "anme"], "did you mean 'anime'"),
+    ("train", [*ANIME, "--loss", "wgan-gp"], "did you mean 'wgangp'"),
+    ("train", [*ANIME, "--los", "gan"], "did you mean --loss"),
+    ("train", [*ANIME, "--steps", "0"], "at least 1"),
+    ("train", [*ANIME, "--steps", "many"], "--steps"),
+    ("train", [*ANIME, "--minutes", "0"], "above 0"),
+    ("train", [*ANIME, "--minutes", "nan"], "above 0"),
+    ("train", [*ANIME, "--minutes", "inf"], "above 0"),
+    ("train", [*ANIME, "--g-lr", "-1"], "above 0"),
+    ("train", [*ANIME, "--g-lr", "nan"], "above 0"),
+    ("train", [*ANIME, "--loss", "wgangp", "--norm", "batch"], "batch norm mixes them"),
+    ("train", [*ANIME, "--data", "{tmp}/nowhere"], "nowhere"),
+    ("train", [*ANIME, "--data", "{tmp}/empty"], "empty"),
+    ("train", [*ANIME, "--data", "{tmp}/words"], "words"),
+    ("train", [*ANIME, "--data", "{tmp}/words/a.txt"], "a.txt"),
+    ("train", [*ANIME, "--resume", "{tmp}/empty"], "config.json"),
+    ("train", [*ANIME, "--resume", "{run}", "--init-from", "{run}"], "exclude each other"),
+    ("train", [*ANIME, "--init-from", "{tmp}/empty"], "config.json"),
+    ("train", [*ANIME, "--config", "{tmp}/words/a.txt"], "a JSON file"),
+    ("train", [*ANIME, "--config", "{tmp}/nowhere.json"], "(No such file or directory)"),
+    ("train", ["--task", "digits", "--config", "{run}/config.json"], "a run of task anime"),
+    ("train", [*ANIME, "--runs", "{tmp}/words/a.txt"], "a.txt"),
+    ("infer", ["{tmp}/out"], "No task was given"),
+    ("infer", ANIME, "OUT"),
+    ("infer", [*ANIME, "--weights", "{tmp}/empty", "{tmp}/out"], "empty"),
+    ("infer", [*ANIME, "--weights", "{tmp}/nowhere", "{tmp}/out"], "nowhere"),
+    ("infer", [*ANIME, "--weights", "rpgann", "{tmp}/out"], "hinge, wgangp"),
+    ("infer", [*ANIME, "--weights", "hing", "{tmp}/out"], "did you mean 'hinge'"),
+    ("infer", [*ANIME, "--weights", "newest", "--runs", "{tmp}/empty", "{tmp}/out"], "no run"),
+    ("infer", [*ANIME, "--weights", "{run}", "--grid", "5", "{tmp}/x.png"], "5x5"),
+    ("infer", [*ANIME, "--weights", "{run}", "--grid", "5x5", "{tmp}/out"], ".png"),
+    ("infer", [*ANIME, "--weights", "{run}", "--count", "0", "{tmp}/out"], "at least 1"),
+    ("infer", [*ANIME, "--weights", "{run}", "--pairs", "3", "{tmp}/out"], "--pairs applies to --interpolate only"),
+    ("infer", [*ANIME, "--weights", "{run}", "--grid", "2x2", "--path", "lerp", "{tmp}/x.png"], "--path applies to"),
+    ("infer", [*ANIME, "--weights", "{run}", "--interpolate", "1", "{tmp}/x.png"], "at least 2"),
+    ("infer", [*ANIME, "--weights", "{run}", "--interpolate", "3", "--path", "slurp", "{tmp}/x.png"], "did you mean 'slerp'"),
+    ("infer", [*ANIME, "--weights", "{run}", "--count", "2", "{tmp}/words/a.txt"], "a.txt"),
+    ("evaluate", [], "No task was given"),
+    ("evaluate", [*ANIME, "--weights", "{run}", "--images", "{tmp}/empty"], "exclude each other"),
+    ("evaluate", [*ANIME, "--data", "{tmp}/nowhere"], "not a folder"),
+    ("evaluate", ["--classifier", "letters", "--images", "{tmp}/empty"], "digits"),
+    ("main", ["trian"], "no command 'trian'"),
 ]
 
 
-@pytest.mark.parametrize(("name", "words", "says"), REFUSED, ids=lambda v: " ".join(v)[:60] if isinstance(v, list) else None)
-def test_bad_input_gets_one_line_and_two(name, words, says, run, tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize(("command", "words", "message"), BAD_INPUT, ids=str)
+def test_command_bad_input_prints_one_line_and_exits_with_2(command, words, message, run, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "words").mkdir()
-    (tmp_path / "words/a.txt").write_text("no picture")
-    words = [w.format(tmp=tmp_path, run=run) for w in words]
-    assert getattr(cli, name)(words) == 2
+    (tmp_path / "words/a.txt").write_text("no image")
+    assert call(command, *[word.format(tmp=tmp_path, run=run) for word in words]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len([line for line in lines if line.startswith("error: ")]) == 1
-    assert says in lines[-1]
-    assert "; expected " in lines[-1]
-    left = sorted(p.name for p in tmp_path.rglob("*") if p.name not in ("runs", "anime", ".numbering", "lock"))
+    assert message.lower() in lines[-1].lower()
+    assert lines[-1].endswith(".")
+    left = sorted(path.name for path in tmp_path.rglob("*") if path.name not in ("runs", "anime", ".numbering", "lock"))
     assert left == ["a.txt", "empty", "words"]
 
 
-def test_without_data_the_run_says_drawn(run):
-    assert run.name == "000-wgangp-drawn"
+def test_main_hands_over_to_each_command(capsys):
+    assert main(["train", "--task", "anime", "--dry-run", "--hidden-dim", "7"]) == 0
+    assert "hidden_dim" in capsys.readouterr().out
+    assert main(["--version"]) == 0
+    assert main(["--help"]) == 0
+    assert "train,infer,evaluate,fetch-weights" in capsys.readouterr().out
+    assert main([]) == 2
 
 
-def test_recipe_and_sources_stand_in_the_config(run):
-    config = json.loads((run / "config.json").read_text())
-    assert config["settings"]["d_steps"] == 5
-    assert config["settings"]["norm"] == "layer"
-    sources = {name: config["sources"][name] for name in ("hidden", "d_steps", "latent", "g_steps")}
-    assert sources == {"hidden": "said", "d_steps": "loss", "latent": "said", "g_steps": "default"}
+def test_train_dry_run_prints_each_value_with_its_source_and_starts_nothing(tmp_path, capsys):
+    assert call("train", *ANIME, "--loss", "wgangp", "--hidden-dim", 7, "--runs", tmp_path, "--dry-run") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["hidden_dim", "7", "cli"] in lines
+    assert ["d_steps", "5", "loss"] in lines
+    assert not list(tmp_path.iterdir())
 
 
-def test_settings_that_contradict_a_run_are_refused(run, capsys):
-    words = ["--task", "anime", "--runs", str(run.parents[1]), "--resume"]
-    assert cli.train([*words, "--hidden", "8"]) == 2
-    assert "--hidden 8; expected 4" in capsys.readouterr().err
+def test_train_without_data_names_the_run_synthetic(run):
+    assert run.name == "000-wgangp-synthetic"
 
 
-def test_a_run_is_kept_and_looked_at_as_it_began(pictures, tmp_path):
-    """Or a resume would prune the checkpoints that --keep-every keeps; what is said again replaces it, and stays too."""
-    words = ["--task", "anime", "--data", str(pictures), "--runs", str(tmp_path), *map(str, tiny)]
-    often = ["--keep-every", "2", "--checkpoint-every", "1", "--grid-every", "3", "--log-every", "2", "--memory-budget", "0"]
-    assert cli.train([*words, *often, "--steps", "3"]) == 0
-    assert cli.train([*words, "--resume", "--steps", "7"]) == 0
-    assert cli.train([*words, "--resume", "--steps", "9", "--log-every", "1"]) == 0
-    folder = run_folder(tmp_path)
-    assert sorted(p.name for p in (folder / "checkpoints").iterdir()) == [f"step-{n:09d}" for n in (2, 4, 6, 7, 8, 9)]
-    assert sorted(p.name for p in (folder / "images").iterdir()) == [f"step-{n:09d}.png" for n in (3, 6, 7, 9)]
+def test_train_config_records_sources_and_explicit_values(run):
+    config = read_run_config(run)
+    assert config["config"]["d_steps"] == 5
+    assert config["config"]["norm"] == "layer"
+    sources = {name: config["sources"][name] for name in ("hidden_dim", "d_steps", "latent_dim", "g_steps")}
+    assert sources == {"hidden_dim": "cli", "d_steps": "loss", "latent_dim": "cli", "g_steps": "default"}
+    assert config["explicit"] == {"loss": "wgangp", "hidden_dim": 4, "batch": 4, "latent_dim": 8}
+
+
+def test_train_config_file_of_a_run_repeats_its_configuration(run, tmp_path, capsys):
+    words = ["--config", run / "config.json", "--runs", tmp_path, "--steps", 1]
+    assert call("train", *ANIME, *words) == 0
+    again = read_run_config(only_run(tmp_path))
+    assert again["config"] == read_run_config(run)["config"]
+    assert again["sources"]["hidden_dim"] == "config"
+
+
+def test_train_resume_with_another_value_is_refused(run, capsys):
+    assert call("train", *ANIME, "--runs", run.parents[1], "--resume", "--hidden-dim", 8) == 2
+    assert "--hidden-dim 8 differs from 4" in capsys.readouterr().err
+
+
+def test_train_resume_keeps_the_options_of_the_run(image_dir, tmp_path):
+    """Otherwise a resume would remove the checkpoints that --keep-every keeps; what is given again replaces it."""
+    words = [*ANIME, "--data", image_dir, "--runs", tmp_path, *TINY]
+    often = ["--keep-every", 2, "--checkpoint-every", 1, "--grid-every", 3, "--log-every", 2, "--memory-budget", 0]
+    assert call("train", *words, *often, "--steps", 3) == 0
+    assert call("train", *words, "--resume", "--steps", 7) == 0
+    assert call("train", *words, "--resume", "--steps", 9, "--log-every", 1) == 0
+    folder = only_run(tmp_path)
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == [f"step-{n:09d}" for n in (2, 4, 6, 7, 8, 9)]
+    assert sorted(path.name for path in (folder / "images").iterdir()) == [f"step-{n:09d}.png" for n in (3, 6, 7, 9)]
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [2, 4, 6, 8, 9]
-    watched = {"checkpoint_every": 1, "keep_every": 2, "grid_every": 3, "log_every": 1, "memory_budget": 0.0}
-    assert read_config(folder)["watched"].items() >= watched.items()
+    expected = {"checkpoint_every": 1, "keep_every": 2, "grid_every": 3, "log_every": 1, "memory_budget": 0.0}
+    assert read_run_config(folder)["options"].items() >= expected.items()
 
 
-def test_fewer_steps_than_done_are_refused(run, capsys):
-    assert cli.train(["--task", "anime", "--runs", str(run.parents[1]), "--resume", "--steps", "1"]) == 2
-    assert "at least 2" in capsys.readouterr().err
+def test_train_fewer_steps_than_done_is_refused(run, capsys):
+    assert call("train", *ANIME, "--runs", run.parents[1], "--resume", "--steps", 1) == 2
+    assert "less than the 2 steps" in capsys.readouterr().err
 
 
-def test_minutes_end_a_training_that_can_go_on(pictures, tmp_path, capsys):
-    words = ["--task", "anime", "--data", str(pictures), "--runs", str(tmp_path / "runs"), "--resume", *map(str, tiny)]
-    assert cli.train([*words, "--steps", "2000", "--minutes", "0.0001"]) == 0
-    said = capsys.readouterr().out
-    folder = run_folder(tmp_path / "runs")
-    assert "stopped at step 1 with a checkpoint, since --minutes 0.0001 are over" in said
-    assert f"--resume {folder} --minutes 0.0002  (or without --minutes, to step 2000)" in said
-    assert "scored" not in said  # what isn't done is not judged by validation images
+def test_train_minutes_end_a_training_that_can_be_resumed(image_dir, tmp_path, capsys):
+    words = [*ANIME, "--data", image_dir, "--runs", tmp_path / "runs", "--resume", *TINY]
+    assert call("train", *words, "--steps", 2000, "--minutes", 0.0001) == 0
+    output = capsys.readouterr().out
+    folder = only_run(tmp_path / "runs")
+    assert "stopped at step 1 with a checkpoint after --minutes 0.0001" in output
+    assert f"--resume {folder} --minutes 0.0002  (or without --minutes, to step 2000)" in output
+    assert "scored" not in output  # an unfinished run is not scored on validation images
     assert json.loads((folder / "card.json").read_text())["step"] == 1
-    assert cli.train([*words, "--minutes", "0.0001"]) == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert [line for line in lines if "error: --minutes 0.0001; expected more than " in line]
-    assert cli.train([*words, "--minutes", "10", "--steps", "2"]) == 0
+    assert call("train", *words, "--minutes", 0.0001) == 2
+    assert "error: --minutes 0.0001 is not more than the" in capsys.readouterr().err
+    assert call("train", *words, "--minutes", 10, "--steps", 2) == 0
     assert "done: 2 steps" in capsys.readouterr().out
 
 
-def test_a_run_in_training_is_locked(run, capsys):
-    from gan_tf.training.run_dir import Run
-
-    holder = Run(run)
+def test_train_locked_run_is_refused(run, capsys):
+    holder = RunDir(run)
     holder.lock()
     try:
-        assert cli.train(["--task", "anime", "--runs", str(run.parents[1]), "--resume"]) == 2
-        assert "being trained by another process" in capsys.readouterr().err
+        assert call("train", *ANIME, "--runs", run.parents[1], "--resume") == 2
+        assert "locked by another process" in capsys.readouterr().err
     finally:
         holder.unlock()
 
 
-def test_other_images_are_refused_on_resume(run, pictures, capsys):
-    words = ["--task", "anime", "--runs", str(run.parents[1]), "--resume", "--data", str(pictures)]
-    assert cli.train(words) == 2
-    assert "are not those of" in capsys.readouterr().err
+def test_train_resume_with_other_images_is_refused(run, image_dir, capsys):
+    assert call("train", *ANIME, "--runs", run.parents[1], "--resume", "--data", image_dir) == 2
+    assert "are not those that" in capsys.readouterr().err
 
 
-def test_weights_of_another_task_or_size_are_refused(run, tmp_path, capsys):
-    other = tmp_path / "run"
+def test_train_run_is_locked_while_it_is_scored(image_dir, tmp_path, monkeypatch):
+    """Otherwise another process could train further, and its card would get the scores of older weights."""
+    refused = []
+
+    def score(request, run):
+        with pytest.raises(UserError, match="locked by another process"):
+            RunDir(run.run_dir.path).lock()
+        refused.append(run.run_dir.path)
+
+    monkeypatch.setattr(training_run, "_score", score)
+    assert call("train", *ANIME, "--runs", tmp_path, "--data", image_dir, *TINY, "--steps", 1) == 0
+    assert len(refused) == 1
+    RunDir(refused[0]).lock()
+
+
+def test_recorded_command_hides_own_paths():
+    words = ["train.py", "--task", "anime", "--data", "/home/me/faces", "--runs=/tmp/r", "--resume", "--loss", "gan"]
+    assert recorded_command(words) == "python train.py --task anime --data DIR --loss gan"
+    words = ["train.py", "--resume", "/tmp/run", "--runs", "/tmp", "--init-from=/tmp/other", "--config", "/tmp/c.json"]
+    assert recorded_command(words) == "python train.py --init-from=RUN --config FILE"
+
+
+def test_infer_weights_of_another_task_or_size_are_refused(run, tmp_path, capsys):
+    other = tmp_path / "other"
     shutil.copytree(run, other)
-    arrays, about = export.read(run)
-    export.write(other, arrays, {**about, "task": "dog"}, {})
-    assert cli.infer(["--task", "anime", "--run", str(other), "--count", "1", str(tmp_path / "out")]) == 2
+    with np.load(other / export.WEIGHTS) as file:
+        arrays = dict(file)
+    about = json.loads(str(arrays["about"]))
+    np.savez(other / export.WEIGHTS, **{**arrays, "about": np.array(json.dumps({**about, "task": "dog"}))})
+    assert call("infer", *ANIME, "--weights", other, "--count", 1, tmp_path / "out") == 2
     assert "weights of task 'dog'" in capsys.readouterr().err
-    export.write(other, [a[..., :1] for a in arrays], about, {})
-    assert cli.infer(["--task", "anime", "--run", str(other), "--count", "1", str(tmp_path / "out")]) == 2
-    assert "weights of another size" in capsys.readouterr().err
+    halves = {name: value[..., :1] if name != "about" else value for name, value in arrays.items()}
+    np.savez(other / export.WEIGHTS, **halves)
+    assert call("infer", *ANIME, "--weights", other, "--count", 1, tmp_path / "out") == 2
+    assert "error: " in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_is_locked_while_it_is_scored(pictures, tmp_path, monkeypatch):
-    """Or another process could train on, and its card would get the scores of older weights."""
-    refused = []
-
-    def scored(task, folder):
-        with pytest.raises(InputError, match="being trained by another process"):
-            Run(folder).lock()
-        refused.append(folder)
-
-    monkeypatch.setattr(commands_train, "score", scored)
-    words = ["--task", "anime", "--runs", str(tmp_path), "--data", str(pictures), "--batch", "4", "--hidden", "2"]
-    assert cli.train([*words, "--steps", "1", "--latent", "4"]) == 0
-    assert len(refused) == 1
-    Run(refused[0]).lock()
-
-
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_an_output_that_may_not_be_written(run, tmp_path, capsys):
+def test_infer_output_that_cannot_be_written_is_refused(run, tmp_path, capsys):
     tmp_path.chmod(0o500)
-    assert cli.infer(["--task", "anime", "--run", str(run), "--count", "1", str(tmp_path / "out")]) == 2
-    assert "can't be written" in capsys.readouterr().err
+    assert call("infer", *ANIME, "--weights", run, "--count", 1, tmp_path / "out") == 2
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def infer(run, *words) -> None:
-    assert cli.infer([str(w) for w in ["--task", "anime", "--run", run, *words]]) == 0
+    assert call("infer", *ANIME, "--weights", run, *words) == 0
 
 
 def pixels(path) -> np.ndarray:
     return np.asarray(Image.open(path))
 
 
-def test_image_i_does_not_depend_on_the_count(run, tmp_path):
+def test_infer_newest_is_the_newest_run(run, tmp_path, capsys):
+    infer("newest", "--runs", run.parents[1], "--count", 2, tmp_path / "newest")
+    assert f"weights: {run}" in capsys.readouterr().out
+    infer(run, "--count", 2, tmp_path / "named")
+    assert (tmp_path / "newest/0001.png").read_bytes() == (tmp_path / "named/0001.png").read_bytes()
+
+
+def test_infer_image_i_does_not_depend_on_the_count(run, tmp_path):
     infer(run, "--count", 3, tmp_path / "few")
     infer(run, "--count", 70, tmp_path / "many")
     infer(run, "--grid", "2x2", tmp_path / "grid.png")
@@ -221,31 +267,30 @@ def test_image_i_does_not_depend_on_the_count(run, tmp_path):
     assert np.array_equal(tiles[64:, :64], pixels(tmp_path / "few/0002.png"))
 
 
-def test_walks_begin_and_end_at_images_of_the_seed(run, tmp_path):
+def test_infer_interpolations_begin_and_end_at_images_of_the_seed(run, tmp_path):
     infer(run, "--count", 4, tmp_path / "images")
-    for walk in ("great-circle", "straight"):
-        infer(run, "--interpolate", 5, "--pairs", 2, "--walk", walk, tmp_path / "walk.png")
-        rows = pixels(tmp_path / "walk.png")
+    for path in ("slerp", "lerp"):
+        infer(run, "--interpolate", 5, "--pairs", 2, "--path", path, tmp_path / "paths.png")
+        rows = pixels(tmp_path / "paths.png")
         assert rows.shape == (128, 320, 3)
         for n, (row, column) in enumerate([(0, 0), (0, 4), (1, 0), (1, 4)]):
             tile = rows[64 * row : 64 * row + 64, 64 * column : 64 * column + 64].astype(int)
             assert np.abs(tile - pixels(tmp_path / f"images/{n:04d}.png")).max() <= 1
     infer(run, "--interpolate", 5, "--extrapolate", 0.5, "--pairs", 1, tmp_path / "beyond.png")
-    inner = pixels(tmp_path / "beyond.png")[:, 64:128].astype(int)  # shares -0.5, 0, 0.5, 1, 1.5
+    inner = pixels(tmp_path / "beyond.png")[:, 64:128].astype(int)  # weights -0.5, 0, 0.5, 1, 1.5
     assert np.abs(inner - pixels(tmp_path / "images/0000.png")).max() <= 1
 
 
-def test_all_gpus_are_used_and_a_run_resumes_on_them(pictures, two_devices, tmp_path, monkeypatch, capsys):
-    """Two virtual CPUs stand for two GPUs: the whole way through the door, checkpoint and resume included."""
-    from gan_tf.training import devices
-
-    monkeypatch.setattr(devices, "gpus", lambda: ["CPU:0", "CPU:1"])
+def test_train_several_gpus_are_used_and_the_run_resumes_on_them(image_dir, two_devices, tmp_path, monkeypatch, capsys):
+    """Two virtual CPUs stand for two GPUs: the whole way through the command, checkpoint and resume included."""
+    monkeypatch.setattr(training_run, "find_gpus", lambda: ["CPU:0", "CPU:1"])
     # TensorFlow's collectives know one strategy a process: the one that all tests share.
-    monkeypatch.setattr(devices.tf.distribute, "MirroredStrategy", {("CPU:0", "CPU:1"): two_devices}.__getitem__)
-    words = ["--task", "anime", "--runs", str(tmp_path), "--data", str(pictures), "--log-every", "1", *map(str, tiny)]
-    assert cli.train([*words, "--batch", "5", "--steps", "1"]) == 2
+    distribute = training_run.build_strategy.__globals__["tf"].distribute
+    monkeypatch.setattr(distribute, "MirroredStrategy", {("CPU:0", "CPU:1"): two_devices}.__getitem__)
+    words = [*ANIME, "--runs", tmp_path, "--data", image_dir, "--log-every", 1, *TINY]
+    assert call("train", *words, "--batch", 5, "--steps", 1) == 2
     assert "multiple" in capsys.readouterr().err
-    assert cli.train([*words, "--steps", "2"]) == 0
-    assert cli.train([*words, "--steps", "3", "--resume"]) == 0
+    assert call("train", *words, "--steps", 2) == 0
+    assert call("train", *words, "--steps", 3, "--resume") == 0
     *_, last = sorted((tmp_path / "anime").glob("*/metrics.jsonl"))
     assert [json.loads(line)["step"] for line in last.read_text().splitlines()] == [1, 2, 3]

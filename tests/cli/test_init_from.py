@@ -1,4 +1,4 @@
-"""Stages of a training: a run that begins with the weights of another, and one whose rates fall to 0."""
+"""Fine-tuning stages: a run that starts from the weights of another, and one whose learning rates decay to 0."""
 
 import json
 import shutil
@@ -6,85 +6,97 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.cli import run_folder, tiny, two_steps
+from helpers.cli import TINY, call, only_run, train_two_steps
 
 from gan_tf import export
-from gan_tf.cli import main as cli
-from gan_tf.gan import workflow as workflow
-from gan_tf.tasks import find
-from gan_tf.training.run_dir import read_config
+from gan_tf.api import load
+from gan_tf.run_dir import read_run_config
+
+ANIME = ["--task", "anime"]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
-    return two_steps(tmp_path_factory.mktemp("runs"))
+    return train_two_steps(tmp_path_factory.mktemp("runs"))
 
 
-def test_init_from_takes_weights_only_and_lists_the_rest(run, pictures, tmp_path, capsys):
-    words = ["--task", "anime", "--steps", "1", "--runs", str(tmp_path), "--init-from", str(run), "--data", str(pictures)]
-    words += ["--batch", "4", "--latent", "8", "--loss", "wgangp"]
-    assert cli.train([*words, "--hidden", "4"]) == 0
-    assert "did not fit" not in capsys.readouterr().out
-    assert cli.train([*words, "--hidden", "4", "--norm", "none"]) == 0
-    said = capsys.readouterr().out
-    assert "did not fit: discriminator" in said  # where the norm's parameters were, there are biases now
-    assert "did not fit: generator" not in said
-    assert cli.train([*words, "--hidden", "2"]) == 0
-    assert "did not fit: generator" in capsys.readouterr().out
+def copy_export(run: Path, to: Path, names) -> Path:
+    to.mkdir()
+    for name in names:
+        shutil.copy(run / name, to)
+    return to
 
 
-def test_init_from_exported_weights_takes_g_and_begins_d_anew(run, pictures, tmp_path, capsys):
-    """Such as shipped ones, or those a run kept in best/; G is then the averaged one."""
-    kept = tmp_path / "best"
-    kept.mkdir()
-    for name in (export.WEIGHTS, export.CARD):
-        shutil.copy(run / name, kept)
-    words = ["--task", "anime", "--runs", str(tmp_path / "runs"), "--data", str(pictures), "--loss", "hinge", *map(str, tiny)]
-    assert cli.train([*words, "--steps", "1", "--g-rate", "1e-9", "--init-from", str(kept)]) == 0
-    said = capsys.readouterr().out
-    assert "begins anew, since there is none: discriminator" in said
-    assert "did not fit" not in said
-    folder = run_folder(tmp_path / "runs")
+def test_init_from_run_copies_weights_only_and_lists_the_rest(run, image_dir, tmp_path, capsys):
+    words = [*ANIME, "--steps", 1, "--runs", tmp_path, "--init-from", run, "--data", image_dir]
+    words += ["--batch", 4, "--latent-dim", 8, "--loss", "wgangp"]
+    assert call("train", *words, "--hidden-dim", 4) == 0
+    output = capsys.readouterr().out
+    assert "not copied" not in output
+    assert "optimizer state was not restored" in output
+    assert call("train", *words, "--hidden-dim", 4, "--norm", "none") == 0
+    output = capsys.readouterr().out
+    assert "not copied, of another shape: discriminator" in output  # biases, where the norm's parameters were
+    assert "not copied, of another shape: generator" not in output
+    assert call("train", *words, "--hidden-dim", 2) == 0
+    assert "not copied, of another shape: generator" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("with_discriminator", [True, False])
+def test_init_from_exported_weights_copies_what_there_is(run, image_dir, tmp_path, capsys, with_discriminator):
+    """Such as shipped weights, or those in best/: the generator is the EMA's, the discriminator that of finetune.npz."""
+    names = [export.WEIGHTS, export.CARD] + ([export.FINETUNE] if with_discriminator else [])
+    exported = copy_export(run, tmp_path / "exported", names)
+    words = [*ANIME, "--runs", tmp_path / "runs", "--data", image_dir, "--loss", "wgangp", *TINY]
+    words += ["--steps", 1, "--g-lr", 1e-9, "--d-lr", 1e-9, "--init-from", exported]
+    assert call("train", *words) == 0
+    output = capsys.readouterr().out
+    assert ("starts from scratch" in output) is not with_discriminator
+    assert "not copied" not in output
+    folder = only_run(tmp_path / "runs")
     stage = {name: json.loads((run / "card.json").read_text())[name] for name in export.STAGE}
-    assert json.loads((folder / "card.json").read_text())["began_with"] == [stage]
-    expected, found = (workflow.load(path, find("anime"))[0].trainable_variables for path in (kept, folder))
+    assert json.loads((folder / "card.json").read_text())["initialized_from"] == [stage]
+    expected, found = (load("anime", path).network.trainable_variables for path in (exported, folder))
     for a, b in zip(expected, found, strict=True):
         np.testing.assert_allclose(a, b, rtol=2**-10, atol=1e-6)
+    if with_discriminator:
+        for (_, a), (_, b) in zip(
+            export.read_finetune(exported)["discriminator"], export.read_finetune(folder)["discriminator"], strict=True
+        ):
+            np.testing.assert_allclose(a, b, rtol=2**-10, atol=1e-6)
 
 
-def test_init_from_another_kind_of_run_is_refused_before_there_is_a_run(run, tmp_path, capsys):
-    words = ["--task", "reader", "--steps", "1", "--runs", str(tmp_path / "runs"), "--init-from", str(run)]
-    assert cli.train(words) == 2
-    assert f"--init-from {run}, a run of anime; expected a run of: reader" in capsys.readouterr().err
+def test_init_from_run_of_another_family_is_refused_before_there_is_a_run(run, tmp_path, capsys):
+    assert call("train", "--task", "digits", "--steps", 1, "--runs", tmp_path / "runs", "--init-from", run) == 2
+    assert f"--init-from {run} holds weights of task anime" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_card_tells_all_stages_of_a_training(run, pictures, tmp_path):
-    words = ["--task", "anime", "--runs", str(tmp_path), "--data", str(pictures)]
-    small = ["--batch", "4", "--latent", "8", "--loss", "hinge", "--hidden", "4"]
-    assert cli.train([*words, *small, "--steps", "2", "--init-from", str(run)]) == 0
+def test_init_from_card_lists_all_stages(run, image_dir, tmp_path):
+    words = [*ANIME, "--runs", tmp_path, "--data", image_dir, *TINY, "--loss", "hinge"]
+    assert call("train", *words, "--steps", 2, "--init-from", run) == 0
     first = next(tmp_path.glob("anime/000-*"))
-    assert cli.train([*words, *small, f"--init-from={first}", "--decay-images", "12", "--steps", "3"]) == 0
+    assert call("train", *words, f"--init-from={first}", "--lr-decay-images", 12, "--steps", 3) == 0
     second = next(tmp_path.glob("anime/001-*"))
-    told = [json.loads((folder / "card.json").read_text()) for folder in (run, first, second)]
-    stages = [{name: card[name] for name in ("command", "seconds", "step", "images_seen", "data")} for card in told]
-    assert "began_with" not in told[0]
-    assert told[1]["began_with"] == stages[:1]
-    assert told[2]["began_with"] == stages[:2]
-    assert "--data DIR --batch 4" in told[2]["command"]
-    assert "--init-from=RUN --decay-images 12" in told[2]["command"]
-    assert str(tmp_path) not in str(told[2])
+    cards = [json.loads((folder / "card.json").read_text()) for folder in (run, first, second)]
+    stages = [{name: card[name] for name in ("command", "seconds", "step", "images_seen", "data")} for card in cards]
+    assert "initialized_from" not in cards[0]
+    assert cards[1]["initialized_from"] == stages[:1]
+    assert cards[2]["initialized_from"] == stages[:2]
+    assert "--data DIR --hidden-dim 4" in cards[2]["command"]
+    assert "--init-from=RUN --lr-decay-images 12" in cards[2]["command"]
+    assert str(tmp_path) not in str(cards[2])
 
 
-def test_steps_after_the_rates_have_fallen_to_zero_are_refused(pictures, tmp_path, capsys):
+def test_lr_decay_more_steps_than_until_zero_are_refused(image_dir, tmp_path, capsys):
     runs = tmp_path / "runs"
-    words = ["--task", "anime", "--runs", str(runs), "--data", str(pictures), "--batch", "4", "--hidden", "2"]
-    assert cli.train([*words, "--steps", "4", "--decay-images", "12"]) == 2
-    assert "at most 3 steps" in capsys.readouterr().err
-    assert not runs.exists()  # nor a run that --resume would then mean
+    words = [*ANIME, "--runs", runs, "--data", image_dir, "--batch", 4, "--hidden-dim", 2]
+    assert call("train", *words, "--steps", 4, "--lr-decay-images", 12) == 2
+    assert "more than the 3 steps" in capsys.readouterr().err
+    assert not runs.exists()  # nor a run that --resume would find then
 
 
-def test_a_run_of_falling_rates_ends_where_they_are_zero(pictures, tmp_path):
-    words = ["--task", "anime", "--runs", str(tmp_path), "--data", str(pictures), "--batch", "4", "--hidden", "2"]
-    assert cli.train([*words, "--decay-images", "9", "--latent", "4"]) == 0
-    assert read_config(next(tmp_path.glob("anime/000-*")))["steps"] == 3
+def test_lr_decay_run_ends_where_the_learning_rates_are_zero(image_dir, tmp_path):
+    words = [*ANIME, "--runs", tmp_path, "--data", image_dir, "--batch", 4, "--hidden-dim", 2]
+    assert call("train", *words, "--lr-decay-images", 9, "--latent-dim", 4) == 0
+    assert read_run_config(next(tmp_path.glob("anime/000-*")))["steps"] == 3

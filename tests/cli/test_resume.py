@@ -1,4 +1,4 @@
-"""Exact resume through the real door: killed at random moments, a run ends with the bits of an uninterrupted one."""
+"""Exact resume through the real command: killed at random moments, a run ends with the bits of an uninterrupted one."""
 
 import random
 import subprocess
@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from helpers.cli import run_folder, tiny
+from helpers.cli import TINY, only_run
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS, KILLS = 200, 10
 
 
-def train(pictures, runs, *more) -> list[str]:
-    words = ["train.py", "--task", "anime", "--data", pictures, "--runs", runs, "--steps", STEPS, "--checkpoint-every", 10]
-    return [sys.executable, *map(str, [*words, "--grid-every", 100, "--log-every", 1, "--loss", "gan", *tiny, *more])]
+def train(image_dir, runs, *more) -> list[str]:
+    words = ["train.py", "--task", "anime", "--data", image_dir, "--runs", runs, "--steps", STEPS, "--checkpoint-every", 10]
+    return [sys.executable, *map(str, [*words, "--grid-every", 100, "--log-every", 1, "--loss", "gan", *TINY, *more])]
 
 
 def tensors(folder: Path) -> dict[str, np.ndarray]:
@@ -45,25 +45,23 @@ def kill_after(command: list[str], lines: Path, more: int, wait: float) -> None:
     process.communicate()
 
 
-def test_ten_kills_in_a_row_change_no_bit(pictures, tmp_path):
+def test_ten_kills_in_a_row_change_no_bit(image_dir, tmp_path):
     moments = random.Random(0)
-    whole = subprocess.run(train(pictures, tmp_path / "whole"), cwd=ROOT, capture_output=True, text=True, check=False)
+    whole = subprocess.run(train(image_dir, tmp_path / "whole"), cwd=ROOT, capture_output=True, text=True, check=False)
     assert whole.returncode == 0, whole.stderr
     for kill in range(KILLS):
-        lines = tmp_path / "killed/anime/000-gan-pictures/metrics.jsonl"
-        command = train(pictures, tmp_path / "killed", "--resume")
+        lines = tmp_path / "killed/anime/000-gan-images/metrics.jsonl"
+        command = train(image_dir, tmp_path / "killed", "--resume")
         kill_after(command, lines, more=moments.randint(0, 4), wait=moments.uniform(0, 0.25))
-        assert lines.parent.is_dir(), f"kill {kill} came before the run began"
+        assert lines.parent.is_dir(), f"kill {kill} came before the run started"
     done = subprocess.run(
-        train(pictures, tmp_path / "killed", "--resume"), cwd=ROOT, capture_output=True, text=True, check=False
+        train(image_dir, tmp_path / "killed", "--resume"), cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    expected, found = tensors(run_folder(tmp_path / "whole")), tensors(run_folder(tmp_path / "killed"))
+    expected, found = tensors(only_run(tmp_path / "whole")), tensors(only_run(tmp_path / "killed"))
     assert expected.keys() == found.keys()
     assert len(expected) > 50
     for name, value in expected.items():
         assert value.tobytes() == found[name].tobytes(), name
-    for file in ("metrics.jsonl", "generator.npz", f"images/step-{STEPS:09d}.png"):
-        assert (run_folder(tmp_path / "whole") / file).read_bytes() == (run_folder(tmp_path / "killed") / file).read_bytes(), (
-            file
-        )
+    for file in ("metrics.jsonl", "weights.npz", f"images/step-{STEPS:09d}.png"):
+        assert (only_run(tmp_path / "whole") / file).read_bytes() == (only_run(tmp_path / "killed") / file).read_bytes(), file

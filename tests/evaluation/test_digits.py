@@ -9,16 +9,16 @@ import pytest
 from PIL import Image
 
 from gan_tf import export
-from gan_tf.classifier.networks import build_reader
+from gan_tf.classifier.config import ClassifierConfig
+from gan_tf.classifier.networks import build_classifier
 from gan_tf.evaluation import digits
 from gan_tf.evaluation.digits import Reader, accuracy, asked_digits, digit_scores, labelled_scores, load_reader, read_as_asked
 from gan_tf.evaluation.evaluate import add_arguments, run
 from gan_tf.evaluation.features.extractor import extract
 from gan_tf.evaluation.metrics.frechet import frechet_distance
-from gan_tf.evaluation.scores import Images, Line
-from gan_tf.options import ReaderSettings
+from gan_tf.evaluation.scores import ImageSet, Line
 from pipelines.errors import InputError
-from pipelines.labelled import Labelled
+from pipelines.labeled import LabeledImages
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_any_number_and_size_of_pictures(reader):
 def test_accuracy_by_hand(reader):
     shown, said = np.array([1, 2, 3, 4]), np.array([1, 2, 3, 5])
     assert accuracy(reader, shades(shown), said) == pytest.approx(0.75)
-    scores = labelled_scores([Labelled(shades(shown), said, "mnist")], reader)
+    scores = labelled_scores([LabeledImages(shades(shown), said, "mnist")], reader)
     assert scores["mnist_accuracy"].value == pytest.approx(75.0)
     assert scores["mnist_accuracy"].protocol["images"] == 4
 
@@ -95,14 +95,14 @@ def test_reader_fid_is_the_distance_of_two_gaussians(reader):
         covariances.append(np.cov(values.T))
     expected = frechet_distance(means[0], covariances[0], means[1], covariances[1])
     asked = np.zeros(40, int)
-    scores = digit_scores(Images("one", one), asked, Images("two", two), reader)
+    scores = digit_scores(ImageSet("one", one), asked, ImageSet("two", two), reader)
     assert scores["reader_fid"].value == pytest.approx(expected, rel=1e-3)
     assert scores["reader_fid"].protocol["extractor"] == reader.name
     assert scores["reader_fid"].protocol["protocol"] == "reader"
 
 
 def test_the_least_well_read_digit_is_named(reader):
-    scores = digit_scores(Images("some", shades([1, 1, 2, 3])), np.array([1, 1, 2, 2]), None, reader)
+    scores = digit_scores(ImageSet("some", shades([1, 1, 2, 3])), np.array([1, 1, 2, 2]), None, reader)
     assert (scores["read_as_asked"].value, scores["read_as_asked_least"].value) == (75.0, 50.0)
     assert scores["read_as_asked_least"].protocol["digit"] == "2"
     assert "reader_fid" not in scores
@@ -110,7 +110,7 @@ def test_the_least_well_read_digit_is_named(reader):
 
 def test_pictures_that_nobody_asked_for_are_refused(reader):
     with pytest.raises(InputError, match="nothing says which digits"):
-        digit_scores(Images("some", shades([1, 1])), None, None, reader)
+        digit_scores(ImageSet("some", shades([1, 1])), None, None, reader)
 
 
 def test_the_judge_through_the_command(folder, reader, monkeypatch, tmp_path, capsys):
@@ -127,8 +127,8 @@ def test_the_judge_through_the_command(folder, reader, monkeypatch, tmp_path, ca
 
 
 def test_weights_are_read_and_named_by_their_digest(tmp_path):
-    network = build_reader((28, 28, 3), 2)
-    about = {"task": "reader", "settings": vars(ReaderSettings(hidden=2))}
+    network = build_classifier((28, 28, 3), 2)
+    about = {"task": "reader", "settings": vars(ClassifierConfig(hidden_dim=2))}
     export.write(tmp_path, network.get_weights(), about, {})
     network.set_weights([w.astype(np.float16).astype(np.float32) for w in network.get_weights()])
     reader = load_reader(tmp_path)

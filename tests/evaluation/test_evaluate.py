@@ -11,7 +11,7 @@ from PIL import Image
 
 from gan_tf.evaluation.evaluate import add_arguments, run
 from gan_tf.evaluation.features import extractor as features
-from gan_tf.evaluation.scores import Images, Line
+from gan_tf.evaluation.scores import ImageSet, Line
 from pipelines.errors import InputError
 
 
@@ -63,7 +63,7 @@ def test_two_folders_give_a_table_and_json(folders, small_network, tmp_path, cap
 
 def test_images_may_be_handed_over(folders, photos, small_network, capsys):
     parts = iter([photos(20, 0), photos(20, 3)])
-    run(parsed(), generated=Images("shipped weights", parts), reference=Images("real", photos(40, 1)))
+    run(parsed(), generated=ImageSet("shipped weights", parts), reference=ImageSet("real", photos(40, 1)))
     assert "generated shipped weights, images 40" in capsys.readouterr().out
 
 

@@ -6,12 +6,12 @@ from scipy.ndimage import gaussian_filter
 
 from gan_tf.evaluation.image_scores import MEASURES, score_images, streamed_statistics
 from gan_tf.evaluation.metrics.frechet import frechet_distance
-from gan_tf.evaluation.scores import Images
+from gan_tf.evaluation.scores import ImageSet
 from pipelines.errors import InputError
 
 
 def scored(generated, real, extractor, **more):
-    return score_images(Images("generated", generated), Images("real", real), extractor, **more)
+    return score_images(ImageSet("generated", generated), ImageSet("real", real), extractor, **more)
 
 
 def test_all_scores_have_their_protocol(extractor, photos):
@@ -91,7 +91,7 @@ def test_parts_and_seeds(extractor, photos):
 
 
 def test_the_floor_takes_a_second_sample_of_the_same_count(extractor, photos):
-    second = Images("train", photos(500, 2))
+    second = ImageSet("train", photos(500, 2))
     floor = scored(photos(50, 0), photos(70, 1), extractor, second_real=second)["fid"].floor
     assert (floor.protocol["generated"], floor.protocol["images"], floor.protocol["reference_images"]) == ("train", 50, 70)
 

@@ -1,4 +1,4 @@
-"""What the tests of the experiments share: an extractor without weights, and a door that pretends to train."""
+"""What the tests of the experiments share: an extractor without weights, and processes that only pretend to train."""
 
 import itertools
 import json
@@ -9,13 +9,15 @@ import pytest
 
 from gan_tf.experiments import recipes
 from gan_tf.experiments.recipes import Recipe
+from gan_tf.run_dir import FORMAT
+from gan_tf.training.run import FAILURE
 from gan_tf.utils.images import write_png
 
-TABLE = (Recipe("one", "the first", {"loss": "gan"}), Recipe("two", "the second", {"loss": "hinge", "hidden": 8}))
+RECIPES = (Recipe("one", "the first", {"loss": "gan"}), Recipe("two", "the second", {"loss": "hinge", "hidden_dim": 8}))
 
 
-class Means:
-    """Features are the mean colours of the four quarters of an image."""
+class QuarterMeans:
+    """A feature extractor: features are the mean colors of the four quarters of an image."""
 
     name, weights_sha256, protocol, resize, warning, has_logits = "means", "0" * 64, "test", "no resize", None, False
 
@@ -26,67 +28,86 @@ class Means:
 
 
 @pytest.fixture
-def means(monkeypatch, tmp_path):
-    """``Means`` in place of the FID network, and a cache folder of its own."""
-    from gan_tf.training import callbacks as scoring
+def quarter_means(monkeypatch, tmp_path):
+    """``QuarterMeans`` in place of the FID network, and a cache folder of its own."""
+    from gan_tf.training import callbacks
 
     monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(scoring, "fid_extractor", Means)
-    return Means
+    monkeypatch.setattr(callbacks, "fid_extractor", QuarterMeans)
+    return QuarterMeans
 
 
-class Door:
-    """Stands in for the processes: a training leaves a run of 10 steps a minute, a score comes from ``fids``.
+class FakeProcesses:
+    """Replaces ``run_python``: a training writes a run of 10 steps per minute, and scores come from ``fids``.
 
-    ``trouble`` maps (recipe, minutes) to what the training then ends with: exit code and words, or an exception.
+    Attributes:
+        fids: for each recipe the FIDs that it will get, in order.
+        failures: maps (recipe, minutes) to the step at which that training diverges.
+        exit_codes: maps (recipe, minutes) to the exit code of that training, or to an exception that it raises.
+        trainings: (recipe, minutes) of the trainings so far.
+        digest: of the images.
     """
 
     def __init__(self):
         self.fids: dict[str, list[float]] = {}
-        self.trouble: dict = {}
+        self.failures: dict[tuple[str, float], int] = {}
+        self.exit_codes: dict[tuple[str, float], int | BaseException] = {}
         self.trainings: list[tuple[str, float]] = []
         self.digest = "d"
 
-    def __call__(self, words, log: Path):
-        said = dict(itertools.pairwise(words))
-        if words[0] == "-m":
-            return self.score(log.parent, said)
-        name, minutes = log.parent.name, float(said["--minutes"])
-        self.trainings.append((name, minutes))
-        self.run(log.parent, minutes, said)
-        end = self.trouble.pop((name, minutes), (0, ""))
-        if not isinstance(end, tuple):
-            raise end
-        return end
+    def __call__(self, arguments, log: Path) -> int:
+        flags = dict(itertools.pairwise(arguments))
+        if arguments[0] == "-m":
+            return self.score(log.parent, flags)
+        training = (log.parent.name, float(flags["--minutes"]))
+        self.trainings.append(training)
+        self.write_run(log.parent, training, flags)
+        code = self.exit_codes.pop(training, 2 if training in self.failures else 0)
+        if isinstance(code, BaseException):
+            raise code
+        return code
 
-    def run(self, folder: Path, minutes: float, said: dict) -> None:
-        state = folder / "anime/000-x-y/checkpoints" / f"step-{int(10 * minutes):09d}/state.json"
+    def write_run(self, folder: Path, training: tuple[str, float], flags: dict) -> None:
+        run_dir, minutes = folder / "anime/000-x-y", training[1]
+        state = run_dir / "checkpoints" / f"step-{int(10 * minutes):09d}/state.json"
         state.parent.mkdir(parents=True)
         state.write_text(json.dumps({"step": int(10 * minutes), "seconds": 60.0 * minutes}))
-        settings = {"loss": said["--loss"], "batch": 64, "seed": 0, "precision": "bfloat16"}  # which the machine chose
-        data = {"name": "faces", "path": None, "count": 25000, "digest": self.digest}
-        config = {"task": "anime", "command": "", "steps": 1, "settings": settings, "sources": {}, "data": data}
-        config["environment"] = {"devices": ["CPU"]}
-        (folder / "anime/000-x-y/config.json").write_text(json.dumps(config))
+        source = {"name": "faces", "count": 25000, "digest": self.digest}
+        config = {
+            "format": FORMAT,
+            "task": "anime",
+            "command": "",
+            "steps": 1,
+            "config": {"loss": flags["--loss"], "batch": 64, "seed": 0, "precision": "bfloat16"},  # chosen by the machine
+            "sources": {},
+            "explicit": {},
+            "options": {},
+            "data": {"path": None, "sources": {"real": source}},
+            "environment": {"devices": ["CPU"]},
+        }
+        (run_dir / "config.json").write_text(json.dumps(config))
+        if training in self.failures:
+            failure = {"kind": "non-finite", "step": self.failures[training], "quantity": "D's loss"}
+            (run_dir / FAILURE).write_text(json.dumps(failure))
 
-    def score(self, folder: Path, said: dict):
+    def score(self, folder: Path, flags: dict) -> int:
         protocol = {"name": "net", "protocol": "pytorch-fid", "resize": "bilinear", "warning": None}
-        networks = {"generator": 1_500_000, "discriminator": 700_000}
+        parameters = {"generator": 1_500_000, "discriminator": 700_000}
         score = {"fid": self.fids[folder.name].pop(0), "kid": 0.1, "images": 2000, "seed": 0}
-        Path(said["--out"]).write_text(json.dumps({**score, "parameters": networks, "protocol": protocol}))
-        write_png(Path(said["--samples"]), np.full((64, 512, 3), 100, np.uint8))
-        return 0, ""
+        Path(flags["--out"]).write_text(json.dumps({**score, "parameters": parameters, "protocol": protocol}))
+        write_png(Path(flags["--samples"]), np.full((64, 512, 3), 100, np.uint8))
+        return 0
 
 
 @pytest.fixture
-def door(monkeypatch, tmp_path):
-    """A comparison of ``TABLE`` whose processes are a ``Door``, and which needs no weights."""
-    from gan_tf.evaluation.features import inception_weights as weights
+def processes(monkeypatch, tmp_path):
+    """A comparison of ``RECIPES`` whose processes are ``FakeProcesses``, and which needs no weights."""
+    from gan_tf.evaluation.features import inception_weights
 
-    made = Door()
-    monkeypatch.setattr(recipes, "watched", made)
-    monkeypatch.setattr(recipes, "RECIPES", TABLE)
-    monkeypatch.setattr(weights, "load_weights", lambda: None)
+    fake = FakeProcesses()
+    monkeypatch.setattr(recipes, "run_python", fake)
+    monkeypatch.setattr(recipes, "RECIPES", RECIPES)
+    monkeypatch.setattr(inception_weights, "load_weights", lambda: None)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "faces").mkdir()
-    return made
+    return fake

@@ -1,4 +1,4 @@
-"""Copies among samples are counted and shown; the published picture holds no picture of the data."""
+"""Copies among samples are counted and shown; the published image contains no training image."""
 
 import numpy as np
 import pytest
@@ -8,16 +8,16 @@ from gan_tf.experiments import nearest as command
 from gan_tf.utils.images import write_png
 
 
-def pictures(count, seed):
+def random_images(count, seed):
     return np.random.default_rng(seed).integers(0, 256, (count, 64, 64, 3), dtype=np.uint8)
 
 
 @pytest.fixture
 def data(tmp_path):
-    """60 training pictures and 20 kept apart, 5 of which are mirror images of training pictures."""
-    train, apart = pictures(60, 1), pictures(20, 2)
-    apart[:5] = train[:5, :, ::-1]
-    for folder, images in (("faces", train), ("val", apart)):
+    """60 training images and 20 held-out ones, 5 of which are mirror images of training images."""
+    training, heldout = random_images(60, 1), random_images(20, 2)
+    heldout[:5] = training[:5, :, ::-1]
+    for folder, images in (("faces", training), ("val", heldout)):
         for i, image in enumerate(images):
             write_png(tmp_path / "data" / folder / f"{i:03d}.png", image)
     return tmp_path / "data"
@@ -25,70 +25,71 @@ def data(tmp_path):
 
 @pytest.fixture
 def samples(monkeypatch):
-    """20 samples, 3 of which are copies of training pictures, one of them mirrored."""
-    made, train = pictures(20, 3), pictures(60, 1)
-    made[[0, 4]] = train[[7, 9]]
-    made[2] = train[8, :, ::-1]
-    monkeypatch.setattr(command, "made_by", lambda *_: made)
-    return made
+    """20 samples, 3 of which are copies of training images, one of them mirrored."""
+    images, training = random_images(20, 3), random_images(60, 1)
+    images[[0, 4]] = training[[7, 9]]
+    images[2] = training[8, :, ::-1]
+    monkeypatch.setattr(command, "generate_samples", lambda *_: images)
+    return images
 
 
-def test_copies_are_counted_and_shown(data, samples, tmp_path, capsys):
+def test_nearest_copies_are_counted_and_shown(data, samples, tmp_path, capsys):
     figure, picture = tmp_path / "figure.png", tmp_path / "picture.png"
-    words = ["--data", str(data), "--count", "20", "--figure", str(figure), "--picture", str(picture)]
-    assert command.main(words) == 0
-    said = capsys.readouterr().out
-    assert "20 samples and 20 real pictures kept apart, looked for among 60 training pictures: 3 and 5 are copies" in said
-    assert " 0.00 % of the samples are closer" in said  # the copies aside
+    arguments = ["--data", str(data), "--count", "20", "--figure", str(figure), "--picture", str(picture)]
+    assert command.main(arguments) == 0
+    output = capsys.readouterr().out
+    assert "20 samples and 20 held-out real images, compared with 60 training images: 3 and 5 are copies" in output
+    assert " 0.00 % of the samples are closer" in output  # without the copies
     above, below = np.split(np.asarray(Image.open(picture)), 2)
     assert above.shape == (64, 16 * 64, 3)
     np.testing.assert_array_equal(above, np.concatenate(samples[:16], axis=1))
     for i, tile in enumerate(np.split(below, 16, axis=1)):
-        assert (tile == samples[i]).all() == (i in (0, 2, 4))  # a copy's nearest picture, mirrored alike, is itself
+        assert (tile == samples[i]).all() == (i in (0, 2, 4))  # a copy's nearest image, mirrored alike, is itself
     assert Image.open(figure).size[0] > 500
 
 
-def test_without_picture_no_training_picture_is_written(data, samples, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "write_picture", lambda *_: pytest.fail("it was not asked for"))
+def test_nearest_without_picture_writes_no_training_image(data, samples, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "write_pairs", lambda *_: pytest.fail("not requested"))
     assert command.main(["--data", str(data), "--count", "20", "--figure", str(tmp_path / "a.png")]) == 0
 
 
-def test_nothing_but_copies(data, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(command, "made_by", lambda *_: pictures(60, 1)[:20])
+def test_nearest_all_samples_are_copies_has_no_median(data, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(command, "generate_samples", lambda *_: random_images(60, 1)[:20])
     assert command.main(["--data", str(data), "--count", "20", "--figure", str(tmp_path / "a.png")]) == 0
-    assert "20 and 5 are copies" in (said := capsys.readouterr().out)
-    assert "median closeness – and" in said
-    assert "none of the samples are closer" in said
+    output = capsys.readouterr().out
+    assert "20 and 5 are copies" in output
+    assert "median closeness – and" in output
+    assert "none of the samples are closer" in output
 
 
-def test_too_few_training_pictures_are_named(data, samples, tmp_path, capsys):
+def test_nearest_too_few_training_images_is_refused(data, samples, tmp_path, capsys):
     for path in list((data / "faces").glob("*.png"))[:10]:
         path.unlink()
     assert command.main(["--data", str(data), "--count", "20", "--figure", str(tmp_path / "a.png")]) == 2
-    assert "50 pictures in" in capsys.readouterr().err
+    assert "only 50 images in" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("words", "named"),
-    [
-        ([], "--data"),
-        (["--data", "{data}", "--count", "3"], "--count 3"),
-        (["--data", "{data}", "--figure", "a.jpg"], "a.jpg"),
-        (["--data", "{data}/val"], "none of"),
-        (["--data", "{data}", "--task", "reader"], "--task reader"),
-        (["--data", "{data}", "--loss", "lsgan"], "lsgan"),
-    ],
-)
-def test_what_can_be_mended_is_one_line(words, named, data, capsys):
-    assert command.main([word.format(data=data) for word in words]) == 2
-    said = capsys.readouterr().err
-    assert named in said
-    assert said.count("\n") == 1
-
-
-def test_pictures_that_are_all_known_compare_nothing(data, samples, tmp_path, capsys):
+def test_nearest_all_heldout_images_are_copies_is_refused(data, samples, tmp_path, capsys):
     for path in (data / "val").glob("*.png"):
         if int(path.stem) >= 5:
             path.unlink()
     assert command.main(["--data", str(data), "--figure", str(tmp_path / "a.png")]) == 2
     assert "are copies" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ([], "--data"),
+        (["--data", "{data}", "--count", "3"], "--count 3"),
+        (["--data", "{data}", "--figure", "a.jpg"], "a.jpg"),
+        (["--data", "{data}/val"], "no folder of validation images"),
+        (["--data", "{data}", "--task", "digits"], "--task digits"),
+        (["--data", "{data}", "--weights", "lsgan"], "lsgan"),
+    ],
+)
+def test_nearest_wrong_usage_is_one_line(arguments, named, data, capsys):
+    assert command.main([argument.format(data=data) for argument in arguments]) == 2
+    output = capsys.readouterr().err
+    assert named in output
+    assert output.count("\n") == 1

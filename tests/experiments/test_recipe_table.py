@@ -1,44 +1,57 @@
-"""The table and the picture of a comparison: order, best row, what is missing, what the protocol says."""
+"""The table and the image of a comparison: order, best row, what is missing, and how the protocol is described."""
 
 import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from gan_tf.experiments.recipe_table import RESULTS, SAMPLES, page, ranked, read, write
+from gan_tf.experiments.recipe_record import FORMAT, RESULTS, SAMPLES, read_record
+from gan_tf.experiments.recipe_table import rank_rows, render_page, write_table
 from gan_tf.utils.images import write_png
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 
-def score(fid, step=100, seconds=600.0):
+def build_score(fid, step=100, seconds=600.0):
     protocol = {"name": "inception", "protocol": "pytorch-fid", "resize": "bilinear", "warning": None}
-    networks = {"generator": 1_500_000, "discriminator": 700_000}
-    more = {"kid": 0.1, "images": 2000, "seed": 0, "parameters": networks, "protocol": protocol}
-    return {"fid": fid, "step": step, "seconds": seconds, **more}
+    parameters = {"generator": 1_500_000, "discriminator": 700_000}
+    facts = {"kid": 0.1, "images": 2000, "seed": 0, "parameters": parameters, "protocol": protocol}
+    return {"fid": fid, "step": step, "seconds": seconds, **facts}
 
 
-def row(half=None, full=None, diverged=None, **settings):
-    made = {"about": "a recipe", "flags": {"loss": "gan"}, "settings": {"batch": 64, "seed": 0, **settings}}
-    made |= {"half": score(half)} if half else {}
-    made |= {"full": score(full, 2500, 1200.0)} if full else {}
-    return made | ({"diverged": {"step": diverged, "words": "D's loss was not finite"}} if diverged else {})
+def build_row(half=None, full=None, diverged=None, precision="float32", flags=None):
+    config = {"batch": 64, "seed": 0, "precision": precision}
+    row = {"about": "a recipe", "flags": flags or {"loss": "gan"}, "config": config}
+    if half:
+        row["half"] = build_score(half)
+    if full:
+        row["full"] = build_score(full, 2500, 1200.0)
+    if diverged:
+        row["diverged"] = {"step": diverged, "quantity": "D's loss"}
+    return row
 
 
-def record(**rows):
+def build_record(**rows):
     machine = {"cpu": "Some CPU", "cores": 4, "threads": 2}
     data = {"path": "/secret/faces", "name": "faces", "count": 25000, "digest": "d"}
-    return {"task": "anime", "minutes": 20.0, "machine": machine, "data": data, "rows": rows}
+    return {"format": FORMAT, "task": "anime", "minutes": 20.0, "machine": machine, "data": data, "rows": rows}
 
 
-ROWS = {"lost": row(diverged=1234), "b": row(90, 80.04), "half": row(half=50), "a": row(95, 70), "late": row(60, diverged=99)}
+ROWS = {
+    "lost": build_row(diverged=1234),
+    "b": build_row(90, 80.04),
+    "half": build_row(half=50),
+    "a": build_row(95, 70),
+    "late": build_row(60, diverged=99),
+}
 
 
-def test_rows_come_by_full_fid_then_half(tmp_path):
-    assert [name for name, _ in ranked({**ROWS, "begun": row()})] == ["a", "b", "half", "late", "lost"]
+def test_rank_rows_orders_by_full_fid_then_half():
+    assert [name for name, _ in rank_rows({**ROWS, "started": build_row()})] == ["a", "b", "half", "late", "lost"]
 
 
-def test_the_lines_of_the_table():
-    lines = page(record(**ROWS), ["a", "b"], None).splitlines()
+def test_render_page_has_one_line_per_row():
+    lines = render_page(build_record(**ROWS), ["a", "b"], None).splitlines()
     table = [line for line in lines if line.startswith("|")]
     assert table[0].endswith("| FID at 10 min | FID at 20 min |")
     assert "images (steps × batch)" in table[0]
@@ -50,58 +63,65 @@ def test_the_lines_of_the_table():
     assert {line.count("|") for line in table} == {10}
 
 
-def test_what_is_missing_is_named():
-    assert "Not measured to the end yet: c, half." in page(record(**ROWS), ["a", "c"], None)
-    assert "Not measured" not in page(record(a=row(95, 70), b=row(diverged=3)), ["a", "b"], None)
+def test_render_page_unfinished_rows_are_listed():
+    assert "Not measured to the end yet: c, half." in render_page(build_record(**ROWS), ["a", "c"], None)
+    finished = build_record(a=build_row(95, 70), b=build_row(diverged=3))
+    assert "Not measured" not in render_page(finished, ["a", "b"], None)
 
 
-def test_the_protocol_says_how():
-    text = page(record(**ROWS), [], "recipes.png")
-    for words in (
+@pytest.mark.parametrize(
+    "part",
+    [
         "25,000 training images (`faces`)",
-        "20 minutes of training by the clock on Some CPU, 2 of 4 cores, in float32",
-        "2,000 images of the averaged generator",
+        "20 minutes of training by wall clock on Some CPU, 2 of 4 cores, in float32",
+        "2,000 images of the EMA generator",
         "inception, pytorch-fid (bilinear)",
         "fewer than 2,048 images",
         "--data DIR --task anime --minutes 20\n",
         "](recipes.png)",
-    ):
-        assert words in text
-    assert "/secret" not in text
-    assert "![" not in page(record(**ROWS), [], None)
-    said = row(95, 70, precision="float32") | {"flags": {"precision": "float32"}}
-    assert "in bfloat16 where the flags don't say it, one run" in page(
-        record(a=said, b=row(95, 80, precision="bfloat16")), [], None
-    )
-    assert "in the precision that the flags say, one run" in page(record(a=said), [], None)
+    ],
+)
+def test_render_page_describes_protocol(part):
+    assert part in render_page(build_record(**ROWS), [], "recipes.png")
 
 
-def test_the_picture_has_a_row_of_samples_a_recipe_in_the_tables_order(tmp_path):
-    from PIL import Image
+def test_render_page_names_neither_data_path_nor_missing_image():
+    page = render_page(build_record(**ROWS), [], None)
+    assert "/secret" not in page
+    assert "![" not in page
 
-    (tmp_path / RESULTS).write_text(json.dumps(record(**ROWS)))
+
+def test_render_page_precision_flag_is_told_from_the_default():
+    flagged = build_row(95, 70, flags={"precision": "float32"})
+    both = build_record(a=flagged, b=build_row(95, 80, precision="bfloat16"))
+    assert "in bfloat16 where the flags do not set the precision, one run" in render_page(both, [], None)
+    assert "in the precision of the flags, one run" in render_page(build_record(a=flagged), [], None)
+
+
+def test_write_table_image_has_samples_in_table_order(tmp_path):
+    (tmp_path / RESULTS).write_text(json.dumps(build_record(**ROWS)))
     for shade, name in enumerate(("a", "b", "half")):
         write_png(tmp_path / name / SAMPLES, np.full((8, 64, 3), 50 * shade, np.uint8))
     table = tmp_path / "docs/recipes.md"
-    assert write(tmp_path, table, ["a"]) == [table, table.with_suffix(".png")]
-    picture = np.asarray(Image.open(table.with_suffix(".png")))
-    assert picture.shape[0] == 24
+    assert write_table(tmp_path, table, ["a"]) == [table, table.with_suffix(".png")]
+    image = np.asarray(Image.open(table.with_suffix(".png")))
+    assert image.shape[0] == 24
     for shade in range(3):
-        assert (picture[8 * shade : 8 * shade + 8, -64:] == 50 * shade).all()
-    assert (picture[:24, :-64] < 128).any()  # names, black on white
+        assert (image[8 * shade : 8 * shade + 8, -64:] == 50 * shade).all()
+    assert (image[:24, :-64] < 128).any()  # names, black on white
     assert "](recipes.png)" in table.read_text()
-    assert sorted(p.name for p in table.parent.iterdir()) == ["recipes.md", "recipes.png"]
+    assert sorted(path.name for path in table.parent.iterdir()) == ["recipes.md", "recipes.png"]
 
 
-def test_without_results_nothing_is_written(tmp_path):
-    assert write(tmp_path, tmp_path / "t.md", ["a"]) == []
-    (tmp_path / RESULTS).write_text(json.dumps(record(begun=row())))
-    assert write(tmp_path, tmp_path / "t.md", ["a"]) == []
+def test_write_table_without_results_writes_nothing(tmp_path):
+    assert write_table(tmp_path, tmp_path / "t.md", ["a"]) == []
+    (tmp_path / RESULTS).write_text(json.dumps(build_record(started=build_row())))
+    assert write_table(tmp_path, tmp_path / "t.md", ["a"]) == []
     assert not (tmp_path / "t.md").exists()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"task": "anime"}'])
-def test_a_damaged_record_is_refused(tmp_path, text):
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"task": "anime"}', json.dumps({**build_record(), "format": 1})])
+def test_read_record_damaged_or_old_raises_user_error(tmp_path, text):
     (tmp_path / RESULTS).write_text(text)
-    with pytest.raises(InputError, match="can't be read"):
-        read(tmp_path)
+    with pytest.raises(UserError, match=r"cannot be read|is not the record"):
+        read_record(tmp_path)

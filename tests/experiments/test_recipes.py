@@ -1,4 +1,4 @@
-"""The comparison of recipes: what is trained, what goes on, what is refused; the door itself is real in the last test."""
+"""The comparison of recipes: what is trained, continued and refused; the last test really trains and scores."""
 
 import dataclasses
 import json
@@ -11,36 +11,37 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from gan_tf.cli import main as cli
+from gan_tf.cli import train as train_command
+from gan_tf.cli.arguments import given_options
 from gan_tf.experiments import recipe_record, recipe_scores, recipes
-from gan_tf.experiments.recipe_table import spoken
-from gan_tf.experiments.recipes import RECIPES, Recipe, chosen, main
-from gan_tf.gan import workflow as gan
-from gan_tf.options import GanSettings
-from gan_tf.tasks import find
+from gan_tf.experiments.recipe_record import to_arguments
+from gan_tf.experiments.recipes import RECIPES, Recipe, main, select_recipes
+from gan_tf.gan.config import GAN_FAMILY, GanConfig
+from gan_tf.run_dir import RunDir
+from gan_tf.tasks import find_task
 from gan_tf.training import loop
-from gan_tf.training.run_dir import Run
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
-WORDS = ["--data", "faces", "--minutes", "20"]
+ARGUMENTS = ["--data", "faces", "--minutes", "20"]
 
 
-def results(runs="runs/recipes") -> dict:
+def read_results(runs="runs/recipes") -> dict:
     return json.loads(Path(runs, "results.json").read_text())
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
-def test_each_recipe_is_one_that_the_door_takes(recipe):
-    said = cli.said(cli.train_parser(find("anime")).parse(spoken(recipe.flags)), GanSettings)
-    assert said == recipe.flags
-    settings = gan.resolve(find("anime"), {}, said).settings
-    assert {name: getattr(settings, name) for name in recipe.flags} == recipe.flags
+def test_recipe_flags_are_valid_arguments_of_train(recipe):
+    task = find_task("anime")
+    given = given_options(train_command.build_parser(task).parse(to_arguments(recipe.flags)), GanConfig)
+    assert given == recipe.flags
+    config = GAN_FAMILY.resolve(task, {}, given).config
+    assert {name: getattr(config, name) for name in recipe.flags} == recipe.flags
     assert re.fullmatch(r"[a-z0-9-]+", recipe.name)
-    assert [r.name for r in RECIPES].count(recipe.name) == 1
+    assert [other.name for other in RECIPES].count(recipe.name) == 1
 
 
-def test_wrong_usage_loads_no_tensorflow():
+def test_recipes_wrong_usage_loads_no_tensorflow():
     code = (
         "import sys; from gan_tf.experiments.recipes import main\n"
         "print(main(['--data', 'x', '--only', 'hinj']), sorted({'tensorflow', 'keras', 'numpy'} & set(sys.modules)))"
@@ -51,167 +52,186 @@ def test_wrong_usage_loads_no_tensorflow():
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("arguments", "named"),
     [
-        ([], "no --data"),
-        ([*WORDS, "--minutes", "0"], "above 0"),
-        ([*WORDS, "--minutes", "nan"], "above 0"),
-        ([*WORDS, "--task", "reader"], "a task with a GAN"),
-        ([*WORDS, "--task", "anme"], "did you mean 'anime'"),
-        ([*WORDS, "--table", "x.txt"], "ends in .md"),
-        ([*WORDS, "--only", "tow"], "did you mean 'two'"),
+        ([], "--data"),
+        ([*ARGUMENTS, "--minutes", "0"], "above 0"),
+        ([*ARGUMENTS, "--minutes", "nan"], "above 0"),
+        ([*ARGUMENTS, "--task", "digits"], "has no GAN"),
+        ([*ARGUMENTS, "--task", "anme"], "did you mean 'anime'"),
+        ([*ARGUMENTS, "--table", "x.txt"], "must be a .md file"),
+        ([*ARGUMENTS, "--only", "tow"], "did you mean 'two'"),
     ],
 )
-def test_bad_arguments_train_nothing(door, words, says, capsys):
-    assert main(words) == 2
-    assert says in capsys.readouterr().err
-    assert door.trainings == []
+def test_recipes_wrong_arguments_train_nothing(processes, arguments, named, capsys):
+    assert main(arguments) == 2
+    assert named in capsys.readouterr().err
+    assert processes.trainings == []
     assert not Path("docs").exists()
 
 
-def test_only_keeps_the_order_of_the_table():
+def test_select_recipes_keeps_the_order_of_the_table():
     names = [RECIPES[2].name, RECIPES[0].name]
-    assert chosen(names) == [RECIPES[0], RECIPES[2]]
-    assert chosen(None) == list(RECIPES)
-    with pytest.raises(InputError, match="did you mean 'rpgan'"):
-        chosen(["rpgna"])
+    assert select_recipes(names) == [RECIPES[0], RECIPES[2]]
+    assert select_recipes(None) == list(RECIPES)
+    with pytest.raises(UserError, match="did you mean 'rpgan'"):
+        select_recipes(["rpgna"])
 
 
-def test_each_is_trained_and_scored_twice(door, capsys):
-    door.fids = {"one": [90.0, 80.0], "two": [70.0, 60.0]}
-    assert main(WORDS) == 0
-    assert door.trainings == [("one", 10.0), ("one", 20.0), ("two", 10.0), ("two", 20.0)]
-    row = results()["rows"]["two"]
-    assert (row["flags"], row["half"]["fid"], row["full"]["fid"]) == ({"loss": "hinge", "hidden": 8}, 70.0, 60.0)
+def test_recipes_each_is_trained_and_scored_twice(processes, capsys):
+    processes.fids = {"one": [90.0, 80.0], "two": [70.0, 60.0]}
+    assert main(ARGUMENTS) == 0
+    assert processes.trainings == [("one", 10.0), ("one", 20.0), ("two", 10.0), ("two", 20.0)]
+    row = read_results()["rows"]["two"]
+    assert (row["flags"], row["half"]["fid"], row["full"]["fid"]) == ({"loss": "hinge", "hidden_dim": 8}, 70.0, 60.0)
     assert (row["full"]["step"], row["full"]["seconds"]) == (200, 1200.0)
     assert Path("docs/recipes.md").is_file()
     assert Image.open("docs/recipes.png").height == 128
     assert "Not measured" not in Path("docs/recipes.md").read_text()
-    assert main(WORDS) == 0
-    assert len(door.trainings) == 4
+    assert main(ARGUMENTS) == 0
+    assert len(processes.trainings) == 4
     assert "one: finished, skipped" in capsys.readouterr().out
 
 
-def test_mended_words_reach_the_table_without_training(door, monkeypatch):
-    door.fids = {"one": [90.0, 80.0], "two": [70.0, 60.0]}
-    assert main(WORDS) == 0
+def test_recipes_reworded_description_reaches_the_table_without_training(processes, monkeypatch):
+    processes.fids = {"one": [90.0, 80.0], "two": [70.0, 60.0]}
+    assert main(ARGUMENTS) == 0
     first, second = recipes.RECIPES
-    monkeypatch.setattr(recipes, "RECIPES", (dataclasses.replace(first, about="said better"), second))
-    assert main(WORDS) == 0
-    assert len(door.trainings) == 4
-    assert "* **one**: said better\n" in Path("docs/recipes.md").read_text()
+    monkeypatch.setattr(recipes, "RECIPES", (dataclasses.replace(first, about="better words"), second))
+    assert main(ARGUMENTS) == 0
+    assert len(processes.trainings) == 4
+    assert "* **one**: better words\n" in Path("docs/recipes.md").read_text()
 
 
-def test_an_interrupted_comparison_goes_on(door):
-    door.fids = {"one": [90.0, 80.0], "two": [70.0, 60.0]}
-    door.trouble[("one", 20.0)] = KeyboardInterrupt()
-    assert main(WORDS) == 130
+def test_recipes_interrupted_comparison_continues(processes):
+    processes.fids = {"one": [90.0, 80.0], "two": [70.0, 60.0]}
+    processes.exit_codes[("one", 20.0)] = KeyboardInterrupt()
+    assert main(ARGUMENTS) == 130
     assert "Not measured to the end yet: one, two." in Path("docs/recipes.md").read_text()
-    assert main([*WORDS, "--only", "two"]) == 0
-    assert [line for line in Path("docs/recipes.md").read_text().splitlines() if "Not measured to the end yet: one." in line]
-    door.trainings.clear()
-    (shaken,) = Path("runs/recipes/one/anime/000-x-y/checkpoints").glob("step-000000200")
-    state = shaken / "state.json"
-    state.write_text(state.read_text().replace("1200.0", "900.0"))  # it was stopped before its time was over
-    shaken.rename(shaken.with_name("step-000000150"))
-    assert main(WORDS) == 0
-    assert door.trainings == [("one", 20.0)]  # its half is known
+    assert main([*ARGUMENTS, "--only", "two"]) == 0
+    assert "Not measured to the end yet: one." in Path("docs/recipes.md").read_text()
+    processes.trainings.clear()
+    (checkpoint,) = Path("runs/recipes/one/anime/000-x-y/checkpoints").glob("step-000000200")
+    state = checkpoint / "state.json"
+    state.write_text(state.read_text().replace("1200.0", "900.0"))  # it was stopped before its time was up
+    checkpoint.rename(checkpoint.with_name("step-000000150"))
+    assert main(ARGUMENTS) == 0
+    assert processes.trainings == [("one", 20.0)]  # its score at half time is known
 
 
-def test_a_stop_between_training_and_score_trains_no_more(door):
-    door.fids = {"one": []}
-    with pytest.raises(IndexError):  # the score fails after the half was trained
-        main([*WORDS, "--only", "one"])
-    door.fids = {"one": [90.0, 80.0]}
-    assert main([*WORDS, "--only", "one"]) == 0
-    assert door.trainings == [("one", 10.0), ("one", 20.0)]
+def test_recipes_stopped_between_training_and_score_does_not_train_again(processes):
+    processes.fids = {"one": []}
+    with pytest.raises(IndexError):  # the score fails after half the training
+        main([*ARGUMENTS, "--only", "one"])
+    processes.fids = {"one": [90.0, 80.0]}
+    assert main([*ARGUMENTS, "--only", "one"]) == 0
+    assert processes.trainings == [("one", 10.0), ("one", 20.0)]
 
 
-def test_divergence_is_a_result(door):
-    guard = "error: training stopped at step 1234: D's loss was not finite; expected finite losses and gradients; go on"
-    door.fids = {"one": [90.0], "two": [70.0, 60.0]}
-    door.trouble[("one", 20.0)] = (2, f"some words\n{guard}\n")
-    assert main(WORDS) == 0
-    row = results()["rows"]["one"]
-    assert row["diverged"] == {"step": 1234, "words": "D's loss was not finite"}
+def test_recipes_divergence_is_a_result(processes):
+    processes.fids = {"one": [90.0], "two": [70.0, 60.0]}
+    processes.failures[("one", 20.0)] = 1234
+    assert main(ARGUMENTS) == 0
+    assert read_results()["rows"]["one"]["diverged"] == {"step": 1234, "quantity": "D's loss"}
     assert "diverged at step 1,234" in Path("docs/recipes.md").read_text()
-    assert main(WORDS) == 0
-    assert len(door.trainings) == 4  # it isn't tried again
+    assert main(ARGUMENTS) == 0
+    assert len(processes.trainings) == 4  # it is not tried again
 
 
-def test_another_failure_ends_the_comparison(door, capsys):
-    door.trouble[("one", 10.0)] = (1, "Traceback: a bug in step 7\n")
-    assert main(WORDS) == 2
-    assert "training one ended with exit code 1" in capsys.readouterr().err
-    assert door.trainings == [("one", 10.0)]
+def test_recipes_other_failure_ends_the_comparison(processes, capsys):
+    processes.exit_codes[("one", 10.0)] = 1
+    assert main(ARGUMENTS) == 2
+    assert "Training one ended with exit code 1" in capsys.readouterr().err
+    assert processes.trainings == [("one", 10.0)]
 
 
-def test_what_differs_from_the_record_is_refused(door, capsys, monkeypatch, tmp_path):
-    door.fids = {"one": [90.0, 80.0]}
-    assert main([*WORDS, "--only", "one"]) == 0
-
-    def refused(words, says):
-        assert main(words) == 2
-        assert says in capsys.readouterr().err
-
-    refused(["--data", "faces", "--minutes", "10"], "--minutes 10.0; expected 20.0")
-    refused(["--data", ".", "--minutes", "20"], "--data .; expected")
-    with monkeypatch.context() as patch:
-        patch.setattr(recipe_record, "machine", lambda: {"cpu": "faster", "cores": 64, "threads": 64})
-        refused(WORDS, "this machine (faster, 64 of 64 cores)")
-    with monkeypatch.context() as patch:
-        patch.setattr(recipes, "RECIPES", (Recipe("one", "the first", {"loss": "wgan"}),))
-        refused(WORDS, "recipe one with --loss wgan; expected --loss gan")
-    with monkeypatch.context() as patch:
-        patch.setattr(recipes, "find", lambda name: SimpleNamespace(**{**vars(find(name)), "defaults": {"batch": 32}}))
-        refused(WORDS, "recipe one with batch 32; expected batch 64")
-    (tmp_path / "runs/recipes/two").mkdir()
-    refused(WORDS, "knows nothing of it")
-    (tmp_path / "runs/recipes/two").rmdir()
-    assert len(door.trainings) == 2
-    door.digest = "e"
-    refused(WORDS, "are not those of the other rows")
-    (tmp_path / "runs/recipes/results.json").write_text("[]")
-    refused(WORDS, "can't be read")
+@pytest.fixture
+def measured(processes):
+    """A comparison in which the recipe "one" is finished."""
+    processes.fids = {"one": [90.0, 80.0]}
+    assert main([*ARGUMENTS, "--only", "one"]) == 0
+    return processes
 
 
-def test_one_comparison_at_a_time(door, capsys):
-    other = Run(Path("runs/recipes"))
-    other.folder.mkdir(parents=True)
+def refused_because(arguments, capsys) -> str:
+    """Returns the error of a command that must refuse its arguments."""
+    assert main(arguments) == 2
+    return capsys.readouterr().err
+
+
+def test_recipes_other_arguments_than_recorded_are_refused(measured, capsys):
+    assert "--minutes 10.0 differs from 20.0" in refused_because(["--data", "faces", "--minutes", "10"], capsys)
+    assert "--data . differs from" in refused_because(["--data", ".", "--minutes", "20"], capsys)
+    assert len(measured.trainings) == 2
+
+
+def test_recipes_other_machine_than_recorded_is_refused(measured, capsys, monkeypatch):
+    monkeypatch.setattr(recipe_record, "detect_machine", lambda: {"cpu": "faster", "cores": 64, "threads": 64})
+    assert "This machine (faster, 64 of 64 cores)" in refused_because(ARGUMENTS, capsys)
+
+
+def test_recipes_other_flags_than_recorded_are_refused(measured, capsys, monkeypatch):
+    monkeypatch.setattr(recipes, "RECIPES", (Recipe("one", "the first", {"loss": "wgan"}),))
+    error = refused_because(ARGUMENTS, capsys)
+    assert "Recipe one has the flags --loss wgan, but was recorded with --loss gan" in error
+
+
+def test_recipes_other_defaults_than_recorded_are_refused(measured, capsys, monkeypatch):
+    monkeypatch.setattr(recipes, "find_task", lambda name: dataclasses.replace(find_task(name), defaults={"batch": 32}))
+    assert "Recipe one has batch 32, but was recorded with batch 64" in refused_because(ARGUMENTS, capsys)
+
+
+def test_recipes_folder_without_row_is_refused(measured, capsys):
+    Path("runs/recipes/two").mkdir()
+    assert "has no row for it" in refused_because(ARGUMENTS, capsys)
+
+
+def test_recipes_other_images_than_recorded_are_refused(measured, capsys):
+    measured.digest = "e"
+    assert "are not those of the other rows" in refused_because(ARGUMENTS, capsys)
+
+
+def test_recipes_damaged_record_is_refused(measured, capsys):
+    Path("runs/recipes/results.json").write_text("[]")
+    assert "is not the record of a comparison" in refused_because(ARGUMENTS, capsys)
+
+
+def test_recipes_locked_comparison_is_refused(processes, capsys):
+    other = RunDir(Path("runs/recipes"))
+    other.path.mkdir(parents=True)
     other.lock()
-    assert main(WORDS) == 2
-    assert "another process" in capsys.readouterr().err
-    assert door.trainings == []
+    assert "another process" in refused_because(ARGUMENTS, capsys)
+    assert processes.trainings == []
     other.unlock()
-    door.fids = {"one": [90.0, 80.0], "two": [70.0, 60.0]}
-    assert main(WORDS) == 0
+    processes.fids = {"one": [90.0, 80.0], "two": [70.0, 60.0]}
+    assert main(ARGUMENTS) == 0
 
 
-def test_through_the_real_door(means, monkeypatch, pictures, tmp_path):
-    """Training and scoring are the real ones, in this process and by a clock that ticks once a step."""
-    from gan_tf.evaluation.features import inception_weights as weights
+def test_recipes_real_training_and_scoring(quarter_means, monkeypatch, image_dir, tmp_path):
+    """Trains and scores in this process, by a clock that advances one second per step."""
+    from gan_tf.evaluation.features import inception_weights
 
-    ticks = iter(range(1000))
-    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
-    monkeypatch.setattr(weights, "load_weights", lambda: None)
-    tiny = {"loss": "gan", "hidden": 4, "batch": 4, "latent": 8, "flip": False}
-    monkeypatch.setattr(recipes, "RECIPES", (Recipe("tiny", "a small one", tiny),))
+    seconds = iter(range(1000))
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    monkeypatch.setattr(inception_weights, "load_weights", lambda: None)
+    flags = {"loss": "gan", "hidden_dim": 4, "batch": 4, "latent_dim": 8, "flip": False}
+    monkeypatch.setattr(recipes, "RECIPES", (Recipe("tiny", "a small one", flags),))
 
-    def watched(words, log):
-        run = recipe_scores.run if words[0] == "-m" else cli.train
-        return run(words[2:] if words[0] == "-m" else words[1:]), ""
+    def run_here(arguments, log):
+        is_score = arguments[0] == "-m"
+        return recipe_scores.run(arguments[2:]) if is_score else train_command.run(arguments[1:])
 
-    monkeypatch.setattr(recipes, "watched", watched)
-    words = ["--data", pictures, "--minutes", 4 / 60, "--runs", tmp_path / "runs", "--table", tmp_path / "docs/table.md"]
-    assert main([str(word) for word in words]) == 0
-    row = results(tmp_path / "runs")["rows"]["tiny"]
+    monkeypatch.setattr(recipes, "run_python", run_here)
+    arguments = ["--data", image_dir, "--minutes", 4 / 60, "--runs", tmp_path / "runs", "--table", tmp_path / "docs/table.md"]
+    assert main([str(argument) for argument in arguments]) == 0
+    row = read_results(tmp_path / "runs")["rows"]["tiny"]
     assert [(row[part]["step"], row[part]["seconds"]) for part in ("half", "full")] == [(2, 2.0), (4, 4.0)]
     assert all(row[part]["fid"] > 0 for part in ("half", "full"))
     assert row["full"]["images"] == 12
-    assert not row["settings"]["flip"]
-    (folder,) = (tmp_path / "runs/tiny/anime").glob("000-*")
-    assert json.loads((folder / "card.json").read_text())["step"] == 4
+    assert not row["config"]["flip"]
+    (run_dir,) = (tmp_path / "runs/tiny/anime").glob("000-*")
+    assert json.loads((run_dir / "card.json").read_text())["step"] == 4
     text = (tmp_path / "docs/table.md").read_text()
-    assert "12 training images (`pictures`)" in text
-    assert "| **tiny** | `--loss gan --hidden 4 --batch 4 --latent 8 --no-flip` | 4 | 16 | 1.000 |" in text
+    assert f"12 training images (`{image_dir.name}`)" in text
+    assert "| **tiny** | `--loss gan --hidden-dim 4 --batch 4 --latent-dim 8 --no-flip` | 4 | 16 | 1.000 |" in text
     assert Image.open(tmp_path / "docs/table.png").height == 64

@@ -1,59 +1,63 @@
-"""Every combination of losses, networks, norms and penalties makes a step."""
+"""Every combination of losses, networks, norms and penalties can be trained."""
 
 import itertools
 from functools import cache
 
 import numpy as np
 import pytest
-from helpers.models import MODULES, NORMS, batch_of, networks, same, settings_of, values
+from helpers.models import NETWORKS, NORMS, all_equal, build_networks, gan_config, make_batch, trainable_values
 
-from gan_tf.gan.config import LOSS_RECIPES
+from gan_tf.gan.config import LOSS_PRESETS, NETWORK_PRESETS
 from gan_tf.gan.losses import LOSSES
-from gan_tf.gan.model import Adversarial
+from gan_tf.gan.model import GAN
 from gan_tf.gan.penalties import PENALTIES
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 
-def sensible(**said) -> bool:
+def is_allowed(**options) -> bool:
     try:
-        return bool(settings_of(**said))
-    except InputError:
+        gan_config(**options)
+    except UserError:
         return False
+    return True
 
 
-def combinations():
-    """Every loss x network x norm, every loss x penalty, every norm x penalty; contradictions left out."""
+def combinations() -> list[dict[str, str]]:
+    """Returns every loss x network x norm, every loss x penalty and every norm x penalty, without the conflicts."""
     penalties = ("none", *PENALTIES)
-    found = [{"loss": loss, "network": n, "norm": norm} for loss, n, norm in itertools.product(LOSS_RECIPES, MODULES, NORMS)]
-    found += [{"loss": loss, "penalty": penalty} for loss, penalty in itertools.product(LOSS_RECIPES, penalties)]
+    found = [
+        {"loss": loss, "network": network, "norm": norm}
+        for loss, network, norm in itertools.product(LOSS_PRESETS, NETWORK_PRESETS, NORMS)
+    ]
+    found += [{"loss": loss, "penalty": penalty} for loss, penalty in itertools.product(LOSS_PRESETS, penalties)]
     found += [{"network": "baseline", "norm": norm, "penalty": p} for norm, p in itertools.product(NORMS, penalties)]
-    return [said for said in found if sensible(**said)]
+    return [options for options in found if is_allowed(**options)]
 
 
 @cache
 def cached_networks(network, norm):
-    return networks(settings_of(network=network, norm=norm))
+    return build_networks(gan_config(network=network, norm=norm))
 
 
-def test_no_combination_is_forgotten():
-    combined = combinations()
-    assert len(combined) > 100
-    for name, choices in (("loss", LOSSES), ("network", MODULES), ("norm", NORMS), ("penalty", PENALTIES)):
-        assert {said[name] for said in combined if name in said} >= set(choices)
+def test_combinations_contain_every_choice():
+    found = combinations()
+    assert len(found) > 100
+    for name, choices in (("loss", LOSSES), ("network", NETWORKS), ("norm", NORMS), ("penalty", PENALTIES)):
+        assert {options[name] for options in found if name in options} >= set(choices)
 
 
-@pytest.mark.parametrize("said", combinations(), ids=lambda said: "-".join(said.values()))
-def test_every_combination_makes_a_step(said):
-    s = settings_of(**{"d_steps": 1, **said})
-    *generators, discriminator = cached_networks(s.network, s.norm)
-    method = Adversarial(*generators, discriminator, s)
-    before = values(method.generator), values(method.discriminator)
-    logs = method.train_step(batch_of(method))
+@pytest.mark.parametrize("options", combinations(), ids=lambda options: "-".join(options.values()))
+def test_train_step_of_every_combination_changes_both_networks_and_stays_finite(options):
+    config = gan_config(**{"d_steps": 1, **options})
+    gan = GAN(*cached_networks(config.network, config.norm), config)
+    generator_before, discriminator_before = trainable_values(gan.generator), trainable_values(gan.discriminator)
+    logs = gan.train_step(make_batch(gan))
     assert all(np.isfinite(float(value)) for value in logs.values()), logs
-    assert all(np.isfinite(w).all() for network in generators for w in values(network))
-    assert not same(before[0], values(method.generator))
-    assert not same(before[1], values(method.discriminator))
-    if s.penalty != "one-sided":  # which is 0 wherever the gradient is short
-        assert (float(logs["penalty"]) > 0) == (s.penalty != "none")
+    for network in (gan.generator, gan.generator_ema, gan.discriminator):
+        assert all(np.isfinite(values).all() for values in trainable_values(network))
+    assert not all_equal(generator_before, trainable_values(gan.generator))
+    assert not all_equal(discriminator_before, trainable_values(gan.discriminator))
+    if config.penalty != "one-sided":  # which is 0 wherever the gradient norm is below 1
+        assert (float(logs["penalty"]) > 0) == (config.penalty != "none")
     for name in ("d_accuracy_real", "d_accuracy_fake"):
         assert float(logs[name]) in (0, 0.25, 0.5, 0.75, 1)

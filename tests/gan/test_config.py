@@ -1,4 +1,4 @@
-"""Settings: who wins, where each value came from, what is refused and what gives way in silence."""
+"""A GAN's configuration: precedence, the source of each value, presets and conflicts."""
 
 import dataclasses
 
@@ -7,67 +7,68 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from gan_tf.gan.config import LOSS_RECIPES, NETWORK_RECIPES
-from gan_tf.options import GanSettings, resolve, resolve_gan
-from pipelines.errors import InputError
+from gan_tf.gan.config import LOSS_PRESETS, GanConfig, resolve_gan
+from gan_tf.options import Preset, resolve
+from pipelines.errors import UserError
 
-FIELDS = {field.name: field for field in dataclasses.fields(GanSettings)}
+FIELDS = {field.name: field for field in dataclasses.fields(GanConfig)}
 quick = hypothesis_settings(deadline=None, max_examples=30, database=None)
 
 
-def said(**values):
-    """The settings of one command line."""
+def from_cli(**values):
+    """Returns the resolved configuration of one command line."""
     return resolve_gan({}, {}, values)
 
 
-def test_defaults_are_those_of_the_dcgan_paper():
-    s = said().settings
-    assert (s.loss, s.network, s.norm, s.penalty, s.clip, s.optimizer) == ("gan", "dcgan", "batch", "none", 0.0, "adam")
-    assert (s.g_rate, s.d_rate, s.beta1, s.beta2, s.d_steps, s.g_steps) == (2e-4, 2e-4, 0.5, 0.999, 1, 1)
-    assert set(said().sources.values()) == {"default"}
+def test_resolve_nothing_given_is_the_dcgan_paper():
+    config = from_cli().config
+    expected = {"loss": "gan", "network": "dcgan", "norm": "batch", "penalty": "none", "clip": 0.0, "optimizer": "adam"}
+    expected |= {"g_lr": 2e-4, "d_lr": 2e-4, "beta1": 0.5, "beta2": 0.999, "d_steps": 1, "g_steps": 1}
+    assert dataclasses.asdict(config).items() >= expected.items()
+    assert set(from_cli().sources.values()) == {"default"}
 
 
-def test_every_default_is_one_that_may_be_said():
+def test_resolve_every_default_given_explicitly_is_accepted():
     for name, field in FIELDS.items():
-        assert getattr(resolve(GanSettings, [("said", {name: field.default})]).settings, name) == field.default
+        assert getattr(resolve(GanConfig, {}, (), {}, {name: field.default}).config, name) == field.default
 
 
-@pytest.mark.parametrize("strongest", range(6))
-def test_precedence(strongest, monkeypatch):
-    """defaults < task < loss < network < config < said, for one field that all of them up to `strongest` set."""
-    given_by = {"task": {}, "loss": {}, "network": {}, "config": {}, "said": {}}
-    order = ["default", *given_by]
-    for value, source in enumerate(order[1 : strongest + 1], 101):
-        given_by[source]["batch"] = value
-    monkeypatch.setitem(LOSS_RECIPES, "gan", given_by["loss"])
-    monkeypatch.setitem(NETWORK_RECIPES, "dcgan", given_by["network"])
-    resolved = resolve_gan(given_by["task"], given_by["config"], given_by["said"])
-    assert resolved.settings.batch == (100 + strongest if strongest else GanSettings.batch)
-    assert resolved.sources["batch"] == order[strongest]
+@pytest.mark.parametrize(
+    ("task", "file", "cli", "expected", "source"),
+    [
+        ({}, {}, {}, 32, "default"),
+        ({"hidden_dim": 8}, {}, {}, 8, "task"),
+        ({"hidden_dim": 8}, {"hidden_dim": 9}, {}, 9, "config"),
+        ({"hidden_dim": 8}, {"hidden_dim": 9}, {"hidden_dim": 10}, 10, "cli"),
+        ({}, {"hidden_dim": 9}, {"latent_dim": 7}, 9, "config"),
+    ],
+)
+def test_resolve_several_layers_the_strongest_wins(task, file, cli, expected, source):
+    resolved = resolve_gan(task, file, cli)
+    assert (resolved.config.hidden_dim, resolved.sources["hidden_dim"]) == (expected, source)
+    assert resolved.explicit == file | cli
 
 
-@given(st.lists(st.integers(1, 1000) | st.none(), max_size=8))
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=8))
 @quick
-def test_the_last_layer_that_speaks_wins(values):
-    layers = [(f"layer {i}", {} if value is None else {"hidden": value}) for i, value in enumerate(values)]
-    spoken = [(f"layer {i}", value) for i, value in enumerate(values) if value is not None]
-    source, expected = spoken[-1] if spoken else ("default", GanSettings.hidden)
-    resolved = resolve(GanSettings, layers)
-    assert (resolved.settings.hidden, resolved.sources["hidden"]) == (expected, source)
-    assert resolved.settings.latent == GanSettings.latent
+def test_resolve_several_presets_the_last_wins(values):
+    presets = [Preset(f"preset {i}", {"loss": "gan"}, {"hidden_dim": value}) for i, value in enumerate(values)]
+    resolved = resolve(GanConfig, {}, presets, {}, {})
+    assert (resolved.config.hidden_dim, resolved.sources["hidden_dim"]) == (values[-1], f"preset {len(values) - 1}")
+    assert resolved.config.latent_dim == GanConfig.latent_dim
 
 
-# What each loss of the handouts brings, as their table has it.
+# What belongs to each loss, as the handouts' table has it.
 ADAM, RMSPROP = {"optimizer": "adam", "beta1": 0.5, "beta2": 0.999}, {"optimizer": "rmsprop"}
-BRINGS = {
-    "gan": {**ADAM, "g_rate": 2e-4, "d_rate": 2e-4, "norm": "batch", "penalty": "none", "clip": 0.0, "d_steps": 1},
-    "lsgan": {**ADAM, "g_rate": 2e-4, "d_rate": 2e-4, "norm": "batch", "penalty": "none", "clip": 0.0, "d_steps": 1},
-    "wgan": {**RMSPROP, "g_rate": 5e-5, "d_rate": 5e-5, "penalty": "none", "clip": 0.01, "d_steps": 5},
+HANDOUT_PRESETS = {
+    "gan": {**ADAM, "g_lr": 2e-4, "d_lr": 2e-4, "norm": "batch", "penalty": "none", "clip": 0.0, "d_steps": 1},
+    "lsgan": {**ADAM, "g_lr": 2e-4, "d_lr": 2e-4, "norm": "batch", "penalty": "none", "clip": 0.0, "d_steps": 1},
+    "wgan": {**RMSPROP, "g_lr": 5e-5, "d_lr": 5e-5, "penalty": "none", "clip": 0.01, "d_steps": 5},
     "wgangp": {
         **ADAM,
         "beta2": 0.9,
-        "g_rate": 1e-4,
-        "d_rate": 1e-4,
+        "g_lr": 1e-4,
+        "d_lr": 1e-4,
         "penalty": "two-sided",
         "penalty_weight": 10.0,
         "d_steps": 5,
@@ -77,43 +78,38 @@ BRINGS = {
 }
 
 
-@pytest.mark.parametrize("loss", sorted(LOSS_RECIPES))
-def test_what_a_loss_brings(loss):
-    resolved = said(loss=loss)
-    values = dataclasses.asdict(resolved.settings)
-    assert values | BRINGS.get(loss, {}) == values
-    assert resolved.sources["loss"] == "said"
-    assert {name for name, source in resolved.sources.items() if source == "loss"} == set(LOSS_RECIPES[loss])
+@pytest.mark.parametrize("loss", sorted(LOSS_PRESETS))
+def test_resolve_loss_applies_its_preset(loss):
+    resolved = from_cli(loss=loss)
+    values = dataclasses.asdict(resolved.config)
+    assert values | HANDOUT_PRESETS.get(loss, {}) == values
+    assert resolved.sources["loss"] == "cli"
+    assert {name for name, source in resolved.sources.items() if source == "loss"} == set(LOSS_PRESETS[loss])
 
 
-def test_a_wasserstein_critic_with_penalty_has_no_batch_norm():
-    assert said(loss="wgangp").settings.norm in ("layer", "instance")
+def test_resolve_wgangp_has_no_batch_norm():
+    assert from_cli(loss="wgangp").config.norm in ("layer", "instance")
 
 
-def test_the_networks_own_table_wins_over_the_losses_normalisation():
-    for loss in LOSS_RECIPES:
-        resolved = said(loss=loss, network="baseline")
-        assert (resolved.settings.norm, resolved.sources["norm"]) == ("none", "network")
+def test_resolve_network_preset_wins_over_the_loss():
+    for loss in LOSS_PRESETS:
+        resolved = from_cli(loss=loss, network="baseline")
+        assert (resolved.config.norm, resolved.sources["norm"]) == ("none", "network")
 
 
-def test_the_loss_that_config_names_brings_its_recipe():
+def test_resolve_loss_of_a_file_applies_its_preset():
     resolved = resolve_gan({"loss": "gan"}, {"loss": "wgangp"}, {})
-    assert (resolved.settings.d_steps, resolved.sources["d_steps"]) == (5, "loss")
+    assert (resolved.config.d_steps, resolved.sources["d_steps"]) == (5, "loss")
     assert resolved.sources["loss"] == "config"
-    assert resolve_gan({"loss": "wgan"}, {}, {}).settings.d_steps == 5
-    assert resolve_gan({"loss": "wgan"}, {"loss": "wgangp"}, {"loss": "gan"}).settings.d_steps == 1
+    assert resolve_gan({"loss": "wgan"}, {}, {}).config.d_steps == 5
+    assert resolve_gan({"loss": "wgan"}, {"loss": "wgangp"}, {"loss": "gan"}).config.d_steps == 1
 
 
 @pytest.mark.parametrize(("loss", "other"), [("gan", "hinge"), ("wgangp", "gan"), ("hinge", "wgan"), ("rpgan", "wgangp")])
-def test_another_loss_brings_its_recipe_in_place_of_that_of_the_file(loss, other):
-    """What was chosen by hand for the run stays."""
-    file = dataclasses.asdict(said(loss=loss, hidden=7, d_rate=0.3).settings)
-    assert resolve_gan({}, file, {"loss": other}).settings == said(loss=other, hidden=7, d_rate=0.3).settings
-
-
-def test_another_network_brings_its_recipe_in_place_of_that_of_the_file():
-    file = dataclasses.asdict(said(loss="hinge", network="baseline", latent=7).settings)
-    assert resolve_gan({}, file, {"network": "dcgan"}).settings == said(loss="hinge", latent=7).settings
+def test_resolve_file_of_another_loss_keeps_its_explicit_values(loss, other):
+    """``--config`` takes the explicit values of a run; the presets are those of the loss that is given now."""
+    file = from_cli(loss=loss, hidden_dim=7, d_lr=0.3).explicit
+    assert resolve_gan({}, file, {"loss": other}).config == from_cli(loss=other, hidden_dim=7, d_lr=0.3).config
 
 
 REFUSED = [
@@ -136,20 +132,21 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("values", "named"), REFUSED, ids=str)
-def test_contradictions_by_hand_are_refused(values, named):
-    with pytest.raises(InputError) as refusal:
-        said(**values)
-    assert named in refusal.value.given + refusal.value.mend
-    assert refusal.value.mend
-    with pytest.raises(InputError):  # a file is by hand too
+def test_resolve_explicit_conflict_is_refused(values, named):
+    with pytest.raises(UserError) as refusal:
+        from_cli(**values)
+    assert named in refusal.value.problem
+    assert "because" in refusal.value.problem
+    assert refusal.value.hint
+    with pytest.raises(UserError):  # the values of a file are explicit too
         resolve_gan({}, values, {})
     half, other_half = dict(list(values.items())[:1]), dict(list(values.items())[1:])
-    with pytest.raises(InputError):  # and so are the two together
+    with pytest.raises(UserError):  # and so are the two together
         resolve_gan({}, half, other_half)
 
 
 GIVES_WAY = [
-    # task's row, said by hand, what must come out
+    # the task's defaults, the command line, what must come out
     ({}, {"penalty": "r1"}, {"norm": "layer"}),
     ({"norm": "batch"}, {"penalty": "r1"}, {"norm": "layer"}),
     ({"norm": "batch"}, {"loss": "wgangp"}, {"norm": "layer"}),
@@ -162,21 +159,21 @@ GIVES_WAY = [
     ({"penalty": "r1"}, {}, {"penalty": "r1", "norm": "layer"}),  # a task's own penalty is a default as well
     ({"clip": 0.01}, {"loss": "rpgan"}, {"clip": 0.0, "penalty": "r1r2"}),
     ({"penalty": "r1"}, {"loss": "wgan"}, {"penalty": "r1", "clip": 0.0}),
-    ({"penalty_weight": 1.0, "penalty_every": 8}, {}, {"penalty": "none"}),  # a task's row may say them for its penalties
+    ({"penalty_weight": 1.0, "penalty_every": 8}, {}, {"penalty": "none"}),  # a task may set them for its penalties
     ({"penalty": "r1"}, {"penalty_every": 8, "penalty_weight": 2.0}, {"penalty": "r1", "penalty_every": 8}),
 ]
 
 
-@pytest.mark.parametrize(("task", "by_hand", "expected"), GIVES_WAY, ids=str)
-def test_defaults_give_way_in_silence(task, by_hand, expected):
-    values = dataclasses.asdict(resolve_gan(task, {}, by_hand).settings)
+@pytest.mark.parametrize(("task", "cli", "expected"), GIVES_WAY, ids=str)
+def test_resolve_conflicting_default_gives_way(task, cli, expected):
+    values = dataclasses.asdict(resolve_gan(task, {}, cli).config)
     assert values | expected == values
 
 
-def test_a_penalty_takes_no_normalisation_away_but_batch_norm():
-    """Spectral norm treats images apart, and so does none at all: a penalty contradicts neither."""
-    assert said(loss="hinge", penalty="r1").settings.norm == "spectral"
-    assert said(network="baseline", penalty="r1").settings.norm == "none"
+def test_resolve_penalty_replaces_batch_norm_only():
+    """Spectral norm and no norm treat images separately, so that a penalty conflicts with neither."""
+    assert from_cli(loss="hinge", penalty="r1").config.norm == "spectral"
+    assert from_cli(network="baseline", penalty="r1").config.norm == "none"
 
 
 ALLOWED = [
@@ -189,7 +186,7 @@ ALLOWED = [
     {"loss": "gan", "clip": 0.01},
     {"loss": "rpgan", "penalty": "r1"},
     {"loss": "rpgan", "penalty": "none", "norm": "batch"},
-    {"loss": "rpgan", "penalty_weight": 0.5, "penalty_every": 16},  # the penalty is the recipe's
+    {"loss": "rpgan", "penalty_weight": 0.5, "penalty_every": 16},  # the penalty is the preset's
     {"loss": "wgangp", "penalty_weight": 1.0},
     {"loss": "hinge", "penalty": "r1", "penalty_every": 4},
     {"precision": "bfloat16", "augment": "diffaugment"},
@@ -198,46 +195,30 @@ ALLOWED = [
 
 
 @pytest.mark.parametrize("values", ALLOWED, ids=str)
-def test_what_said_by_hand_overrides(values):
-    resolved = said(**values)
+def test_resolve_explicit_value_overrides(values):
+    resolved = from_cli(**values)
     for name, value in values.items():
-        assert getattr(resolved.settings, name) == value
-        assert resolved.sources[name] == "said"
+        assert getattr(resolved.config, name) == value
+        assert resolved.sources[name] == "cli"
 
 
-@pytest.mark.parametrize("network", sorted(NETWORK_RECIPES))
-@pytest.mark.parametrize("loss", sorted(LOSS_RECIPES))
-def test_a_runs_own_settings_serve_as_config(loss, network):
-    """``--config runs/…/config.json`` holds every setting, and must give the same ones again."""
-    settings = said(loss=loss, network=network).settings
-    assert resolve_gan({}, dataclasses.asdict(settings), {}).settings == settings
+@pytest.mark.parametrize("values", ALLOWED, ids=str)
+def test_resolve_explicit_values_of_a_run_give_its_config_again(values):
+    """``--config runs/…/config.json`` repeats a run."""
+    first = from_cli(**values)
+    assert resolve_gan({}, first.explicit, {}).config == first.config
 
 
-@pytest.mark.parametrize("loss", ["rpgan", "hinge", "gan"])
-def test_a_run_without_the_penalty_serves_as_config_too(loss):
-    """Its file holds the weight that the recipe brought, which nobody has said."""
-    settings = said(loss=loss, penalty="none").settings
-    assert resolve_gan({}, dataclasses.asdict(settings), {}).settings == settings
-
-
-@pytest.mark.parametrize("name", ["penalty_weight", "penalty_every"])
-def test_a_penaltys_default_is_refused_from_the_command_line_only(name):
-    default = getattr(GanSettings, name)
-    assert getattr(resolve_gan({}, {name: default}, {}).settings, name) == default
-    with pytest.raises(InputError, match="without a penalty"):
-        said(**{name: default})
-
-
-def test_settings_do_not_change():
+def test_config_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        said().settings.batch = 3
+        from_cli().config.batch = 3
 
 
-def test_who_shares_fakes():
-    """`gan` and `lsgan` may share them between D and G, the Wasserstein critics draw new noise, several steps do too."""
-    assert said(loss="gan").settings.shares_fakes
-    assert said(loss="lsgan").settings.shares_fakes
-    assert not said(loss="wgan", d_steps=1).settings.shares_fakes
-    assert not said(loss="wgangp", d_steps=1).settings.shares_fakes
-    assert not said(d_steps=2).settings.shares_fakes
-    assert not said(g_steps=2).settings.shares_fakes
+def test_shares_fakes_for_each_loss():
+    """`gan` and `lsgan` may share them between D and G, the Wasserstein critics sample new latents, and so do several steps."""
+    assert from_cli(loss="gan").config.shares_fakes
+    assert from_cli(loss="lsgan").config.shares_fakes
+    assert not from_cli(loss="wgan", d_steps=1).config.shares_fakes
+    assert not from_cli(loss="wgangp", d_steps=1).config.shares_fakes
+    assert not from_cli(d_steps=2).config.shares_fakes
+    assert not from_cli(g_steps=2).config.shares_fakes

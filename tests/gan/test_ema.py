@@ -1,41 +1,41 @@
-"""The averaged generator, which is what is sampled."""
+"""The generator's EMA, which is what generates images."""
 
 import numpy as np
 import tensorflow as tf
-from helpers.models import BATCH, batch_of, method_of, same, values
+from helpers.models import BATCH, all_equal, build_gan, make_batch, trainable_values
 
 
-def test_the_average_begins_as_the_generator():
-    method = method_of()
-    assert same(values(method.averaged), values(method.generator))
+def test_ema_of_a_new_gan_equals_the_generator():
+    gan = build_gan()
+    assert all_equal(trainable_values(gan.generator_ema), trainable_values(gan.generator))
 
 
-def test_the_average_follows_the_recursion():
-    method = method_of(ema_half_life=10.0)
-    expected = values(method.generator)
+def test_ema_over_several_steps_follows_the_recursion():
+    gan = build_gan(ema_half_life=10.0)
+    expected = trainable_values(gan.generator)
     for step in range(4):
-        method.train_step(batch_of(method, step))
-        life = min(10.0, 0.05 * step * BATCH)
-        keep = 0.5 ** (BATCH / life) if life else 0.0
-        expected = [keep * a + (1 - keep) * v for a, v in zip(expected, values(method.generator), strict=True)]
-    for found, value in zip(values(method.averaged), expected, strict=True):
+        gan.train_step(make_batch(gan, step))
+        half_life = min(10.0, 0.05 * step * BATCH)
+        decay = 0.5 ** (BATCH / half_life) if half_life else 0.0
+        expected = [decay * a + (1 - decay) * v for a, v in zip(expected, trainable_values(gan.generator), strict=True)]
+    for found, value in zip(trainable_values(gan.generator_ema), expected, strict=True):
         np.testing.assert_allclose(found, value, rtol=1e-4, atol=1e-6)
 
 
-def test_without_averaging_the_average_is_the_generator():
-    method = method_of(ema_half_life=0.0)
-    method.train_step(batch_of(method))
-    assert same(values(method.averaged), values(method.generator))
+def test_ema_with_half_life_0_equals_the_generator():
+    gan = build_gan(ema_half_life=0.0)
+    gan.train_step(make_batch(gan))
+    assert all_equal(trainable_values(gan.generator_ema), trainable_values(gan.generator))
 
 
-def test_the_sampler_is_the_same_each_time_and_leaves_the_training_alone():
-    method = method_of()
-    method.train_step(batch_of(method))
-    before = method.generator.get_weights(), values(method.averaged)
-    noise = method.draws(tf.constant(9))["noise"][:, 0]
-    first = method.sampler()(noise).numpy()
-    np.testing.assert_array_equal(first, method.sampler()(noise))
-    assert method.sampler() is method.averaged
-    assert same(before[0], method.generator.get_weights())
-    assert same(before[1], values(method.averaged))
+def test_exported_generator_is_the_same_each_time_and_changes_no_trained_weights():
+    gan = build_gan()
+    gan.train_step(make_batch(gan))
+    before = gan.generator.get_weights(), trainable_values(gan.generator_ema)
+    latents = gan.random_inputs(tf.constant(9))["latents"][:, 0]
+    first = gan.exported()["generator"](latents).numpy()
+    np.testing.assert_array_equal(first, gan.exported()["generator"](latents))
+    assert gan.exported()["generator"] is gan.generator_ema
+    assert all_equal(before[0], gan.generator.get_weights())
+    assert all_equal(before[1], trainable_values(gan.generator_ema))
     assert np.abs(first).max() <= 1.0

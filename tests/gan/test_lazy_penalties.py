@@ -1,9 +1,9 @@
-"""Penalties taken each few steps, and which images pass D together."""
+"""Lazy regularization (penalties every few steps), and which images pass D as one batch."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers.models import BATCH, NORMS, batch_of, method_of, values
+from helpers.models import BATCH, NORMS, build_gan, make_batch, trainable_values
 
 LAZY = [
     {"loss": "rpgan"},
@@ -13,90 +13,93 @@ LAZY = [
 ]
 
 
-@pytest.mark.parametrize(("said", "traced"), [(LAZY[0], True), (LAZY[1], False), (LAZY[2], False), (LAZY[3], True)], ids=str)
-def test_a_lazy_penalty_is_taken_each_third_step(said, traced):
-    """The steps between show the one last taken."""
-    method, traces = method_of(sgd=1e-3, network="baseline", penalty_every=3, **said), []
+@pytest.mark.parametrize(
+    ("options", "use_graph"), [(LAZY[0], True), (LAZY[1], False), (LAZY[2], False), (LAZY[3], True)], ids=str
+)
+def test_logged_penalty_with_penalty_every_3_changes_every_third_step(options, use_graph):
+    """The steps between them log the last value."""
+    gan, traces = build_gan(sgd=1e-3, network="baseline", penalty_every=3, **options), []
 
-    def update(batch):
+    def train_step(batch):
         traces.append(1)
-        return method.train_step(batch)
+        return gan.train_step(batch)
 
-    run = tf.function(update) if traced else update
-    found = [float(run(batch_of(method, step))["penalty"]) for step in range(7)]
+    run = tf.function(train_step) if use_graph else train_step
+    found = [float(run(make_batch(gan, step))["penalty"]) for step in range(7)]
     first, second, third = found[0], found[3], found[6]
     assert found == [first, first, first, second, second, second, third]
     assert len({0.0, first, second, third}) == 4
-    assert len(traces) == (1 if traced else 7)
+    assert len(traces) == (1 if use_graph else 7)
 
 
-@pytest.mark.parametrize("traced", [False, True], ids=["eager", "traced"])
-@pytest.mark.parametrize("said", LAZY, ids=str)
-def test_a_lazy_penalty_is_as_many_times_as_strong(said, traced):
-    """The first update of D is that of three times the weight, one of the steps between that of none at all."""
-    lazy, thrice, alike, without = (
-        method_of(sgd=0.05, network="baseline", penalty_every=every, penalty_weight=weight, **said)
+@pytest.mark.parametrize("use_graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize("options", LAZY, ids=str)
+def test_penalty_every_3_has_three_times_the_weight_in_penalty_steps_and_none_between(options, use_graph):
+    lazy, triple_weight, same_weight, no_penalty = (
+        build_gan(sgd=0.05, network="baseline", penalty_every=every, penalty_weight=weight, **options)
         for every, weight in ((3, 0.5), (1, 1.5), (1, 0.5), (1, 0.0))
     )
-    methods, batch = (lazy, thrice, alike, without), batch_of(lazy)
-    fake = lazy.generator(batch["noise"][:, 0])
-    start = [4.0 * w if w.ndim > 2 else w for w in lazy.discriminator.get_weights()]
+    batch = make_batch(lazy)
+    fake = lazy.generator(batch["latents"][:, 0])
+    initial = [4.0 * w if w.ndim > 2 else w for w in lazy.discriminator.get_weights()]
 
-    def updated(step: int) -> list[list[np.ndarray]]:
-        for method in methods:
-            method.discriminator.set_weights(start)
-            method.images_seen.assign(step * BATCH)
-            update = method.update_discriminator
-            (tf.function(update) if traced and method is lazy else update)(batch, 0, fake)
-        return [values(method.discriminator) for method in methods]
+    def weights_after_update(step: int) -> list[list[np.ndarray]]:
+        for gan in (lazy, triple_weight, same_weight, no_penalty):
+            gan.discriminator.set_weights(initial)
+            gan.images_seen.assign(step * BATCH)
+            update = tf.function(gan._update_discriminator) if use_graph and gan is lazy else gan._update_discriminator
+            update(batch, 0, fake)
+        return [trainable_values(gan.discriminator) for gan in (lazy, triple_weight, same_weight, no_penalty)]
 
-    def apart(first, second) -> float:
+    def distance(first, second) -> float:
         return max(np.abs(a - b).max() for a, b in zip(first, second, strict=True))
 
-    found, expected, weaker, none = updated(0)
-    assert apart(found, expected) < 1e-3 * apart(expected, none)
-    assert apart(weaker, expected) > 0.1 * apart(expected, none) > 0
-    found, expected, _, none = updated(1)
-    assert apart(found, none) < 1e-3 * apart(expected, none)
+    found, expected, weaker, none = weights_after_update(0)
+    assert distance(found, expected) < 1e-3 * distance(expected, none)
+    assert distance(weaker, expected) > 0.1 * distance(expected, none) > 0
+    found, expected, _, none = weights_after_update(1)
+    assert distance(found, none) < 1e-3 * distance(expected, none)
 
 
 @pytest.mark.parametrize("norm", ["layer", "spectral"])
-def test_a_lazy_penalty_on_several_devices(norm, two_devices):
+def test_lazy_penalty_on_two_devices_equals_that_on_one(norm, two_devices):
     with two_devices.scope():
-        method = method_of(sgd=1e-3, network="baseline", loss="wgangp", norm=norm, d_steps=1, penalty_every=2)
-        single = method_of(sgd=1e-3, network="baseline", loss="wgangp", norm=norm, d_steps=1, penalty_every=2)
-    shares = [{name: tf.split(value, 2)[i] for name, value in batch_of(method).items()} for i in range(2)]
+        gan, single = (
+            build_gan(sgd=1e-3, network="baseline", loss="wgangp", norm=norm, d_steps=1, penalty_every=2) for _ in range(2)
+        )
+    parts = [{name: tf.split(value, 2)[i] for name, value in make_batch(gan).items()} for i in range(2)]
 
     @tf.function
-    def update():
-        given = two_devices.experimental_distribute_values_from_function(lambda c: shares[c.replica_id_in_sync_group])
-        return two_devices.reduce("SUM", two_devices.run(lambda b: method.train_step(b)["penalty"], args=(given,)), axis=None)
+    def train_step():
+        batch = two_devices.experimental_distribute_values_from_function(lambda c: parts[c.replica_id_in_sync_group])
+        penalty = two_devices.run(lambda part: gan.train_step(part)["penalty"], args=(batch,))
+        return two_devices.reduce("SUM", penalty, axis=None)
 
-    found = [float(update()) for _ in range(3)]
-    expected = [float(single.train_step(batch_of(single))["penalty"]) for _ in range(3)]
-    # On several devices D sees the points between images in each step, so a spectral norm's power iteration goes further.
+    found = [float(train_step()) for _ in range(3)]
+    expected = [float(single.train_step(make_batch(single))["penalty"]) for _ in range(3)]
+    # On several devices D is applied to the interpolates in each step, so spectral norm does more power iterations.
     np.testing.assert_allclose(found, expected, rtol=2e-2 if norm == "spectral" else 1e-3)
     assert found[0] == found[1] != found[2]
 
 
-def test_a_lazy_penalty_goes_on_in_phase_after_a_resume():
-    method = method_of(loss="rpgan", network="baseline", penalty_every=3)
-    method.images_seen.assign(4 * BATCH)
-    found = [float(method.train_step(batch_of(method, step))["penalty"]) for step in range(4, 8)]
-    assert found[:2] == [0.0, 0.0]  # this method has taken none yet
+def test_lazy_penalty_after_a_resume_keeps_its_phase():
+    gan = build_gan(loss="rpgan", network="baseline", penalty_every=3)
+    gan.images_seen.assign(4 * BATCH)
+    found = [float(gan.train_step(make_batch(gan, step))["penalty"]) for step in range(4, 8)]
+    assert found[:2] == [0.0, 0.0]  # this model has computed none yet
     assert found[2] == found[3] > 0
 
 
-@pytest.mark.parametrize("said", [{"norm": norm} for norm in NORMS], ids=str)
-def test_real_and_fake_images_pass_d_as_one_batch_but_for_batch_norm(said):
-    method = method_of(network="baseline", **said)
-    batch, inner, sizes = batch_of(method), method.discriminator, []
+@pytest.mark.parametrize("norm", NORMS)
+def test_real_and_fake_images_pass_the_discriminator_as_one_batch_except_with_batch_norm(norm):
+    gan = build_gan(network="baseline", norm=norm)
+    batch, discriminator, sizes = make_batch(gan), gan.discriminator, []
 
-    def counted(images, training):
+    def count_images(images, training):
         sizes.append(int(images.shape[0]))
-        return inner(images, training=training)
+        return discriminator(images, training=training)
 
-    counted.trainable_variables = inner.trainable_variables
-    method.discriminator = counted
-    method.update_discriminator(batch, 0, method.generator(batch["noise"][:, 0]))
-    assert sizes == ([BATCH, BATCH] if said["norm"] == "batch" else [2 * BATCH])
+    count_images.trainable_variables = discriminator.trainable_variables
+    gan.discriminator = count_images
+    gan._update_discriminator(batch, 0, gan.generator(batch["latents"][:, 0]))
+    assert sizes == ([BATCH, BATCH] if norm == "batch" else [2 * BATCH])

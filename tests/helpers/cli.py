@@ -1,20 +1,24 @@
-"""What the tests of the doors share."""
+"""What the tests of the command line share."""
 
 from pathlib import Path
 
 from gan_tf.cli import main as cli
 
-tiny = ["--hidden", 4, "--batch", 4, "--latent", 8]
+TINY = ["--hidden-dim", "4", "--batch", "4", "--latent-dim", "8"]
 
 
-def run_folder(runs: Path, task: str = "anime") -> Path:
-    """The only run of a task."""
-    (folder,) = [p for p in (runs / task).iterdir() if p.is_dir()]
+def call(command: str, *words) -> int:
+    """Runs a command, such as ``call("train", "--task", "anime")``; returns its exit code."""
+    return getattr(cli, command)([str(word) for word in words])
+
+
+def only_run(runs: Path, task: str = "anime") -> Path:
+    """Returns the only run of a task."""
+    (folder,) = [path for path in (runs / task).iterdir() if path.is_dir()]
     return folder
 
 
-def two_steps(runs: Path) -> Path:
-    """A run of two steps on the drawn faces, as someone without data gets it."""
-    words = ["--task", "anime", "--loss", "wgangp", "--steps", 2, "--runs", runs, *tiny]
-    assert cli.train([str(w) for w in words]) == 0
-    return run_folder(runs)
+def train_two_steps(runs: Path) -> Path:
+    """Trains for two steps on synthetic faces, as someone without data does; returns the run."""
+    assert call("train", "--task", "anime", "--loss", "wgangp", "--steps", 2, "--runs", runs, *TINY) == 0
+    return only_run(runs)

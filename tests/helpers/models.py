@@ -1,51 +1,62 @@
-"""What the tests of the adversarial method share: small networks, a method of them and a batch."""
+"""Small GANs for tests: a configuration, networks, a model and a batch."""
 
-import importlib
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from gan_tf.gan.config import NETWORK_RECIPES
-from gan_tf.gan.model import Adversarial
-from gan_tf.options import GanSettings, resolve_gan
+from gan_tf.gan.config import GanConfig, resolve_gan
+from gan_tf.gan.model import GAN
+from gan_tf.gan.networks import baseline, dcgan, residual
 
-SHAPE, LATENT, HIDDEN, BATCH = (16, 16, 3), 6, 4, 4
-MODULES = {name: importlib.import_module(f"gan_tf.gan.networks.{name}") for name in NETWORK_RECIPES}
-NORMS = GanSettings.__dataclass_fields__["norm"].metadata["choices"]
-
-
-def settings_of(**said) -> GanSettings:
-    return resolve_gan({}, {}, {"batch": BATCH, "latent": LATENT, "hidden": HIDDEN, **said}).settings
+SHAPE, LATENT_DIM, HIDDEN_DIM, BATCH = (16, 16, 3), 6, 4, 4
+NETWORKS = {"dcgan": dcgan, "baseline": baseline, "residual": residual}
+NORMS = GanConfig.__dataclass_fields__["norm"].metadata["choices"]
 
 
-def networks(s: GanSettings):
-    """Generator, averaged generator and discriminator of a setting."""
-    module = MODULES[s.network]
-    generators = [module.build_generator(SHAPE, s.latent, s.hidden, seed=seed) for seed in (1, 2)]
-    return *generators, module.build_discriminator(SHAPE, s.hidden, s.norm, seed=1)
+def gan_config(**options: Any) -> GanConfig:
+    """Returns a small configuration, resolved with the presets of the loss and the networks in ``options``."""
+    small = {"batch": BATCH, "latent_dim": LATENT_DIM, "hidden_dim": HIDDEN_DIM}
+    return resolve_gan({}, {}, small | options).config
 
 
-def method_of(sgd: float = 0.0, **said) -> Adversarial:
-    """A method; with plain SGD of rate ``sgd`` an update is the gradient times the rate."""
-    s = settings_of(**said)
-    method = Adversarial(*networks(s), s)
+def build_networks(config: GanConfig) -> tuple[keras.Model, keras.Model, keras.Model]:
+    """Builds generator, EMA generator (with other weights) and discriminator."""
+    module = NETWORKS[config.network]
+    generator, generator_ema = (
+        module.build_generator(SHAPE, config.latent_dim, config.hidden_dim, seed=seed) for seed in (1, 2)
+    )
+    return generator, generator_ema, module.build_discriminator(SHAPE, config.hidden_dim, config.norm, seed=1)
+
+
+def build_gan(sgd: float = 0.0, **options: Any) -> GAN:
+    """Builds a GAN; with plain SGD of learning rate ``sgd``, if it is not 0."""
+    config = gan_config(**options)
+    gan = GAN(*build_networks(config), config)
     if sgd:
-        for name, network in (("g_optimizer", method.generator), ("d_optimizer", method.discriminator)):
-            optimizer = keras.optimizers.SGD(sgd)
-            optimizer.build(network.trainable_variables)
-            setattr(method, name, optimizer)
-    return method
+        use_sgd(gan, sgd)
+    return gan
 
 
-def batch_of(method, step=0, seed=0) -> dict[str, tf.Tensor]:
-    real = np.random.default_rng(seed).uniform(-1, 1, (method.settings.batch, method.settings.d_steps, *SHAPE))
-    return {"real": tf.constant(real, tf.float32), **method.draws(tf.constant(step))}
+def use_sgd(gan: GAN, learning_rate: float) -> None:
+    """Replaces both optimizers by plain SGD, whose update is the gradient times the learning rate."""
+    gan.g_optimizer, gan.d_optimizer = keras.optimizers.SGD(learning_rate), keras.optimizers.SGD(learning_rate)
+    gan.g_optimizer.build(gan.generator.trainable_variables)
+    gan.d_optimizer.build(gan.discriminator.trainable_variables)
 
 
-def values(network) -> list[np.ndarray]:
+def make_batch(gan: GAN, step: int = 0, seed: int = 0) -> dict[str, tf.Tensor]:
+    """Makes a batch of random real images, with the random inputs of ``step``."""
+    real = np.random.default_rng(seed).uniform(-1, 1, (gan.config.batch, gan.config.d_steps, *SHAPE))
+    return {"real": tf.constant(real, tf.float32), **gan.random_inputs(tf.constant(step))}
+
+
+def trainable_values(network: keras.Model) -> list[np.ndarray]:
+    """Returns copies of the trainable variables."""
     return [v.numpy().copy() for v in network.trainable_variables]
 
 
-def same(first, second) -> bool:
+def all_equal(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
+    """Returns whether two lists of arrays are equal bit for bit."""
     return all((a == b).all() for a, b in zip(first, second, strict=True))

@@ -1,4 +1,4 @@
-"""The averaged network against the recursion written out in NumPy, and batch-norm statistics against NumPy's."""
+"""The EMA against its recursion in NumPy, and recomputed batch-norm statistics against NumPy's."""
 
 import itertools
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gan_tf.nn import ema
+from gan_tf.nn.ema import ema_decay, recompute_batch_norm, update_ema
 
 HALF_LIFE, BATCH = 200.0, 8
 
@@ -18,62 +18,62 @@ def scalar_network(value: float) -> keras.Model:
     return network
 
 
-def weight(network) -> float:
+def weight_of(network) -> float:
     return float(network.get_weights()[0][0, 0])
 
 
-def keep(half_life, batch, seen) -> float:
-    return float(ema.decay(half_life, batch, tf.constant(seen, tf.int64)))
+def decay_as_float(half_life, batch, images_seen) -> float:
+    return float(ema_decay(half_life, batch, tf.constant(images_seen, tf.int64)))
 
 
 @pytest.mark.parametrize("half_life", [0.0, 20.0, HALF_LIFE])
-def test_a_sequence_of_scalars_with_its_warm_up(half_life):
+def test_ema_of_a_sequence_with_warm_up_follows_the_recursion(half_life):
     values = np.random.default_rng(0).normal(size=60)
-    network, averaged = scalar_network(0.0), scalar_network(123.0)  # what stood there before must not count
+    network, network_ema = scalar_network(0.0), scalar_network(123.0)  # the EMA's initial value must not count
     expected = np.nan
     for step, value in enumerate(values):
         network.set_weights([np.full((1, 1), value)])
-        ema.update(averaged, network, ema.decay(half_life, BATCH, tf.constant(step * BATCH, tf.int64)))
-        life = min(half_life, 0.05 * step * BATCH)
-        share = 0.0 if life == 0 else 0.5 ** (BATCH / life)
-        expected = value if share == 0 else share * expected + (1 - share) * value
-        np.testing.assert_allclose(weight(averaged), expected, rtol=1e-5, atol=1e-6)
+        update_ema(network_ema, network, ema_decay(half_life, BATCH, tf.constant(step * BATCH, tf.int64)))
+        current_half_life = min(half_life, 0.05 * step * BATCH)
+        decay = 0.0 if current_half_life == 0 else 0.5 ** (BATCH / current_half_life)
+        expected = value if decay == 0 else decay * expected + (1 - decay) * value
+        np.testing.assert_allclose(weight_of(network_ema), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("batch", [1, 8, 50])
-def test_after_a_half_life_the_old_counts_a_half(batch):
-    """Once the warm-up is over (20 half-lives): the average of constant zeros, then `HALF_LIFE` images of ones."""
-    network, averaged = scalar_network(1.0), scalar_network(0.0)
-    seen = int(20 * HALF_LIFE)
+def test_ema_after_one_half_life_has_half_of_its_old_value(batch):
+    """After warm-up (20 half-lives) with an EMA of 0: one half-life of images with a weight of 1."""
+    network, network_ema = scalar_network(1.0), scalar_network(0.0)
+    images_seen = int(20 * HALF_LIFE)
     for step in range(int(HALF_LIFE) // batch):
-        ema.update(averaged, network, ema.decay(HALF_LIFE, batch, tf.constant(seen + step * batch)))
-    np.testing.assert_allclose(weight(averaged), 0.5, rtol=1e-5)
+        update_ema(network_ema, network, ema_decay(HALF_LIFE, batch, tf.constant(images_seen + step * batch)))
+    np.testing.assert_allclose(weight_of(network_ema), 0.5, rtol=1e-5)
 
 
-def test_decay_rises_to_its_full_value_and_stays():
-    shares = [keep(HALF_LIFE, BATCH, seen) for seen in range(0, 8000, 50)]
-    assert shares[0] == 0.0
-    assert all(a <= b for a, b in itertools.pairwise(shares))
+def test_ema_decay_rises_to_its_full_value_and_stays():
+    decays = [decay_as_float(HALF_LIFE, BATCH, images_seen) for images_seen in range(0, 8000, 50)]
+    assert decays[0] == 0.0
+    assert all(a <= b for a, b in itertools.pairwise(decays))
     full = 0.5 ** (BATCH / HALF_LIFE)
-    assert shares[int(19.9 * HALF_LIFE) // 50] < full * (1 - 1e-6)
-    for seen in (20 * HALF_LIFE, 100 * HALF_LIFE, 10**9):
-        np.testing.assert_allclose(keep(HALF_LIFE, BATCH, int(seen)), full, rtol=1e-6)
+    assert decays[int(19.9 * HALF_LIFE) // 50] < full * (1 - 1e-6)
+    for images_seen in (20 * HALF_LIFE, 100 * HALF_LIFE, 10**9):
+        np.testing.assert_allclose(decay_as_float(HALF_LIFE, BATCH, int(images_seen)), full, rtol=1e-6)
 
 
-def test_during_the_warm_up_the_half_life_is_a_twentieth_of_the_images_seen():
-    np.testing.assert_allclose(keep(20_000.0, 10, 1000), 0.5 ** (10 / 50), rtol=1e-6)
+def test_ema_decay_during_warm_up_has_a_half_life_of_5_percent_of_the_images_seen():
+    np.testing.assert_allclose(decay_as_float(20_000.0, 10, 1000), 0.5 ** (10 / 50), rtol=1e-6)
 
 
-@pytest.mark.parametrize("seen", [0, 64, 10**9])
-def test_without_a_half_life_the_average_is_the_network(seen):
-    assert keep(0.0, 64, seen) == 0.0
-    network, averaged = scalar_network(0.1), scalar_network(5.0)
-    ema.update(averaged, network, ema.decay(0.0, 64, tf.constant(seen, tf.int64)))
-    assert weight(averaged) == weight(network)
+@pytest.mark.parametrize("images_seen", [0, 64, 10**9])
+def test_ema_with_half_life_0_equals_the_network(images_seen):
+    assert decay_as_float(0.0, 64, images_seen) == 0.0
+    network, network_ema = scalar_network(0.1), scalar_network(5.0)
+    update_ema(network_ema, network, ema_decay(0.0, 64, tf.constant(images_seen, tf.int64)))
+    assert weight_of(network_ema) == weight_of(network)
 
 
-def normed_network(seed=0) -> keras.Model:
-    """Two batch norms, the second after the first and a nonlinearity."""
+def network_with_batch_norm(seed=0) -> keras.Model:
+    """Builds a network of two batch norms, the second of them after the first and a nonlinearity."""
     inputs = keras.Input((3,))
     x = keras.layers.Dense(4, kernel_initializer=keras.initializers.RandomNormal(seed=seed, stddev=1.0))(inputs)
     x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
@@ -81,7 +81,7 @@ def normed_network(seed=0) -> keras.Model:
     return keras.Model(inputs, keras.layers.BatchNormalization(momentum=0.7, epsilon=1e-5)(x))
 
 
-def norms(network):
+def batch_norms(network):
     return [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
@@ -89,91 +89,91 @@ def statistics(network):
     return [v.numpy() for v in network.non_trainable_variables]
 
 
-def test_only_trainable_variables_are_averaged():
-    network, averaged = normed_network(0), normed_network(5)
-    for layer in norms(network):
+def test_update_ema_changes_trainable_variables_only():
+    network, network_ema = network_with_batch_norm(0), network_with_batch_norm(5)
+    for layer in batch_norms(network):
         layer.moving_mean.assign(layer.moving_mean + 3.0)
-    before = [v.numpy() for v in averaged.trainable_variables]
-    ema.update(averaged, network, tf.constant(0.25))
-    for old, new, v in zip(before, averaged.trainable_variables, network.trainable_variables, strict=True):
+    before = [v.numpy() for v in network_ema.trainable_variables]
+    update_ema(network_ema, network, tf.constant(0.25))
+    for old, new, v in zip(before, network_ema.trainable_variables, network.trainable_variables, strict=True):
         np.testing.assert_allclose(new.numpy(), 0.25 * old + 0.75 * v.numpy(), rtol=1e-5, atol=1e-7)
-    assert all(not layer.moving_mean.numpy().any() for layer in norms(averaged))
+    assert all(not layer.moving_mean.numpy().any() for layer in batch_norms(network_ema))
 
 
-def test_networks_of_other_sizes_are_refused():
+def test_update_ema_of_networks_with_different_variables_raises():
     with pytest.raises(ValueError, match="zip"):
-        ema.update(normed_network(), scalar_network(1.0), tf.constant(0.5))
+        update_ema(network_with_batch_norm(), scalar_network(1.0), tf.constant(0.5))
 
 
-def chunks(count=5, size=6):
+def random_batches(count=5, size=6):
     return np.random.default_rng(1).normal(size=(count, size, 3)).astype(np.float32) * 2 + 1
 
 
-def expected_statistics(network, data):
-    """Means over chunks of each chunk's mean and variance, layer by layer, in NumPy."""
+def expected_statistics(network, batches):
+    """Computes the means over batches of each batch's mean and variance, layer by layer, in NumPy."""
     weights = [v.numpy().astype(np.float64) for v in network.trainable_variables]
-    found = []
-    for chunk in data.astype(np.float64):
-        rows, x = [], chunk
-        for (kernel, bias, gamma, beta), last in ((weights[:4], False), (weights[4:], True)):
+    of_batches = []
+    for batch in batches.astype(np.float64):
+        values, x = [], batch
+        for (kernel, bias, gamma, beta), is_last in ((weights[:4], False), (weights[4:], True)):
             x = x @ kernel + bias
-            rows += [x.mean(axis=0), x.var(axis=0)]
+            values += [x.mean(axis=0), x.var(axis=0)]
             x = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + 1e-5) * gamma + beta
-            x = x if last else np.tanh(x)
-        found.append(rows)
-    return [np.mean(rows, axis=0) for rows in zip(*found, strict=True)]
+            x = x if is_last else np.tanh(x)
+        of_batches.append(values)
+    return [np.mean(values, axis=0) for values in zip(*of_batches, strict=True)]
 
 
-def test_batch_norm_statistics_are_the_means_over_the_chunks():
-    network, data = normed_network(), chunks()
-    ema.refresh_batch_norm(network, [tf.constant(chunk) for chunk in data])
-    for found, expected in zip(statistics(network), expected_statistics(network, data), strict=True):
+def test_recompute_batch_norm_sets_the_means_over_the_batches():
+    network, batches = network_with_batch_norm(), random_batches()
+    recompute_batch_norm(network, [tf.constant(batch) for batch in batches])
+    for found, expected in zip(statistics(network), expected_statistics(network, batches), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("former", [0.0, -7.0, 1e30, np.inf, np.nan])
-def test_former_statistics_do_not_count(former):
+@pytest.mark.parametrize("previous", [0.0, -7.0, 1e30, np.inf, np.nan])
+def test_recompute_batch_norm_does_not_depend_on_previous_statistics(previous):
     """Bit for bit, and even where they were not finite."""
-    network, other, data = normed_network(), normed_network(), chunks()
-    ema.refresh_batch_norm(network, [tf.constant(chunk) for chunk in data])
+    network, other, batches = network_with_batch_norm(), network_with_batch_norm(), random_batches()
+    recompute_batch_norm(network, [tf.constant(batch) for batch in batches])
     for v in other.non_trainable_variables:
-        v.assign(tf.fill(v.shape, former))
-    ema.refresh_batch_norm(other, (tf.constant(chunk) for chunk in data))
+        v.assign(tf.fill(v.shape, previous))
+    recompute_batch_norm(other, (tf.constant(batch) for batch in batches))
     for a, b in zip(statistics(network), statistics(other), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_refreshing_changes_statistics_only_and_puts_the_momenta_back():
-    network = normed_network()
+def test_recompute_batch_norm_keeps_weights_and_momenta():
+    network = network_with_batch_norm()
     before = [v.numpy() for v in network.trainable_variables]
-    ema.refresh_batch_norm(network, [tf.constant(chunk) for chunk in chunks()])
+    recompute_batch_norm(network, [tf.constant(batch) for batch in random_batches()])
     for old, v in zip(before, network.trainable_variables, strict=True):
         np.testing.assert_array_equal(v.numpy(), old)
-    assert [layer.momentum for layer in norms(network)] == [0.9, 0.7]
+    assert [layer.momentum for layer in batch_norms(network)] == [0.9, 0.7]
 
 
-def test_momenta_are_put_back_after_an_error_too():
-    network = normed_network()
+def test_recompute_batch_norm_after_an_error_restores_the_momenta():
+    network = network_with_batch_norm()
 
-    def broken():
-        yield tf.constant(chunks()[0])
-        yield tf.constant(chunks()[1])
+    def failing_batches():
+        yield tf.constant(random_batches()[0])
+        yield tf.constant(random_batches()[1])
         raise OSError("no more")
 
     with pytest.raises(OSError, match="no more"):
-        ema.refresh_batch_norm(network, broken())
-    assert [layer.momentum for layer in norms(network)] == [0.9, 0.7]
+        recompute_batch_norm(network, failing_batches())
+    assert [layer.momentum for layer in batch_norms(network)] == [0.9, 0.7]
     with pytest.raises(ValueError, match="incompatible"):
-        ema.refresh_batch_norm(network, [tf.zeros((4, 17))])
-    assert [layer.momentum for layer in norms(network)] == [0.9, 0.7]
+        recompute_batch_norm(network, [tf.zeros((4, 17))])
+    assert [layer.momentum for layer in batch_norms(network)] == [0.9, 0.7]
 
 
-def test_a_network_without_batch_norm_is_left_alone():
+def test_recompute_batch_norm_of_a_network_without_it_reads_no_batches():
     network = scalar_network(2.0)
 
-    def never():
-        raise AssertionError("asked for inputs that nobody needs")
+    def unread_batches():
+        raise AssertionError("a batch was read")
         yield
 
-    ema.refresh_batch_norm(network, never())
-    assert weight(network) == 2.0
+    recompute_batch_norm(network, unread_batches())
+    assert weight_of(network) == 2.0

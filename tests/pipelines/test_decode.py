@@ -1,4 +1,4 @@
-"""Decoding against pictures whose pixels are known before they are written."""
+"""Decoding against images whose pixels are known before they are written."""
 
 import contextlib
 import struct
@@ -29,8 +29,8 @@ def save(path: Path, pixels: np.ndarray, mode: str | None = None, **options) -> 
     return path
 
 
-def grey_png(path: Path, values: np.ndarray, transparent: int | None = None) -> Path:
-    """Writes a 16-bit grey PNG by the letter of its specification."""
+def write_gray_png(path: Path, values: np.ndarray, transparent: int | None = None) -> Path:
+    """Writes a 16-bit grayscale PNG as its specification says."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -43,27 +43,27 @@ def grey_png(path: Path, values: np.ndarray, transparent: int | None = None) -> 
     return path
 
 
-def on_white(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    share = alpha[..., None].astype(float) / 255
-    return colour * share + 255 * (1 - share)
+def composite_on_white(color: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    opacity = alpha[..., None].astype(float) / 255
+    return color * opacity + 255 * (1 - opacity)
 
 
 @pytest.mark.parametrize("kind", LOSSLESS)
-def test_a_picture_of_the_right_size_is_left_untouched(tmp_path, kind):
+def test_decode_of_an_image_of_the_right_size_leaves_it_unchanged(tmp_path, kind):
     pixels = noise(SIDE, SIDE, 3)
     path = save(tmp_path / f"x.{kind}", pixels, **LOSSLESS[kind])
     np.testing.assert_array_equal(decode(path, SIDE), pixels)
 
 
-def test_grey_and_one_bit_become_three_equal_channels(tmp_path):
-    grey = noise(SIDE, SIDE)
-    black = np.where(grey > 127, 255, 0).astype(np.uint8)
-    for name, pixels, mode in (("grey.png", grey, None), ("bit.png", black, "1"), ("grey.bmp", grey, None)):
+def test_decode_of_gray_and_one_bit_images_repeats_the_channel(tmp_path):
+    gray = noise(SIDE, SIDE)
+    black = np.where(gray > 127, 255, 0).astype(np.uint8)
+    for name, pixels, mode in (("gray.png", gray, None), ("bit.png", black, "1"), ("gray.bmp", gray, None)):
         decoded = decode(save(tmp_path / name, pixels, mode), SIDE)
         np.testing.assert_array_equal(decoded, np.repeat(pixels[..., None], 3, axis=2))
 
 
-def test_one_channel_is_luma(tmp_path):
+def test_decode_to_one_channel_gives_luma(tmp_path):
     pixels = noise(SIDE, SIDE, 3)
     decoded = decode(save(tmp_path / "x.png", pixels), SIDE, channels=1)
     assert decoded.shape == (SIDE, SIDE, 1)
@@ -73,17 +73,17 @@ def test_one_channel_is_luma(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["png", "webp"])
-@pytest.mark.parametrize("colours", [1, 3])
-def test_transparency_is_laid_on_white(tmp_path, kind, colours):
-    colour, alpha = noise(SIDE, SIDE, colours), noise(SIDE, SIDE, seed=1)
-    path = save(tmp_path / f"x.{kind}", np.dstack((colour, alpha)), **LOSSLESS[kind])
-    assert path.suffix != ".png" or Image.open(path).mode == ("LA" if colours == 1 else "RGBA")
-    expected = np.broadcast_to(on_white(colour, alpha), (SIDE, SIDE, 3))
+@pytest.mark.parametrize("channels", [1, 3])
+def test_decode_composites_transparency_on_white(tmp_path, kind, channels):
+    color, alpha = noise(SIDE, SIDE, channels), noise(SIDE, SIDE, seed=1)
+    path = save(tmp_path / f"x.{kind}", np.dstack((color, alpha)), **LOSSLESS[kind])
+    assert path.suffix != ".png" or Image.open(path).mode == ("LA" if channels == 1 else "RGBA")
+    expected = np.broadcast_to(composite_on_white(color, alpha), (SIDE, SIDE, 3))
     np.testing.assert_allclose(decode(path, SIDE), expected, atol=1)
 
 
 @pytest.mark.parametrize("form", ["opaque", "bytes", "index"])
-def test_palettes_with_and_without_transparency(tmp_path, form):
+def test_decode_of_palettes_with_and_without_transparency(tmp_path, form):
     palette, indices = noise(16, 3), noise(SIDE, SIDE) % 16
     alphas = {"opaque": np.full(16, 255), "bytes": noise(16, seed=1), "index": np.where(np.arange(16) == 5, 0, 255)}
     image = Image.fromarray(indices.astype(np.uint8), "L")
@@ -91,21 +91,21 @@ def test_palettes_with_and_without_transparency(tmp_path, form):
     options = {"bytes": {"transparency": alphas["bytes"].astype(np.uint8).tobytes()}, "index": {"transparency": 5}}
     image.save(tmp_path / "x.png", **options.get(form, {}))
     assert Image.open(tmp_path / "x.png").mode == "P"
-    expected = on_white(palette[indices], alphas[form][indices])
+    expected = composite_on_white(palette[indices], alphas[form][indices])
     np.testing.assert_allclose(decode(tmp_path / "x.png", SIDE), expected, atol=1)
 
 
-@pytest.mark.parametrize("colours", [1, 3])
-def test_a_transparent_key_colour_becomes_white(tmp_path, colours):
-    pixels = noise(SIDE, SIDE, colours)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_decode_of_a_transparent_color_gives_white(tmp_path, channels):
+    pixels = noise(SIDE, SIDE, channels)
     key = pixels[2, 3].copy()
-    transparency = int(key[0]) if colours == 1 else tuple(key.tolist())
+    transparency = int(key[0]) if channels == 1 else tuple(key.tolist())
     path = save(tmp_path / "x.png", pixels.squeeze(), transparency=transparency)
     expected = np.where((pixels == key).all(axis=2, keepdims=True), 255, pixels)
     np.testing.assert_array_equal(decode(path, SIDE), np.broadcast_to(expected, (SIDE, SIDE, 3)))
 
 
-def test_cmyk_is_ink_not_light(tmp_path):
+def test_decode_of_cmyk_is_subtractive(tmp_path):
     ink = np.zeros((SIDE, SIDE, 4), np.uint8)
     ink[:] = (200, 40, 0, 60)
     Image.frombytes("CMYK", (SIDE, SIDE), ink.tobytes()).save(tmp_path / "x.jpg", quality=100)
@@ -113,22 +113,22 @@ def test_cmyk_is_ink_not_light(tmp_path):
     np.testing.assert_allclose(decode(tmp_path / "x.jpg", SIDE), np.broadcast_to(expected, (SIDE, SIDE, 3)), atol=4)
 
 
-def test_sixteen_bits_are_scaled_not_clipped(tmp_path):
+def test_decode_of_sixteen_bits_scales_instead_of_clipping(tmp_path):
     values = np.linspace(0, 65535, SIDE * SIDE).reshape(SIDE, SIDE).astype(np.uint16)
-    decoded = decode(grey_png(tmp_path / "x.png", values), SIDE, channels=1)[..., 0]
+    decoded = decode(write_gray_png(tmp_path / "x.png", values), SIDE, channels=1)[..., 0]
     np.testing.assert_array_equal(decoded, np.rint(values / 257))
-    keyed = decode(grey_png(tmp_path / "k.png", values, transparent=int(values[1, 1])), SIDE, channels=1)[..., 0]
+    keyed = decode(write_gray_png(tmp_path / "k.png", values, transparent=int(values[1, 1])), SIDE, channels=1)[..., 0]
     np.testing.assert_array_equal(keyed, np.where(values == values[1, 1], 255, np.rint(values / 257)))
 
 
 @pytest.mark.parametrize(("mode", "kind"), [("I", "<i4"), ("I;16", "<u2"), ("I;16B", ">u2")])
-def test_every_pillow_mode_of_sixteen_bits_is_scaled(mode, kind):
+def test_from_16_bits_of_every_pillow_mode_scales(mode, kind):
     values = np.linspace(0, 65535, SIDE * SIDE).reshape(SIDE, SIDE).astype(kind)
     image = Image.frombytes(mode, (SIDE, SIDE), values.tobytes())
     np.testing.assert_array_equal(_from_16_bits(image), np.rint(values / 257))
 
 
-# How each orientation is stored, by the letter of the EXIF specification: where the first row and column are seen.
+# How each orientation is stored as the EXIF specification says: where the first row and column are seen.
 STORED = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
@@ -143,7 +143,7 @@ STORED = {
 
 @pytest.mark.parametrize("orientation", STORED)
 @pytest.mark.parametrize("kind", ["png", "webp"])
-def test_exif_orientation_is_undone(tmp_path, orientation, kind):
+def test_decode_undoes_the_exif_orientation(tmp_path, orientation, kind):
     upright = noise(SIDE, SIDE, 3)
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -154,14 +154,14 @@ def test_exif_orientation_is_undone(tmp_path, orientation, kind):
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize("exif", [b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12broken", b"Exif\0\0no such thing"])
-def test_damaged_exif_does_not_spoil_the_pixels(tmp_path, exif):
+def test_decode_with_damaged_exif_gives_the_pixels(tmp_path, exif):
     pixels = noise(SIDE, SIDE, 3)
     plain, broken = save(tmp_path / "a.jpg", pixels), save(tmp_path / "b.jpg", pixels, exif=exif)
     np.testing.assert_array_equal(decode(broken, SIDE), decode(plain, SIDE))
 
 
 @pytest.mark.parametrize("upright", [False, True])
-def test_the_centre_of_a_long_picture_is_kept(tmp_path, upright):
+def test_decode_of_a_long_image_keeps_its_center(tmp_path, upright):
     pixels = np.zeros((SIDE, 3 * SIDE, 3), np.uint8)
     for third in range(3):
         pixels[:, third * SIDE : (third + 1) * SIDE, third] = 255
@@ -171,19 +171,19 @@ def test_the_centre_of_a_long_picture_is_kept(tmp_path, upright):
 
 
 @pytest.mark.parametrize(("kind", "side"), [("png", 256), ("jpg", 256), ("jpg", 1024), ("png", 16)])
-def test_resizing_keeps_a_ramp(tmp_path, kind, side):
+def test_decode_with_resizing_keeps_a_ramp(tmp_path, kind, side):
     size = 32
     ramp = np.rint(np.linspace(20, 220, side)).astype(np.uint8)
     pixels = np.broadcast_to(ramp[None, :, None], (side, side, 3))
     decoded = decode(save(tmp_path / f"x.{kind}", np.ascontiguousarray(pixels), quality=100), size)
-    centres = (np.arange(size) + 0.5) * side / size - 0.5
-    expected = np.broadcast_to((20 + 200 * centres / (side - 1))[None, 3:-3, None], (size, size - 6, 3))
+    centers = (np.arange(size) + 0.5) * side / size - 0.5
+    expected = np.broadcast_to((20 + 200 * centers / (side - 1))[None, 3:-3, None], (size, size - 6, 3))
     np.testing.assert_allclose(decoded[:, 3:-3], expected, atol=2)
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg"])
-def test_resizing_keeps_fine_stripes(tmp_path, kind):
-    side, size, period = 128, 32, 4  # the period in pixels of the small picture; 2 is the finest there is
+def test_decode_with_resizing_keeps_fine_stripes(tmp_path, kind):
+    side, size, period = 128, 32, 4  # in pixels of the small image; 2 is the finest there is
     stripes = np.sin(2 * np.pi * (np.arange(side) + 0.5) / side * size / period)
     pixels = np.broadcast_to(np.rint(128 + 100 * stripes)[None, :, None], (side, side, 3)).astype(np.uint8)
     decoded = decode(save(tmp_path / f"x.{kind}", np.ascontiguousarray(pixels), quality=100), size)
@@ -192,7 +192,7 @@ def test_resizing_keeps_fine_stripes(tmp_path, kind):
     np.testing.assert_allclose(decoded[:, 3:-3], expected, atol=15)
 
 
-def test_wrong_suffixes_do_not_matter(tmp_path):
+def test_decode_with_a_wrong_suffix_detects_the_format(tmp_path):
     pixels = noise(SIDE, SIDE, 3)
     path = save(tmp_path / "really-a-png.jpg", pixels, format="PNG")
     np.testing.assert_array_equal(decode(path, SIDE), pixels)
@@ -202,18 +202,18 @@ def test_wrong_suffixes_do_not_matter(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["jpg", "png", "bmp", "webp"])
-@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.9])
-def test_cut_off_files_are_unreadable(tmp_path, kind, share):
+@pytest.mark.parametrize("fraction", [0.0, 0.02, 0.5, 0.9])
+def test_decode_of_a_truncated_file_is_an_error(tmp_path, kind, fraction):
     whole = save(tmp_path / f"x.{kind}", noise(64, 64, 3)).read_bytes()
-    (tmp_path / f"x.{kind}").write_bytes(whole[: int(len(whole) * share)])
+    (tmp_path / f"x.{kind}").write_bytes(whole[: int(len(whole) * fraction)])
     with pytest.raises(UnreadableImage, match=f"x.{kind}: ."):
         decode(tmp_path / f"x.{kind}", SIDE)
 
 
-def test_other_files_under_a_pictures_name_are_unreadable(tmp_path):
-    (tmp_path / "text.png").write_text("no picture")
+def test_decode_of_other_files_with_an_image_suffix_is_an_error(tmp_path):
+    (tmp_path / "text.png").write_text("no image")
     (tmp_path / "folder.png").mkdir()
-    huge = grey_png(tmp_path / "bomb.png", np.zeros((1, 1), np.uint16)).read_bytes()
+    huge = write_gray_png(tmp_path / "bomb.png", np.zeros((1, 1), np.uint16)).read_bytes()
     header = b"IHDR" + struct.pack(">IIBBBBB", 60000, 60000, 16, 0, 0, 0, 0)
     huge = huge[:12] + header + struct.pack(">I", zlib.crc32(header)) + huge[33:]
     (tmp_path / "bomb.png").write_bytes(huge)
@@ -225,28 +225,28 @@ def test_other_files_under_a_pictures_name_are_unreadable(tmp_path):
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), kind=st.sampled_from(["jpg", "png", "bmp", "webp", "tif.png"]))
-def test_damaged_bytes_give_a_picture_or_unreadable(tmp_path, data, kind):
+def test_decode_of_damaged_bytes_gives_an_image_or_unreadable_image(tmp_path, data, kind):
     path = tmp_path / f"x.{kind}"
     whole = bytearray(save(path, noise(16, 16, 3), format="GIF" if kind == "tif.png" else None).read_bytes())
-    for place in data.draw(st.lists(st.integers(0, len(whole) - 1), min_size=1, max_size=8)):
-        whole[place] = data.draw(st.integers(0, 255))
+    for position in data.draw(st.lists(st.integers(0, len(whole) - 1), min_size=1, max_size=8)):
+        whole[position] = data.draw(st.integers(0, 255))
     path.write_bytes(whole)
     with contextlib.suppress(UnreadableImage):
         assert decode(path, SIDE).shape == (SIDE, SIDE, 3)
 
 
-# The short way of plain JPEG files
+# The fast path of plain JPEG files
 
 
 def result(path: Path, channels: int = 3):
-    """What decoding gives: the pixels, or why there are none."""
+    """The pixels, or the reason why there are none."""
     try:
         return decode(path, SIDE, channels).tolist()
     except UnreadableImage as error:
         return error.reason
 
 
-def turned(orientation: int) -> bytes:
+def exif_with(orientation: int) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = orientation
     return exif.tobytes()
@@ -255,7 +255,7 @@ def turned(orientation: int) -> bytes:
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data", "ignore:.*corrupt MPO", "ignore:Image size")
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_the_short_way_gives_what_pillow_gives(tmp_path, data):
+def test_decode_on_the_fast_path_equals_pillow(tmp_path, data):
     path = tmp_path / "x.jpg"
     mode = data.draw(st.sampled_from(["RGB", "RGB", "RGB", "L", "CMYK"]))
     as_rgb = mode == "RGB" and data.draw(st.booleans())
@@ -264,25 +264,25 @@ def test_the_short_way_gives_what_pillow_gives(tmp_path, data):
         "subsampling": 0 if as_rgb else data.draw(st.integers(0, 2)),
         "progressive": data.draw(st.booleans()),
         "keep_rgb": as_rgb,
-        "exif": data.draw(st.sampled_from([b"", b"", turned(1), turned(6)])),
+        "exif": data.draw(st.sampled_from([b"", b"", exif_with(1), exif_with(6)])),
         "xmp": data.draw(st.sampled_from([b"", b"", b'<x tiff:Orientation="3"/>'])),
     }
     shape = data.draw(st.sampled_from([(SIDE, SIDE, 3), (SIDE, SIDE, 3), (SIDE, SIDE + 1, 3), (8 * SIDE, 8 * SIDE, 3)]))
     whole = bytearray(save(path, noise(*shape, seed=data.draw(st.integers(0, 9))), mode, **options).read_bytes())
-    for place in data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=3)):
-        whole[place] = data.draw(st.integers(0, 255))
+    for position in data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=3)):
+        whole[position] = data.draw(st.integers(0, 255))
     path.write_bytes(whole[: data.draw(st.sampled_from([len(whole), len(whole), len(whole) - 2, len(whole) // 2]))])
     for channels in (1, 3):
         found = result(path, channels)
         with pytest.MonkeyPatch.context() as without:
-            without.setattr(module, "_plain_jpeg", lambda path, size: None)
+            without.setattr(module, "_decode_plain_jpeg", lambda path, size: None)
             assert found == result(path, channels)
 
 
-def test_plain_jpeg_files_take_the_short_way(tmp_path, monkeypatch):
+def test_decode_of_plain_jpeg_files_takes_the_fast_path(tmp_path, monkeypatch):
     plain = save(tmp_path / "plain.jpg", noise(SIDE, SIDE, 3))
-    other = save(tmp_path / "turned.jpg", noise(SIDE, SIDE, 3), exif=turned(6))
-    monkeypatch.setattr(module, "_readable", lambda path, use: pytest.fail("Pillow was asked"))
+    other = save(tmp_path / "rotated.jpg", noise(SIDE, SIDE, 3), exif=exif_with(6))
+    monkeypatch.setattr(module, "_open", lambda path, use: pytest.fail("Pillow was called"))
     assert decode(plain, SIDE).dtype == np.uint8
     with pytest.raises(pytest.fail.Exception):
         decode(other, SIDE)

@@ -1,4 +1,4 @@
-"""Folders of pictures against the standard library and against ``decode``, one file at a time."""
+"""Folders of images against the standard library and against ``decode``, one file at a time."""
 
 import hashlib
 import os
@@ -10,8 +10,8 @@ import tensorflow as tf
 from PIL import Image
 
 from pipelines.decode import decode
-from pipelines.errors import InputError
-from pipelines.image_folder import SUFFIXES, Folder, list_images
+from pipelines.errors import UserError, user_error_from
+from pipelines.image_folder import SUFFIXES, ImageFolder, list_images
 
 SIDE = 8
 
@@ -30,7 +30,7 @@ def save(path: Path, pixels: np.ndarray, mode: str | None = None, **options) -> 
 # Listing
 
 
-def test_listing_equals_the_standard_librarys_walk(tmp_path):
+def test_list_images_equals_a_walk_of_the_standard_library(tmp_path):
     for name in ("b.jpg", "a/z.PNG", "a/b/c/d.Jpeg", "a.webp", "a-b/x.bmp", "B.JPG", "10.png", "9.png", "ä.png"):
         save(tmp_path / name, noise(2, 2, 3), format="PNG")
     for name in (".hidden.png", ".cache/x.png", "a/._z.png", "notes.txt", "a/labels.csv", "jpg"):
@@ -45,7 +45,7 @@ def test_listing_equals_the_standard_librarys_walk(tmp_path):
     assert len(expected) == 9
 
 
-def test_links_that_lead_back_are_followed_once(tmp_path):
+def test_list_images_with_circular_links_visits_each_folder_once(tmp_path):
     save(tmp_path / "a/x.png", noise(2, 2, 3))
     (tmp_path / "a/again").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / "b").symlink_to(tmp_path / "a", target_is_directory=True)
@@ -53,15 +53,15 @@ def test_links_that_lead_back_are_followed_once(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("case", "said"),
+    ("case", "parts"),
     [
-        ("missing", ("no such folder", "exists as far as")),
-        ("file", ("not a folder", "give a folder")),
-        ("empty", ("no pictures", "it is empty", ".jpg, .jpeg, .png, .bmp, .webp")),
-        ("others", ("no pictures", "3 other files (2 .txt, 1 .csv)")),
+        ("missing", ("There is no folder", "exists as far as")),
+        ("file", ("is not a folder", "Give a folder")),
+        ("empty", ("No images were found", "it is empty", ".jpg, .jpeg, .png, .bmp, .webp")),
+        ("others", ("No images were found", "3 other files (2 .txt, 1 .csv)", "Convert them")),
     ],
 )
-def test_wrong_folders_are_told_in_one_line(tmp_path, case, said):
+def test_image_folder_of_a_wrong_folder_is_an_error_of_one_line(tmp_path, case, parts):
     folder = tmp_path / "data"
     if case == "file":
         folder.write_text("")
@@ -70,12 +70,12 @@ def test_wrong_folders_are_told_in_one_line(tmp_path, case, said):
     if case == "others":
         for name in ("a.txt", "b.TXT", "c.csv"):
             (folder / name).write_text("")
-    with pytest.raises(InputError) as caught:
-        Folder(folder, SIDE)
+    with pytest.raises(UserError) as caught:
+        ImageFolder(folder, SIDE)
     line = str(caught.value)
     assert str(folder) in line
     assert "\n" not in line
-    assert all(part in line for part in said)
+    assert all(part in line for part in parts)
 
 
 # A folder as a source
@@ -83,8 +83,8 @@ def test_wrong_folders_are_told_in_one_line(tmp_path, case, said):
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """Nine good pictures of many kinds and eight that aren't; ``c-3.png`` and ``z-8.png`` have a good header."""
-    root = tmp_path / "my pictures"
+    """Nine readable images of many kinds and eight damaged ones, of which ``c-3.png`` and ``z-8.png`` have a valid header."""
+    root = tmp_path / "my images"
     for number in range(9):
         kind = ("png", "jpg", "webp")[number % 3]
         save(root / f"d{number % 2}/good-{number}.{kind}", noise(10 + number, 12, 3, seed=number))
@@ -100,34 +100,34 @@ def good(folder: Path) -> list[Path]:
     return [path for path in list_images(folder) if path.name.startswith("good")]
 
 
-def test_in_memory_unreadable_files_are_left_out_and_named(folder):
-    source = Folder(folder, SIDE)
+def test_image_folder_in_memory_leaves_out_and_names_unreadable_files(folder):
+    source = ImageFolder(folder, SIDE)
     assert source.paths == good(folder)
     assert len(source) == 9
     assert source.memory_bytes == 9 * SIDE * SIDE * 3
-    assert source.name == "my-pictures"
+    assert source.name == "my-images"
     assert "\n" not in source.summary
-    assert "8 unreadable left out" in source.summary
+    assert "8 unreadable files left out" in source.summary
     assert all(f"bad-{number}.jpg (empty file)" in source.summary for number in range(5))
     assert "bad-5.jpg" not in source.summary
     assert "and 3 more" in source.summary
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_both_modes_give_the_bytes_of_decode(folder, channels):
+def test_take_in_memory_and_on_access_equals_decode(folder, channels):
     for name in ("c-3.png", "z-8.png"):
         (folder / name).unlink()
     expected = np.stack([decode(path, SIDE, channels) for path in good(folder)])
     for budget in (2 << 30, 0):
-        source = Folder(folder, SIDE, channels, memory_budget=budget)
+        source = ImageFolder(folder, SIDE, channels, memory_budget=budget)
         assert (source.memory_bytes == 0) == (budget == 0)
         np.testing.assert_array_equal(source.take(range(9)), expected)
         np.testing.assert_array_equal(source.take(tf.constant([8, 0, 0, 3], tf.int64)), expected[[8, 0, 0, 3]])
 
 
 @pytest.mark.parametrize("budget", [2 << 30, 0])
-def test_take_is_the_same_in_a_dataset(folder, budget):
-    source = Folder(folder, SIDE, memory_budget=budget)
+def test_take_in_a_dataset_equals_take_eagerly(folder, budget):
+    source = ImageFolder(folder, SIDE, memory_budget=budget)
     steps = tf.data.Dataset.range(5).map(lambda step: source.take((step * 4 + tf.range(4, dtype=tf.int64)) % 9))
     assert steps.element_spec == tf.TensorSpec((4, SIDE, SIDE, 3), tf.uint8)
     for step, images in enumerate(steps):
@@ -136,59 +136,62 @@ def test_take_is_the_same_in_a_dataset(folder, budget):
 
 @pytest.mark.parametrize("budget", [2 << 30, 0])
 @pytest.mark.parametrize("index", [-1, 1000])
-def test_an_index_outside_is_refused(folder, budget, index):
-    source = Folder(folder, SIDE, memory_budget=budget)
+def test_take_of_an_index_out_of_range_is_an_error(folder, budget, index):
+    source = ImageFolder(folder, SIDE, memory_budget=budget)
     with pytest.raises(ValueError, match="indices"):
         source.take([0, index])
     with pytest.raises(tf.errors.InvalidArgumentError, match="indices"):
         list(tf.data.Dataset.from_tensors([0, index]).map(source.take))
 
 
-def test_the_budget_holds_to_the_byte(folder):
+def test_memory_budget_is_exact_to_the_byte(folder):
     needed = len(list_images(folder)) * SIDE * SIDE * 3
-    assert Folder(folder, SIDE, memory_budget=needed).memory_bytes > 0
-    source = Folder(folder, SIDE, memory_budget=needed - 1)
+    assert ImageFolder(folder, SIDE, memory_budget=needed).memory_bytes > 0
+    source = ImageFolder(folder, SIDE, memory_budget=needed - 1)
     assert source.memory_bytes == 0
     assert "only headers were checked" in source.summary
 
 
-def test_a_file_found_damaged_later_is_replaced_by_the_next(folder, caplog):
-    source = Folder(folder, SIDE, memory_budget=0)
-    assert "6 unreadable left out" in source.summary
+def test_take_of_a_file_found_damaged_later_returns_the_next(folder, caplog):
+    source = ImageFolder(folder, SIDE, memory_budget=0)
+    assert "6 unreadable files left out" in source.summary
     names = [path.name for path in source.paths]
     first, last = names.index("c-3.png"), names.index("z-8.png")
     assert (first, last) == (0, 10)
     taken = source.take([last, first, 1])
     np.testing.assert_array_equal(taken, [decode(source.paths[1], SIDE)] * 3)  # after the last comes the first
-    np.testing.assert_array_equal(Folder(folder, SIDE, memory_budget=0).take([1, first, last]), taken)
-    assert "2 damaged replaced by the next" in source.summary
+    np.testing.assert_array_equal(ImageFolder(folder, SIDE, memory_budget=0).take([1, first, last]), taken)
+    assert "2 damaged files replaced by the next" in source.summary
     source.take([first])
     logged = [record.getMessage() for record in caplog.records if "c-3.png" in record.getMessage()]
     assert len(logged) == 2  # once for each source
 
 
-def test_a_folder_that_vanishes_is_an_error_with_a_name(folder):
-    source = Folder(folder, SIDE, memory_budget=0)
+def test_take_after_the_folder_vanished_is_an_error_eagerly_and_in_a_graph(folder):
+    source = ImageFolder(folder, SIDE, memory_budget=0)
     for path in source.paths:
         path.unlink()
-    with pytest.raises(InputError, match="11 pictures in a row became unreadable"):
+    with pytest.raises(UserError, match="11 images in a row have become unreadable") as caught:
         source.take([0])
+    with pytest.raises(tf.errors.UnknownError) as caught_in_graph:
+        list(tf.data.Dataset.from_tensors([0]).map(source.take))
+    assert str(user_error_from(caught_in_graph.value)) == str(caught.value)
 
 
 @pytest.mark.parametrize("budget", [2 << 30, 0])
-def test_no_usable_picture_is_an_error(tmp_path, budget):
+def test_image_folder_without_readable_images_is_an_error(tmp_path, budget):
     (tmp_path / "a.png").write_bytes(b"")
     (tmp_path / "b.jpg").write_text("text")
-    with pytest.raises(InputError, match=r"none of the 2 pictures .* a\.png \(empty file\), b\.jpg \(not a picture"):
-        Folder(tmp_path, SIDE, memory_budget=budget)
+    with pytest.raises(UserError, match=r"None of the 2 images .* a\.png \(empty file\), b\.jpg \(not an image"):
+        ImageFolder(tmp_path, SIDE, memory_budget=budget)
 
 
-def test_the_digest_is_of_paths_and_sizes(folder):
+def test_digest_is_that_of_relative_paths_and_sizes(folder):
     lines = [f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\n" for path in good(folder)]
-    digest = Folder(folder, SIDE).digest
+    digest = ImageFolder(folder, SIDE).digest
     assert digest == hashlib.sha256("".join(lines).encode()).hexdigest()
     moved = folder.rename(folder.parent / "moved")
-    assert Folder(moved, 2 * SIDE).digest == digest
+    assert ImageFolder(moved, 2 * SIDE).digest == digest
     with good(moved)[0].open("ab") as file:
         file.write(b"\0")
-    assert Folder(moved, SIDE).digest != digest
+    assert ImageFolder(moved, SIDE).digest != digest

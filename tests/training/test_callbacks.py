@@ -1,20 +1,69 @@
-"""Scores on the way and at the end, with a small extractor: what is written, what is kept, what is never looked at."""
+"""What happens during training beside the updates: sample grids, exported weights, scores against training images."""
 
 import json
 
 import numpy as np
 import pytest
-from helpers.cli import run_folder, tiny
+import tensorflow as tf
+from helpers import gaussians
+from helpers.cli import TINY, call, only_run
 from PIL import Image
 
 from gan_tf import export
-from gan_tf.cli import main as cli
 from gan_tf.evaluation.metrics.frechet import frechet_distance_of_features
-from gan_tf.training import callbacks as scoring
+from gan_tf.training import callbacks
+from gan_tf.training.callbacks import ExportWeights, SampleGrid, TrainingSetScores
+from gan_tf.training.loop import TrainingPlan
 
 
-class Means:
-    """Features are the mean colours of the four quarters of an image."""
+def build_run(directory, **options):
+    """Returns a toy GAN and the context of its run, as if 60 seconds of training were over."""
+    model, stream = gaussians.build()
+    return model, gaussians.run_context(directory, stream, TrainingPlan(8, state={"seconds": 60.4}), **options)
+
+
+def logged(directory) -> list[dict]:
+    return [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_sample_grid_writes_an_image_of_the_step(tmp_path):
+    _, run = build_run(tmp_path / "run")
+    callback = SampleGrid(5, run, lambda step: np.full((4, 6, 3), step, np.uint8))
+    callback.on_interval(7)
+    run.loggers.close()
+    (path,) = (tmp_path / "run/images").iterdir()
+    assert path.name == "step-000000007.png"
+    np.testing.assert_array_equal(np.asarray(Image.open(path)), np.full((4, 6, 3), 7))
+    assert callback.interval == 5
+
+
+def test_export_weights_writes_ema_discriminator_and_card(tmp_path):
+    model, run = build_run(tmp_path / "run")
+    run.config["initialized_from"] = [{"step": 1}]
+    run.plan.state["best"] = {"step": 3, "fid_train": 1.5, "images": 10}
+    for i, variable in enumerate(model.generator_ema.variables):
+        variable.assign(np.full(variable.shape, i + 0.5))
+    model.images_seen.assign(320)
+    ExportWeights(run, model, (8, 8, 1)).on_checkpoint(20)
+    found = export.read_weights(tmp_path / "run")
+    assert (found.task, found.config, found.image_shape) == ("gaussians", run.config["config"], (8, 8, 1))
+    assert list(found.networks) == ["generator"]
+    for i, (_, array) in enumerate(found.networks["generator"]):
+        assert (array == i + 0.5).all()
+    discriminator = gaussians.build_discriminator(seed=99)
+    export.assign_weights(discriminator, export.read_finetune(tmp_path / "run")["discriminator"], "run")
+    for a, b in zip(discriminator.weights, model.discriminator.weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2**-10, atol=1e-7)
+    card = export.read_card(tmp_path / "run")
+    assert (card["step"], card["images_seen"], card["seconds"]) == (20, 320, 60)
+    assert card["data"] == run.config["data"]["sources"]
+    assert card["best"] == run.plan.state["best"]
+    for name in ("task", "initialized_from", "command", "config", "sources", "environment"):
+        assert card[name] == run.config[name]
+
+
+class MeanColors:
+    """An extractor whose features are the mean colors of the four quarters of an image."""
 
     name, weights_sha256, protocol, resize, warning, has_logits = "means", "0" * 64, "test", "none", None, False
 
@@ -24,53 +73,101 @@ class Means:
         return (quarters.reshape(n, 12) / 255).astype(np.float32), None
 
 
+class Images:
+    """A source of 12 random images."""
+
+    name, split, digest, summary = "images", "", "0" * 64, ""
+
+    def __init__(self):
+        self.images = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), np.uint8)
+
+    def __len__(self):
+        return len(self.images)
+
+    def take(self, indices):
+        return tf.gather(tf.constant(self.images), indices)
+
+
 @pytest.fixture
-def scored(pictures, tmp_path, monkeypatch):
-    """A run of four steps that is scored at each; the folder and its lines with a score."""
+def scores(tmp_path, monkeypatch):
+    """Returns a run, its scores, and a list of batches of generated images: the next score is that of the next batch."""
     monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(scoring, "fid_extractor", Means)
-    words = ["--task", "anime", "--data", pictures, "--runs", tmp_path / "runs", "--steps", 4, "--eval-every", 1]
-    assert cli.train([str(w) for w in [*words, "--eval-count", 12, "--checkpoint-every", 4, *tiny]]) == 0
-    folder = run_folder(tmp_path / "runs")
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return folder, [line for line in lines if "fid_train" in line]
+    monkeypatch.setattr(callbacks, "fid_extractor", MeanColors)
+    model, run = build_run(tmp_path / "run", eval_count=20)
+    batches = []
+
+    def generate(count):
+        assert count == 12  # no more than there are training images
+        return batches.pop(0)
+
+    return run, TrainingSetScores(2, run, Images(), generate, ExportWeights(run, model, (8, 8, 3))), batches
 
 
-def test_each_score_is_written_and_the_best_weights_are_kept(scored):
-    folder, lines = scored
-    assert [line["step"] for line in lines] == [1, 2, 3, 4]
-    best = min(lines, key=lambda line: line["fid_train"])
-    card = json.loads((folder / "best/card.json").read_text())
-    assert card["step"] == card["best"]["step"] == best["step"]
-    assert card["best"]["fid_train"] == best["fid_train"]
-    export.read(folder / "best")
+def test_training_set_scores_are_logged_and_the_best_weights_kept(scores, tmp_path):
+    run, callback, batches = scores
+    real = Images().images
+    closer, farther = real // 2, real // 4
+    expected = [frechet_distance_of_features(MeanColors()(images)[0], MeanColors()(real)[0]) for images in (farther, closer)]
+    batches += [farther, closer, farther]
+    for step in (2, 4, 6):
+        callback.on_interval(step)
+    run.loggers.close()
+    lines = logged(tmp_path / "run")
+    assert [line["step"] for line in lines] == [2, 4, 6]
+    assert [line["fid_train"] for line in lines] == pytest.approx([*expected, expected[0]])
+    assert all("kid_train" in line for line in lines)
+    assert run.plan.state["best"] == {"step": 4, "fid_train": lines[1]["fid_train"], "images": 12}
+    card = export.read_card(tmp_path / "run/best")
+    assert card["step"] == 4
+    assert card["best"] == run.plan.state["best"]
+    export.read_weights(tmp_path / "run/best")
 
 
-def test_the_score_is_that_of_the_images_the_weights_make(scored, pictures, tmp_path):
-    """The number is computed anew, from pictures that infer.py writes and from the training files themselves."""
-    folder, lines = scored
-    assert cli.infer(["--task", "anime", "--run", str(folder), "--count", "12", str(tmp_path / "out")]) == 0
-    sides = [np.stack([np.asarray(Image.open(p)) for p in sorted(place.iterdir())]) for place in (tmp_path / "out", pictures)]
-    expected = frechet_distance_of_features(*[Means()(side)[0] for side in sides])
-    assert lines[-1]["fid_train"] == pytest.approx(expected, rel=0.02)  # float16 weights move a level here and there
+def test_training_set_scores_resumed_run_compares_with_the_former_best(scores, tmp_path):
+    run, callback, batches = scores
+    run.plan.state["best"] = {"step": 1, "fid_train": 0.0, "images": 12}
+    batches.append(Images().images // 2)
+    callback.on_interval(2)
+    assert run.plan.state["best"]["step"] == 1
+    assert not (tmp_path / "run/best").exists()
 
 
-def test_without_weights_for_the_fid_one_line_says_how_to_get_them(pictures, tmp_path, monkeypatch, capsys):
+def test_train_eval_every_scores_the_images_that_infer_writes(image_dir, tmp_path, monkeypatch):
+    """The last score is computed again from the images of infer.py and from the training files."""
     monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "cache"))
-    words = ["--task", "anime", "--data", pictures, "--runs", tmp_path / "runs", "--steps", 4, "--eval-every", 1, *tiny]
-    assert cli.train([str(w) for w in words]) == 2
-    assert "fetch_weights" in capsys.readouterr().err
+    monkeypatch.setattr(callbacks, "fid_extractor", MeanColors)
+    words = ["--task", "anime", "--data", image_dir, "--runs", tmp_path / "runs", "--steps", 4, "--eval-every", 2]
+    assert call("train", *words, "--eval-count", 12, *TINY) == 0
+    run = only_run(tmp_path / "runs")
+    scores = [line for line in logged(run) if "fid_train" in line]
+    assert [line["step"] for line in scores] == [2, 4]
+    best = min(scores, key=lambda line: line["fid_train"])
+    assert export.read_card(run / "best")["step"] == best["step"]
+    assert call("infer", "--task", "anime", "--weights", run, "--count", 12, tmp_path / "out") == 0
+    images = [
+        np.stack([np.asarray(Image.open(path)) for path in sorted(directory.iterdir())])
+        for directory in (tmp_path / "out", image_dir)
+    ]
+    expected = frechet_distance_of_features(*[MeanColors()(side)[0] for side in images])
+    assert scores[-1]["fid_train"] == pytest.approx(expected, rel=0.02)  # float16 weights change a few pixels by one level
 
 
-def test_training_ends_with_its_scores_or_a_line(pictures, tmp_path, monkeypatch, capsys):
+def test_train_eval_every_without_fid_weights_says_how_to_get_them(image_dir, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "cache"))
+    words = ["--task", "anime", "--data", image_dir, "--runs", tmp_path / "runs", "--steps", 4, "--eval-every", 1, *TINY]
+    assert call("train", *words) == 2
+    assert "fetch" in capsys.readouterr().err
+
+
+def test_train_without_fid_weights_ends_with_a_line(image_dir, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "cache"))
     (tmp_path / "data").mkdir()
-    pictures.rename(tmp_path / "data/faces")
+    image_dir.rename(tmp_path / "data/faces")
     (tmp_path / "data/val").mkdir()
     for i in range(4):
         Image.fromarray(np.full((64, 64, 3), 50 * i, np.uint8)).save(tmp_path / f"data/val/{i}.png")
-    words = ["--task", "anime", "--data", tmp_path / "data", "--runs", tmp_path / "runs", "--steps", 1, *tiny]
-    assert cli.train([str(w) for w in words]) == 0
-    said = capsys.readouterr().out
-    assert "not scored: " in said
-    assert "fetch_weights" in said
+    words = ["--task", "anime", "--data", tmp_path / "data", "--runs", tmp_path / "runs", "--steps", 1, *TINY]
+    assert call("train", *words) == 0
+    output = capsys.readouterr().out
+    assert "not scored: " in output
+    assert "fetch" in output

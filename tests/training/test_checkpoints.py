@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, whatever stops the writing and whatever happens to them afterwards."""
+"""Checkpoints: complete or absent, whatever stops the writing, and damage is always found."""
 
 import errno
 import os
@@ -12,70 +12,70 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gan_tf.training.checkpoints import Checkpoints, damage
-from pipelines.errors import InputError
+from gan_tf.training.checkpoints import Checkpoints, find_damage
+from pipelines.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Thing(tf.Module):
-    """Something with a network and an optimiser."""
+class TinyModel(tf.Module):
+    """A network and an optimizer whose variables all have the same value."""
 
     def __init__(self, value: float = 0.0, width: int = 3):
         self.net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(width)])
-        self.rate = keras.optimizers.Adam()
-        self.rate.build(self.net.trainable_variables)
-        self.put(value)
+        self.optimizer = keras.optimizers.Adam()
+        self.optimizer.build(self.net.trainable_variables)
+        self.fill(value)
 
-    def put(self, value):
-        for v in (*self.net.variables, self.rate.iterations):
+    def fill(self, value):
+        for v in (*self.net.variables, self.optimizer.iterations):
             v.assign(tf.cast(tf.fill(v.shape, value), v.dtype))
 
     def value(self) -> float:
         values = {float(x) for v in self.net.variables for x in np.ravel(np.asarray(v))}
-        assert values == {float(self.rate.iterations)}
+        assert values == {float(self.optimizer.iterations)}
         return values.pop()
 
 
-def test_round_trip(tmp_path):
-    thing = Thing(1.0)
-    kept = Checkpoints(tmp_path, thing)
-    kept.save(7, {"best": 3.5})
-    thing.put(2.0)
-    assert kept.newest() == 7
-    assert kept.restore(7) == {"step": 7, "best": 3.5}
-    assert thing.value() == 1.0
+def test_restore_gives_what_was_saved(tmp_path):
+    model = TinyModel(1.0)
+    checkpoints = Checkpoints(tmp_path, model)
+    checkpoints.save(7, {"best": 3.5})
+    model.fill(2.0)
+    assert checkpoints.newest() == 7
+    assert checkpoints.restore(7) == {"step": 7, "best": 3.5}
+    assert model.value() == 1.0
 
 
-def test_only_the_newest_and_those_kept_for_good_stay(tmp_path):
-    kept = Checkpoints(tmp_path, Thing(), keep=3, keep_every=10)
+def test_save_keeps_the_newest_and_permanent_ones(tmp_path):
+    checkpoints = Checkpoints(tmp_path, TinyModel(), keep=3, keep_every=10)
     for step in range(5, 45, 5):
-        kept.save(step)
-    assert kept.steps() == [10, 20, 30, 35, 40]
+        checkpoints.save(step)
+    assert checkpoints.steps() == [10, 20, 30, 35, 40]
 
 
-def test_what_does_not_fit_is_refused(tmp_path):
-    Checkpoints(tmp_path, Thing(width=3)).save(1)
-    with pytest.raises(InputError, match="doesn't fit"):
-        Checkpoints(tmp_path, Thing(width=4)).restore(1)
+def test_restore_other_shapes_are_refused(tmp_path):
+    Checkpoints(tmp_path, TinyModel(width=3)).save(1)
+    with pytest.raises(UserError, match="does not match"):
+        Checkpoints(tmp_path, TinyModel(width=4)).restore(1)
 
 
-def test_something_missing_is_refused(tmp_path):
-    Checkpoints(tmp_path, Thing()).save(1)
-    more = Thing()
+def test_restore_missing_variable_is_refused(tmp_path):
+    Checkpoints(tmp_path, TinyModel()).save(1)
+    more = TinyModel()
     more.extra = tf.Variable(1.0)
-    with pytest.raises(InputError, match="doesn't fit"):
+    with pytest.raises(UserError, match="does not match"):
         Checkpoints(tmp_path, more).restore(1)
 
 
 @pytest.fixture(scope="module")
 def two_checkpoints(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("two")
-    thing = Thing(1.0)
-    kept = Checkpoints(folder, thing)
-    kept.save(1)
-    thing.put(2.0)
-    kept.save(2)
+    model = TinyModel(1.0)
+    checkpoints = Checkpoints(folder, model)
+    checkpoints.save(1)
+    model.fill(2.0)
+    checkpoints.save(2)
     return folder
 
 
@@ -83,72 +83,72 @@ FILES = ["manifest.json", "state.json", "tensors.index", "tensors.data-00000-of-
 
 
 @pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("how", ["first byte", "middle byte", "last byte", "cut", "gone", "empty"])
-def test_damage_to_any_file_is_seen(two_checkpoints, tmp_path, file, how):
+@pytest.mark.parametrize("how", ["first byte", "middle byte", "last byte", "truncated", "removed", "empty"])
+def test_newest_damaged_file_is_skipped(two_checkpoints, tmp_path, file, how):
     shutil.copytree(two_checkpoints, tmp_path / "c")
     path = tmp_path / "c/step-000000002" / file
     data = bytearray(path.read_bytes())
-    if how == "gone":
+    if how == "removed":
         path.unlink()
     elif how == "empty":
         path.write_bytes(b"")
-    elif how == "cut":
+    elif how == "truncated":
         path.write_bytes(data[:-1])
     else:
         at = {"first byte": 0, "middle byte": len(data) // 2, "last byte": len(data) - 1}[how]
         data[at] ^= 0x10
         path.write_bytes(data)
-    thing = Thing(9.0)
-    kept = Checkpoints(tmp_path / "c", thing)
+    model = TinyModel(9.0)
+    checkpoints = Checkpoints(tmp_path / "c", model)
     with pytest.warns(UserWarning, match="step 2 is damaged"):
-        assert kept.newest() == 1
-    kept.restore(1)
-    assert thing.value() == 1.0
+        assert checkpoints.newest() == 1
+    checkpoints.restore(1)
+    assert model.value() == 1.0
 
 
-def test_every_byte_of_the_manifest_counts(two_checkpoints, tmp_path):
+def test_find_damage_any_changed_byte_of_the_manifest(two_checkpoints, tmp_path):
     folder = tmp_path / "c"
     shutil.copytree(two_checkpoints / "step-000000002", folder)
-    whole = (folder / "manifest.json").read_bytes()
-    for at in range(len(whole)):
-        changed = bytearray(whole)
+    valid = (folder / "manifest.json").read_bytes()
+    for at in range(len(valid)):
+        changed = bytearray(valid)
         changed[at] ^= 0x01
         (folder / "manifest.json").write_bytes(changed)
-        assert damage(folder) is not None, f"byte {at}: {bytes(changed)}"
+        assert find_damage(folder) is not None, f"byte {at}: {bytes(changed)}"
 
 
-def test_an_empty_folder_is_passed_over(two_checkpoints, tmp_path):
+def test_newest_empty_folder_is_skipped(two_checkpoints, tmp_path):
     shutil.copytree(two_checkpoints, tmp_path / "c")
     (tmp_path / "c/step-000000003").mkdir()
     with pytest.warns(UserWarning, match="step 3 is damaged"):
-        assert Checkpoints(tmp_path / "c", Thing()).newest() == 2
+        assert Checkpoints(tmp_path / "c", TinyModel()).newest() == 2
 
 
-def test_a_resumed_run_writes_damaged_steps_again(two_checkpoints, tmp_path):
+def test_discard_after_allows_damaged_steps_to_be_written_again(two_checkpoints, tmp_path):
     shutil.copytree(two_checkpoints, tmp_path / "c")
     (tmp_path / "c/step-000000002/state.json").unlink()
-    kept = Checkpoints(tmp_path / "c", Thing(5.0))
-    kept.discard_after(1)
-    assert kept.steps() == [1]
-    kept.save(2)
-    assert kept.newest() == 2
+    checkpoints = Checkpoints(tmp_path / "c", TinyModel(5.0))
+    checkpoints.discard_after(1)
+    assert checkpoints.steps() == [1]
+    checkpoints.save(2)
+    assert checkpoints.newest() == 2
 
 
 @pytest.mark.parametrize("call", ["fsync", "rename", "mkdir"])
-def test_a_full_disk_leaves_the_old_ones_alone(tmp_path, monkeypatch, call):
-    thing = Thing(1.0)
-    kept = Checkpoints(tmp_path, thing)
-    kept.save(1)
+def test_save_full_disk_leaves_the_old_ones(tmp_path, monkeypatch, call):
+    model = TinyModel(1.0)
+    checkpoints = Checkpoints(tmp_path, model)
+    checkpoints.save(1)
 
-    def full(*_args, **_more):
+    def full(*_args, **_kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, call, full)
-    with pytest.raises(InputError, match="free space"):
-        kept.save(2)
+    with pytest.raises(UserError, match="disk space"):
+        checkpoints.save(2)
     monkeypatch.undo()
     assert [p.name for p in tmp_path.iterdir()] == ["step-000000001"]
-    assert kept.newest() == 1
+    assert checkpoints.newest() == 1
 
 
 KILLED = """
@@ -159,40 +159,40 @@ spec = importlib.util.spec_from_file_location("t", sys.argv[3])
 t = importlib.util.module_from_spec(spec); spec.loader.exec_module(t)
 from pathlib import Path
 import builtins, json
-thing = t.Thing(1.0)
-kept = t.Checkpoints(Path(folder), thing)
-kept.save(1)
-thing.put(2.0)
+model = t.TinyModel(1.0)
+checkpoints = t.Checkpoints(Path(folder), model)
+checkpoints.save(1)
+model.fill(2.0)
 count = 0
 def before(function):
-    def counted(*args, **more):
+    def counted(*args, **kwargs):
         global count
         count += 1
         if count == stop:
             os._exit(9)
-        return function(*args, **more)
+        return function(*args, **kwargs)
     return counted
 for module, names in ((os, ("fsync", "rename", "mkdir", "open")), (Path, ("write_text",)), (t.tf.train.Checkpoint, ("write",))):
     for name in names:
         setattr(module, name, before(getattr(module, name)))
-kept.save(2)
+checkpoints.save(2)
 print("calls", count)
 """
 
 
 @pytest.mark.slow
-def test_a_stop_at_any_call_leaves_a_whole_checkpoint(tmp_path):
-    """The writer is stopped before each call that changes the disk, one after the other."""
+def test_save_killed_at_any_call_leaves_a_valid_checkpoint(tmp_path):
+    """The process ends before each call that changes the disk, one after the other."""
 
     def attempt(stop):
         folder = tmp_path / str(stop)
         words = [sys.executable, "-c", KILLED, str(folder), str(stop), __file__]
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-        thing = Thing()
-        kept = Checkpoints(folder, thing)
-        newest = kept.newest()
-        kept.restore(newest)
-        assert thing.value() == float(newest)
+        model = TinyModel()
+        checkpoints = Checkpoints(folder, model)
+        newest = checkpoints.newest()
+        checkpoints.restore(newest)
+        assert model.value() == float(newest)
         return done, newest
 
     done, newest = attempt(0)

@@ -1,28 +1,22 @@
-"""What a run's bits depend on: described in JSON, and told when it changes."""
+"""What the bits of a run depend on: described in JSON, and reported when it changes."""
 
 import hashlib
 import json
 
 import pytest
 import tensorflow as tf
-from helpers.cli import run_folder, tiny
 
-from gan_tf.cli import main as cli
-from gan_tf.cli import train
-from gan_tf.cli.train import again, fit_machine
-from gan_tf.gan import workflow as gan
-from gan_tf.options import GanSettings, ReaderSettings, resolve, resolve_gan
 from gan_tf.training import environment
-from gan_tf.training.environment import cpu_features, describe, differences, fast_precision
+from gan_tf.training.environment import changed_facts, cpu_features, describe_environment, fast_precision
 
 
-def test_the_description_survives_json():
-    now = describe()
+def test_describe_environment_survives_json():
+    now = describe_environment()
     assert json.loads(json.dumps(now)) == now
     assert set(now) == {"versions", "devices", "threads", "cpu_features", "code"}
     assert {"python", "tensorflow", "keras", "numpy"} <= set(now["versions"])
     assert now["threads"] >= 1
-    assert differences(now, describe()) == []
+    assert changed_facts(now, describe_environment()) == []
 
 
 @pytest.mark.parametrize(
@@ -30,30 +24,32 @@ def test_the_description_survives_json():
     [
         ("versions", {"python": "2.7"}, "library versions"),
         ("threads", -1, "number of threads"),
-        ("cpu_features", ["none"], "processor"),
+        ("cpu_features", ["none"], "CPU features"),
         ("code", "0", "code"),
         ("devices", ["GPU"], "devices"),
     ],
 )
-def test_each_difference_is_named(name, other, word):
-    now = describe()
-    assert differences({**now, name: other}, now) == [word]
-    assert differences({k: v for k, v in now.items() if k != name}, now) == [word]
+def test_changed_facts_names_each_difference(name, other, word):
+    now = describe_environment()
+    assert changed_facts({**now, name: other}, now) == [word]
+    assert changed_facts({k: v for k, v in now.items() if k != name}, now) == [word]
 
 
 @pytest.fixture
 def sources(tmp_path, monkeypatch):
-    """A small tree of code in place of the program's."""
-    for room, name, text in (("gan_tf", "a.py", "a"), ("gan_tf/deep", "b.py", "b"), ("pipelines", "c.py", "c")):
-        (tmp_path / room).mkdir(exist_ok=True)
-        (tmp_path / room / name).write_text(text)
+    """A small tree of code in place of the package's."""
+    for package, name, text in (("gan_tf", "a.py", "a"), ("gan_tf/deep", "b.py", "b"), ("pipelines", "c.py", "c")):
+        (tmp_path / package).mkdir(exist_ok=True)
+        (tmp_path / package / name).write_text(text)
     monkeypatch.setattr(environment, "ROOT", tmp_path)
     return tmp_path
 
 
-def test_the_digest_by_hand(sources, monkeypatch):
-    listed = environment.Path.rglob  # in any order, as file systems do
-    monkeypatch.setattr(environment.Path, "rglob", lambda path, pattern: sorted(listed(path, pattern), reverse=True))
+def test_code_digest_equals_the_written_out_definition(sources, monkeypatch):
+    rglob = environment.Path.rglob
+    monkeypatch.setattr(
+        environment.Path, "rglob", lambda path, pattern: sorted(rglob(path, pattern), reverse=True)
+    )  # file systems list in any order
     text = b"gan_tf/a.py\0a\0gan_tf/deep/b.py\0b\0pipelines/c.py\0c\0"
     assert environment.code_digest() == hashlib.sha256(text).hexdigest()
 
@@ -67,33 +63,30 @@ def test_the_digest_by_hand(sources, monkeypatch):
         lambda root: (root / "gan_tf/a.py").unlink(),
     ],
 )
-def test_any_change_of_the_code_changes_the_digest(sources, change):
+def test_code_digest_any_change_of_the_code_changes_it(sources, change):
     before = environment.code_digest()
     change(sources)
     assert environment.code_digest() != before
 
 
-def test_what_is_no_code_does_not(sources):
+def test_code_digest_other_files_do_not_change_it(sources):
     before = environment.code_digest()
     (sources / "gan_tf/notes.txt").write_text("x")
     (sources / "elsewhere.py").write_text("x")
     assert environment.code_digest() == before
 
 
-def test_processor_features_without_proc(monkeypatch):
-    def missing(*_args, **_more):
+def test_cpu_features_without_proc(monkeypatch):
+    def missing(*_args, **_kwargs):
         raise FileNotFoundError
 
     monkeypatch.setattr(environment.Path, "read_text", missing)
     assert len(cpu_features()) == 1
 
 
-# --- precision -------------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
-def machine(monkeypatch):
-    """Pretends to be a machine with these processor features and so many GPUs."""
+def pretend_machine(monkeypatch):
+    """Returns a function that pretends to be a machine with these CPU features and so many GPUs."""
 
     def pretend(features=(), gpus=0):
         devices = tf.config.get_visible_devices()
@@ -115,60 +108,6 @@ def machine(monkeypatch):
         ([], 2, "float32"),
     ],
 )
-def test_which_machines_are_fast_in_bfloat16(machine, features, gpus, expected):
-    machine(features, gpus)
+def test_fast_precision_by_cpu_features_and_gpus(pretend_machine, features, gpus, expected):
+    pretend_machine(features, gpus)
     assert fast_precision() == expected
-
-
-FAST, SLOW = ["amx_bf16"], ["avx2"]
-
-
-@pytest.mark.parametrize(("features", "expected"), [(FAST, "bfloat16"), (SLOW, "float32")])
-def test_the_machine_decides_where_nobody_has(machine, features, expected):
-    machine(features)
-    resolved = resolve_gan({}, {}, {"loss": "hinge"})
-    fitted = fit_machine(resolved)
-    assert (fitted.settings.precision, fitted.sources["precision"]) == (expected, "machine")
-    assert {**fitted.sources, "precision": "default"} == resolved.sources
-    assert resolved.settings.precision == "float32"
-    assert resolved.sources["precision"] == "default"
-
-
-@pytest.mark.parametrize("features", [FAST, SLOW])
-@pytest.mark.parametrize("source", ["task", "config", "said"])
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_what_was_said_stays(machine, features, source, precision):
-    machine(features)
-    resolved = resolve(GanSettings, [(source, {"precision": precision})])
-    assert fit_machine(resolved) == resolved
-
-
-def test_methods_without_a_precision_are_left_alone(machine):
-    machine(FAST)
-    resolved = resolve(ReaderSettings, [])
-    assert fit_machine(resolved) == resolved
-
-
-def test_a_run_of_before_there_was_a_choice_goes_on_in_float32(machine):
-    machine(FAST)
-    config = {"settings": {"loss": "gan"}, "sources": {"loss": "said"}}
-    assert again(gan, config, {}).settings.precision == "float32"
-
-
-def test_a_run_keeps_the_precision_it_began_with(machine, pictures, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(train, "score", lambda task, folder: None)  # which takes longer than all the rest
-    words = ["--task", "anime", "--data", str(pictures), "--runs", str(tmp_path), *map(str, tiny)]
-
-    def config():
-        written = json.loads((run_folder(tmp_path) / "config.json").read_text())
-        return written["settings"]["precision"], written["sources"]["precision"], written["steps"]
-
-    machine(FAST)
-    assert cli.train([*words, "--steps", "1"]) == 0
-    assert config() == ("bfloat16", "machine", 1)
-    machine(SLOW)
-    assert cli.train([*words, "--steps", "2", "--resume"]) == 0
-    assert config() == ("bfloat16", "machine", 2)
-    capsys.readouterr()
-    assert cli.train([*words, "--steps", "2", "--resume", "--precision", "float32"]) == 2
-    assert "--precision float32; expected bfloat16" in capsys.readouterr().err

@@ -1,62 +1,61 @@
-"""The guard: nothing that is not finite is applied, and the message names quantity and step."""
+"""The finite check: nothing that is not finite is applied, and the error names quantity and step."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from gan_tf.training.finite_check import apply_gradients, checked, diverged
-from pipelines.errors import InputError
+from gan_tf.training.finite_check import FiniteCheckError, apply_gradients, check_finite, finite_check_error
 
-BAD = [np.nan, np.inf, -np.inf]
-WAYS = pytest.mark.parametrize("way", ["eager", "graph"])
-
-
-def called(way, function, *args):
-    return function(*args) if way == "eager" else tf.function(function)(*args)
+NON_FINITE = [np.nan, np.inf, -np.inf]
+MODES = pytest.mark.parametrize("mode", ["eager", "graph"])
 
 
-def failure(way, function, *args) -> tf.errors.InvalidArgumentError:
+def call(mode, function, *args):
+    return function(*args) if mode == "eager" else tf.function(function)(*args)
+
+
+def error_of(mode, function, *args) -> tf.errors.InvalidArgumentError:
     with pytest.raises(tf.errors.InvalidArgumentError) as caught:
-        called(way, function, *args)
+        call(mode, function, *args)
     return caught.value
 
 
-@WAYS
-def test_finite_values_pass_unchanged(way):
-    def look(x):
-        return checked(x, "D's loss")
+@MODES
+def test_check_finite_values_pass_unchanged(mode):
+    def check(x):
+        return check_finite(x, "D's loss")
 
     values = tf.constant([1.0, -2.5, 3e38])
-    np.testing.assert_array_equal(called(way, look, values), values)
+    np.testing.assert_array_equal(call(mode, check, values), values)
 
 
-@WAYS
-@pytest.mark.parametrize("bad", BAD)
+@MODES
+@pytest.mark.parametrize("value", NON_FINITE)
 @pytest.mark.parametrize("quantity", ["D's loss", "G's gradient", "gradient"])
-def test_the_message_names_quantity_and_step(way, bad, quantity):
-    def look(x):
-        return checked(x, quantity)
+def test_finite_check_error_names_quantity_and_step(mode, value, quantity):
+    def check(x):
+        return check_finite(x, quantity)
 
-    error = failure(way, look, tf.constant([1.0, bad]))
-    found = diverged(error, 1234)
-    assert isinstance(found, InputError)
-    assert found.given == f"training stopped at step 1234: {quantity} was not finite"
-    assert "--resume" in found.mend
-    assert "\n" not in str(found)
+    error = finite_check_error(error_of(mode, check, tf.constant([1.0, value])), 1234)
+    assert isinstance(error, FiniteCheckError)
+    assert error.record() == {"kind": "non-finite", "step": 1234, "quantity": quantity}
+    assert error.problem == f"Training stopped at step 1234, because {quantity} was not finite"
+    assert "\n" not in str(error)
 
 
-@WAYS
-def test_the_first_of_several_quantities_is_named(way):
+@MODES
+def test_finite_check_error_names_the_first_of_several_quantities(mode):
     def both(x):
-        with tf.control_dependencies([checked(x, "D's loss")]):
-            return checked(tf.identity(x), "G's loss")
+        with tf.control_dependencies([check_finite(x, "D's loss")]):
+            return check_finite(tf.identity(x), "G's loss")
 
-    assert "D's loss" in diverged(failure(way, both, tf.constant(np.nan, tf.float32)), 1).given
+    error = finite_check_error(error_of(mode, both, tf.constant(np.nan, tf.float32)), 1)
+    assert error.quantity == "D's loss"
 
 
-def somebody_elses_check(x):
-    return tf.debugging.check_numerics(x, "somebody else's check")
+def another_check(x):
+    return tf.debugging.check_numerics(x, "another check")
 
 
 def no_such_element(x):
@@ -68,14 +67,14 @@ def failed_assertion(x):
         return tf.identity(x)
 
 
-@WAYS
-@pytest.mark.parametrize("other", [somebody_elses_check, no_such_element, failed_assertion])
-def test_other_errors_are_not_taken_for_it(way, other):
-    assert diverged(failure(way, other, tf.constant([np.nan, 1.0])), 1) is None
+@MODES
+@pytest.mark.parametrize("other", [another_check, no_such_element, failed_assertion])
+def test_finite_check_error_other_errors_give_none(mode, other):
+    assert finite_check_error(error_of(mode, other, tf.constant([np.nan, 1.0])), 1) is None
 
 
-class Setting:
-    """Two variables and an optimiser that has already done a step, so its slots hold something."""
+class TwoVariables:
+    """Two variables and an optimizer that has done a step, so that its state is not 0."""
 
     def __init__(self, optimizer):
         self.variables = [keras.Variable([1.0, 2.0]), keras.Variable([[3.0]])]
@@ -96,36 +95,36 @@ OPTIMIZERS = {
 }
 
 
-@WAYS
+@MODES
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
-@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("value", NON_FINITE)
 @pytest.mark.parametrize("which", [0, 1])
-def test_one_bad_gradient_changes_nothing_at_all(way, name, bad, which):
-    setting = Setting(OPTIMIZERS[name]())
-    before = setting.state()
+def test_apply_gradients_one_non_finite_gradient_changes_nothing(mode, name, value, which):
+    updated = TwoVariables(OPTIMIZERS[name]())
+    before = updated.state()
     gradients = [np.array([0.5, 0.5], np.float32), np.array([[0.5]], np.float32)]
-    gradients[which].flat[0] = bad
-    error = failure(way, setting.update, *map(tf.constant, gradients))
-    assert "G's gradient" in diverged(error, 1).given
-    for a, b in zip(before, setting.state(), strict=True):
+    gradients[which].flat[0] = value
+    error = error_of(mode, updated.update, *map(tf.constant, gradients))
+    assert finite_check_error(error, 1).quantity == "G's gradient"
+    for a, b in zip(before, updated.state(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-@WAYS
-def test_finite_gradients_are_applied_and_their_norm_returned(way):
-    setting = Setting(OPTIMIZERS["adam"]())
-    expected = Setting(OPTIMIZERS["adam"]())
+@MODES
+def test_apply_gradients_finite_gradients_are_applied_and_their_norm_returned(mode):
+    updated = TwoVariables(OPTIMIZERS["adam"]())
+    expected = TwoVariables(OPTIMIZERS["adam"]())
     gradients = [tf.constant([3.0, 0.0]), tf.constant([[-4.0]])]
-    norm = called(way, setting.update, *gradients)
+    norm = call(mode, updated.update, *gradients)
     np.testing.assert_allclose(norm, 5.0, rtol=1e-6)
     expected.optimizer.apply(gradients, expected.variables)
-    assert int(setting.optimizer.iterations) == 2
-    for a, b in zip(expected.state(), setting.state(), strict=True):
+    assert int(updated.optimizer.iterations) == 2
+    for a, b in zip(expected.state(), updated.state(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
-def test_gradients_of_all_replicas_are_summed_once(two_devices):
-    """SGD at rate 1 under two devices with gradients 1 and 10: the variable falls by 11, not by 22 or 5.5."""
+def test_apply_gradients_two_devices_are_summed_once(two_devices):
+    """SGD with learning rate 1 on two devices with gradients 1 and 10: the variable falls by 11, not by 22 or 5.5."""
     with two_devices.scope():
         variable = tf.Variable(100.0)
         optimizer = keras.optimizers.SGD(1.0)

@@ -1,155 +1,197 @@
-"""The one loop, with a method that is no GAN: a seam test of stream, checkpoints, writers and ``fit``."""
+"""The training loop with a model that makes no images: stream, checkpoints, logging, signals, devices and Keras's ``fit``."""
 
 import json
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import gaussians
 
+from gan_tf.evaluation.metrics.frechet import frechet_distance_of_features
+from gan_tf.training.callbacks import Callback
 from gan_tf.training.checkpoints import Checkpoints
-from gan_tf.training.loggers import Writers
-from gan_tf.training.loop import Plan, asked_to_stop, input_error, progress, told, train
-from pipelines.errors import InputError
+from gan_tf.training.finite_check import FiniteCheckError
+from gan_tf.training.loop import TrainingPlan, _progress_bar, _progress_text, _stop_signals, train
+from pipelines.errors import UserError, graph_error
 
 
-def go(folder, steps, first=0, built=None, **plan):
-    """Trains a fresh (or given) classifier in ``folder``; returns the method, the steps done and the plan."""
-    method, stream = built or gaussians.build()
-    plan = Plan(steps, **{"log_every": 1, "checkpoint_every": 4, **plan})
-    checkpoints = Checkpoints(folder / "checkpoints", method)
-    if first:
-        plan.state.update(checkpoints.restore(first))
-    folder.mkdir(exist_ok=True)
-    writers = Writers(folder, first)
+def run(directory: Path, steps: int, first_step: int = 0, built=None, strategy=None, callbacks=(), **plan):
+    """Trains a new (or given) model in ``directory``; returns the model, the steps done and the plan."""
+    model, stream = built or gaussians.build()
+    plan = TrainingPlan(steps, **{"log_every": 1, "checkpoint_every": 4, **plan})
+    checkpoints = Checkpoints(directory / "checkpoints", model)
+    if first_step:
+        plan.state.update(checkpoints.restore(first_step))
+    context = gaussians.run_context(directory, stream, plan, first_step, strategy)
     try:
-        done = train(method, stream, plan, checkpoints, writers, first)
+        last_step = train(context, model, checkpoints, callbacks, first_step)
     finally:
-        writers.close()
-    return method, done, plan
+        context.loggers.close()
+    return model, last_step, plan
 
 
-def state(method) -> list[bytes]:
-    """All that the method changes, as bytes."""
-    variables = [*method.net.variables, *method.rate_optimizer.variables]
-    return [np.asarray(v).tobytes() for v in variables]
+def variables(model) -> list:
+    networks = (model.generator, model.generator_ema, model.discriminator)
+    optimizers = (model.g_optimizer, model.d_optimizer)
+    return [*(v for owner in (*networks, *optimizers) for v in owner.variables), model.images_seen]
 
 
-def test_it_learns(tmp_path):
-    _, done, _ = go(tmp_path / "run", 60)
-    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
-    assert done == 60
-    assert [line["step"] for line in lines] == list(range(1, 61))
-    assert abs(lines[0]["loss"] - np.log(2)) < 1e-6  # zero weights: every point is worth log 2
-    assert lines[-1]["loss"] < 0.2
+def state(model) -> list[bytes]:
+    """Returns all that training changes, as bytes."""
+    return [np.asarray(v).tobytes() for v in variables(model)]
 
 
-def test_loop_equals_keras_fit(tmp_path):
-    by_loop, _, _ = go(tmp_path / "run", 10)
+def logged(directory: Path) -> list[dict]:
+    return [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_train_toy_gan_learns_the_distribution(tmp_path):
+    model, last_step, _ = run(tmp_path / "run", 400, log_every=100, checkpoint_every=400)
+    latents, real = np.random.default_rng(0).normal(size=(1000, gaussians.LATENT_DIM)), gaussians.Gaussians25().points
+    before, after = (
+        frechet_distance_of_features(np.asarray(generator(latents)), real)
+        for generator in (gaussians.build_generator(), model.generator_ema)
+    )
+    assert last_step == 400
+    assert after < 0.25 * before
+    assert after < 0.5
+
+
+def test_train_logs_each_step(tmp_path):
+    run(tmp_path / "run", 5)
+    lines = logged(tmp_path / "run")
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5]
+    assert lines[0]["d_loss"] == pytest.approx(2 * np.log(2), abs=1e-6)  # all logits are 0 at first
+
+
+def test_train_equals_keras_fit(tmp_path):
+    by_loop, _, _ = run(tmp_path / "run", 10)
     by_fit, stream = gaussians.build()
     by_fit.fit(stream.dataset(0, 10), shuffle=False, verbose=0)
     assert state(by_loop) == state(by_fit)
 
 
-def test_resume_gives_the_same_bits(tmp_path):
-    whole, _, _ = go(tmp_path / "whole", 12)
-    go(tmp_path / "parts", 5, checkpoint_every=5)
-    parts, done, _ = go(tmp_path / "parts", 12, first=5)
-    assert done == 12
+def test_train_resumed_gives_the_same_bits(tmp_path):
+    whole, _, _ = run(tmp_path / "whole", 12)
+    run(tmp_path / "parts", 5, checkpoint_every=5)
+    parts, last_step, _ = run(tmp_path / "parts", 12, first_step=5)
+    assert last_step == 12
     assert state(whole) == state(parts)
     assert (tmp_path / "whole/metrics.jsonl").read_text() == (tmp_path / "parts/metrics.jsonl").read_text()
 
 
-def test_a_signal_ends_with_a_checkpoint(tmp_path):
-    def interrupt(step):
+class Interrupt(Callback):
+    """Sends SIGINT to this process after step 6."""
+
+    interval = 1
+
+    def on_interval(self, step):
         if step == 6:
             os.kill(os.getpid(), signal.SIGINT)
 
+
+def test_train_signal_stops_with_a_checkpoint(tmp_path):
     before = signal.getsignal(signal.SIGINT)
-    method, done, _ = go(tmp_path / "run", 12, every=[(1, interrupt)])
-    assert done in (6, 7)
-    assert Checkpoints(tmp_path / "run/checkpoints", method).newest() == done
+    model, last_step, _ = run(tmp_path / "run", 12, callbacks=[Interrupt()])
+    assert last_step in (6, 7)
+    assert Checkpoints(tmp_path / "run/checkpoints", model).newest() == last_step
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_second_signal_of_another_kind_is_handled_the_usual_way():
-    usual, before = [], signal.signal(signal.SIGTERM, lambda number, frame: usual.append(number))
+def test_stop_signals_second_signal_is_handled_as_before():
+    handled, before = [], signal.signal(signal.SIGTERM, lambda number, frame: handled.append(number))
     try:
-        with asked_to_stop() as asked:
+        with _stop_signals() as received:
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGTERM)
-        assert (asked, usual) == ([signal.SIGINT], [signal.SIGTERM])
+        assert (received, handled) == ([signal.SIGINT], [signal.SIGTERM])
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def test_a_refusal_while_data_is_read_comes_back_from_the_graph():
-    refusal = InputError("/data/a;b is gone", "the file that was there", "put it back; or start anew")
+def test_train_user_error_in_the_stream_is_raised(tmp_path):
+    model, stream = gaussians.build()
+    error = UserError("/data/a;b cannot be read", "Put it back")
 
-    def take(index):
-        raise refusal
+    def fail(indices):
+        raise graph_error(error)
 
-    images = tf.data.Dataset.range(1).map(lambda index: tf.py_function(take, [index], tf.float32))
-    with pytest.raises(tf.errors.UnknownError) as failure:
-        next(iter(images))
-    assert str(input_error(failure.value)) == str(refusal)
+    stream.sources["real"].take = lambda indices: tf.ensure_shape(tf.py_function(fail, [indices], tf.float32), (16, 2))
+    with pytest.raises(UserError) as caught:
+        run(tmp_path / "run", 2, built=(model, stream))
+    assert caught.value is error
 
 
-def test_the_time_stops_it_with_a_checkpoint_and_the_rest_gives_the_same_bits(tmp_path):
-    whole, _, _ = go(tmp_path / "whole", 12)
-    method, done, plan = go(tmp_path / "parts", 12, seconds=1e-6)
-    assert done == 1
+def test_train_time_limit_stops_with_a_checkpoint_and_resumes_with_the_same_bits(tmp_path):
+    whole, _, _ = run(tmp_path / "whole", 12)
+    model, last_step, plan = run(tmp_path / "parts", 12, seconds=1e-6)
+    assert last_step == 1
     assert plan.time_is_up
-    assert Checkpoints(tmp_path / "parts/checkpoints", method).newest() == 1
-    parts, done, _ = go(tmp_path / "parts", 12, first=1)
-    assert done == 12
+    assert Checkpoints(tmp_path / "parts/checkpoints", model).newest() == 1
+    parts, last_step, _ = run(tmp_path / "parts", 12, first_step=1)
+    assert last_step == 12
     assert state(whole) == state(parts)
 
 
-def test_time_counts_over_resumes(tmp_path):
-    go(tmp_path / "run", 12, seconds=1e-6, state={"seconds": 1000.0})
-    _, done, plan = go(tmp_path / "run", 12, first=1, seconds=1000.0)
-    assert done == 2
+def test_train_time_limit_counts_the_time_before_a_resume(tmp_path):
+    run(tmp_path / "run", 12, seconds=1e-6, state={"seconds": 1000.0})
+    _, last_step, plan = run(tmp_path / "run", 12, first_step=1, seconds=1000.0)
+    assert last_step == 2
     assert plan.state["seconds"] > 1000.0
-    _, done, _ = go(tmp_path / "run", 4, first=2, seconds=2000.0)
-    assert done == 4  # the steps come first
+    _, last_step, _ = run(tmp_path / "run", 4, first_step=2, seconds=2000.0)
+    assert last_step == 4  # the number of steps is reached first
 
 
-def test_actions_run_at_their_interval_and_at_the_end(tmp_path):
-    seen = []
-    go(tmp_path / "run", 11, every=[(4, seen.append), (0, pytest.fail)])
-    assert seen == [4, 8, 11]
+class Recorder(Callback):
+    """Records its calls in a list that several callbacks share."""
+
+    def __init__(self, name: str, interval: int, calls: list):
+        self.name, self.interval, self.calls = name, interval, calls
+
+    def on_interval(self, step):
+        self.calls.append((self.name, "interval", step))
+
+    def on_checkpoint(self, step):
+        self.calls.append((self.name, "checkpoint", step))
 
 
-def test_no_checkpoint_after_a_failure(tmp_path):
-    method, stream = gaussians.build()
-    good = stream.source.take
-    stream.source.take = lambda indices: good(indices) * np.nan
-    with pytest.raises(InputError, match=r"step 1: gradient was not finite"):
-        go(tmp_path / "run", 8, built=(method, stream), checkpoint_every=1)
-    assert Checkpoints(tmp_path / "run/checkpoints", method).newest() is None
-    assert all(np.isfinite(np.asarray(v)).all() for v in method.net.variables)
+def test_train_calls_interval_callbacks_first_and_all_at_the_last_step(tmp_path):
+    calls = []
+    run(tmp_path / "run", 11, callbacks=[Recorder("a", 0, calls), Recorder("b", 4, calls)], checkpoint_every=8)
+    checkpoint_calls = [[("b", "interval", step), ("a", "checkpoint", step), ("b", "checkpoint", step)] for step in (8, 11)]
+    assert calls == [("b", "interval", 4), *checkpoint_calls[0], *checkpoint_calls[1]]
 
 
-def test_two_devices_share_the_batch(tmp_path, two_devices):
-    alone, _, _ = go(tmp_path / "one", 5)
+def test_train_non_finite_loss_writes_no_checkpoint(tmp_path):
+    model, stream = gaussians.build()
+    source = stream.sources["real"]
+    take = source.take
+    source.take = lambda indices: take(indices) * np.nan
+    with pytest.raises(FiniteCheckError, match="step 1") as caught:
+        run(tmp_path / "run", 8, built=(model, stream), checkpoint_every=1)
+    assert caught.value.record() == {"kind": "non-finite", "step": 1, "quantity": "D's gradient"}
+    assert Checkpoints(tmp_path / "run/checkpoints", model).newest() is None
+    assert all(np.isfinite(np.asarray(v)).all() for v in variables(model))
+
+
+def test_train_two_devices_equal_one(tmp_path, two_devices):
+    one, _, _ = run(tmp_path / "one", 5)
     with two_devices.scope():
         built = gaussians.build()
-    both, _, _ = go(tmp_path / "two", 5, built=built, strategy=two_devices)
-    for a, b in zip(alone.net.variables, both.net.variables, strict=True):
-        np.testing.assert_allclose(np.asarray(a), np.asarray(b.value), rtol=1e-5, atol=1e-6)
-    one = [json.loads(line) for line in (tmp_path / "one/metrics.jsonl").read_text().splitlines()]
-    two = [json.loads(line) for line in (tmp_path / "two/metrics.jsonl").read_text().splitlines()]
-    for a, b in zip(one, two, strict=True):
+    two, _, _ = run(tmp_path / "two", 5, built=built, strategy=two_devices)
+    for a, b in zip(variables(one), variables(two), strict=True):
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b.value), rtol=1e-4, atol=1e-6)
+    for a, b in zip(logged(tmp_path / "one"), logged(tmp_path / "two"), strict=True):
         assert a == pytest.approx(b, rel=1e-4)
 
 
-def test_the_bar_tells_the_minutes_left_where_the_clock_may_end_the_training():
+def test_progress_time_limit_shows_the_minutes_left():
     values = {"d_loss": 1.0, "penalty": 2.0, "g_loss": 0.25}
-    assert told(values, Plan(steps=5)) == {"d_loss": "1.000", "g_loss": "0.250"}
-    timed = Plan(steps=5, seconds=600.0, state={"seconds": 150.0})
-    assert told(values, timed) == {"d_loss": "1.000", "g_loss": "0.250", "minutes left": "7.5"}
-    with progress(2, Plan(steps=5)) as bar, progress(2, timed) as open_ended:
+    limited = TrainingPlan(steps=5, seconds=600.0, state={"seconds": 150.0})
+    assert _progress_text(values, TrainingPlan(steps=5)) == {"d_loss": "1.000", "g_loss": "0.250"}
+    assert _progress_text(values, limited) == {"d_loss": "1.000", "g_loss": "0.250", "minutes left": "7.5"}
+    with _progress_bar(2, TrainingPlan(steps=5)) as bar, _progress_bar(2, limited) as open_ended:
         assert (bar.total, bar.n, open_ended.total) == (5, 2, None)

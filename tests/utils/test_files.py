@@ -1,4 +1,4 @@
-"""Files appear whole or not at all, whatever fails on the way, and refusals of the file system become one line."""
+"""Files appear whole or not at all, whatever fails, and errors of the file system that the user can fix are UserErrors."""
 
 import builtins
 import errno
@@ -8,8 +8,8 @@ import os
 import pytest
 
 from gan_tf.utils import files
-from gan_tf.utils.files import readable_failures, require_space, write_json, write_whole
-from pipelines.errors import InputError
+from gan_tf.utils.files import file_errors, require_space, write_atomic, write_json
+from pipelines.errors import UserError
 
 OLD, NEW = b"old", b"new content" * 1000
 
@@ -37,14 +37,14 @@ def inject(monkeypatch, call: str, error: BaseException, nth: int = 1) -> None:
     count = 0
 
     def failing(original):
-        def counted(*args, **more):
+        def counted(*args, **kwargs):
             nonlocal count
             count += 1
             if count == nth:
                 if call == "write":
-                    return Failing(original(*args, **more), error)
+                    return Failing(original(*args, **kwargs), error)
                 raise error
-            return original(*args, **more)
+            return original(*args, **kwargs)
 
         return counted
 
@@ -56,10 +56,10 @@ def inject(monkeypatch, call: str, error: BaseException, nth: int = 1) -> None:
 
 CALLS = [("open", 1), ("write", 1), ("fsync", 1), ("replace", 1)]
 PROBLEMS = [
-    (OSError(errno.ENOSPC, "No space left on device"), InputError),
-    (OSError(errno.EDQUOT, "Quota exceeded"), InputError),
-    (PermissionError(errno.EACCES, "Permission denied"), InputError),
-    (OSError(errno.EROFS, "Read-only file system"), InputError),
+    (OSError(errno.ENOSPC, "No space left on device"), UserError),
+    (OSError(errno.EDQUOT, "Quota exceeded"), UserError),
+    (PermissionError(errno.EACCES, "Permission denied"), UserError),
+    (OSError(errno.EROFS, "Read-only file system"), UserError),
     (OSError(errno.EIO, "Input/output error"), OSError),
     (KeyboardInterrupt(), KeyboardInterrupt),
     (MemoryError(), MemoryError),
@@ -69,87 +69,86 @@ PROBLEMS = [
 @pytest.mark.parametrize(("call", "nth"), CALLS)
 @pytest.mark.parametrize(("problem", "raised"), PROBLEMS, ids=lambda x: str(x) if isinstance(x, BaseException) else "")
 @pytest.mark.parametrize("before", [OLD, None])
-def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path, monkeypatch, call, nth, problem, raised, before):
+def test_write_atomic_failure_leaves_the_old_file(tmp_path, monkeypatch, call, nth, problem, raised, before):
     path = tmp_path / "file.bin"
     if before is not None:
         path.write_bytes(before)
     inject(monkeypatch, call, problem, nth)
     with pytest.raises(raised):
-        write_whole(path, NEW)
+        write_atomic(path, NEW)
     monkeypatch.undo()
     assert [p.name for p in tmp_path.iterdir()] == ([] if before is None else ["file.bin"])
     assert before is None or path.read_bytes() == before
-    write_whole(path, NEW)
+    write_atomic(path, NEW)
     assert path.read_bytes() == NEW
 
 
-def test_a_failure_after_the_renaming_leaves_the_new_file_whole(tmp_path, monkeypatch):
+def test_write_atomic_failure_after_the_rename_leaves_the_new_file(tmp_path, monkeypatch):
     path = tmp_path / "file.bin"
     path.write_bytes(OLD)
     inject(monkeypatch, "fsync", OSError(errno.ENOSPC, "No space left on device"), nth=2)  # the folder's
-    with pytest.raises(InputError):
-        write_whole(path, NEW)
+    with pytest.raises(UserError):
+        write_atomic(path, NEW)
     monkeypatch.undo()
     assert [p.name for p in tmp_path.iterdir()] == ["file.bin"]
     assert path.read_bytes() == NEW
 
 
-def test_readers_see_the_old_file_until_the_new_one_is_whole(tmp_path, monkeypatch):
+def test_write_atomic_readers_see_the_old_file_until_the_rename(tmp_path, monkeypatch):
     path = tmp_path / "file.bin"
     path.write_bytes(OLD)
-    seen = []
+    contents = []
     for call in ("fsync", "replace"):
         original = getattr(os, call)
 
-        def looked(*args, original=original):
-            seen.append(path.read_bytes())
+        def recorded(*args, original=original):
+            contents.append(path.read_bytes())
             return original(*args)
 
-        monkeypatch.setattr(os, call, looked)
-    write_whole(path, NEW)
-    assert seen == [OLD, OLD, NEW]  # the file's fsync, the renaming, the folder's fsync
+        monkeypatch.setattr(os, call, recorded)
+    write_atomic(path, NEW)
+    assert contents == [OLD, OLD, NEW]  # the file's fsync, the renaming, the folder's fsync
 
 
-def test_pictures_need_not_reach_the_disk_at_once(tmp_path, monkeypatch):
+def test_write_atomic_not_durable_calls_no_fsync(tmp_path, monkeypatch):
     inject(monkeypatch, "fsync", AssertionError("flushed"))
-    write_whole(tmp_path / "a.png", NEW, durable=False)
+    write_atomic(tmp_path / "a.png", NEW, durable=False)
     assert (tmp_path / "a.png").read_bytes() == NEW
 
 
-def test_folders_on_the_way_are_made(tmp_path):
-    write_whole(tmp_path / "a" / "b" / "c.bin", NEW)
+def test_write_atomic_creates_missing_folders(tmp_path):
+    write_atomic(tmp_path / "a" / "b" / "c.bin", NEW)
     assert (tmp_path / "a" / "b" / "c.bin").read_bytes() == NEW
 
 
-def test_real_refusals_of_the_file_system(tmp_path):
+def test_write_atomic_errors_of_a_real_file_system(tmp_path):
     (tmp_path / "file").write_bytes(OLD)
     (tmp_path / "folder").mkdir()
     for path in (tmp_path / "file" / "below", tmp_path / "folder", tmp_path / ("x" * 300)):
-        with pytest.raises(InputError, match="can't be written"):
-            write_whole(path, NEW)
+        with pytest.raises(UserError, match="cannot be written"):
+            write_atomic(path, NEW)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
     assert list((tmp_path / "folder").iterdir()) == []
 
 
-def test_a_full_disk_says_what_to_do(tmp_path, monkeypatch):
+def test_write_atomic_full_disk_says_what_to_do(tmp_path, monkeypatch):
     inject(monkeypatch, "write", OSError(errno.ENOSPC, "No space left on device"))
-    with pytest.raises(InputError) as refusal:
-        write_whole(tmp_path / "file.bin", NEW)
-    assert str(tmp_path / "file.bin") in refusal.value.given
-    assert "No space left" in refusal.value.given
-    assert refusal.value.expected == "free space on the disk"
-    assert "make room" in refusal.value.mend
+    with pytest.raises(UserError) as caught:
+        write_atomic(tmp_path / "file.bin", NEW)
+    assert str(tmp_path / "file.bin") in caught.value.problem
+    assert "No space left" in caught.value.problem
+    assert "Free some disk space" in caught.value.hint
 
 
-def test_what_no_person_can_mend_stays_what_it_is():
-    with pytest.raises(OSError, match="broken") as raised, readable_failures("x"):
+def test_file_errors_other_errors_pass_unchanged():
+    with pytest.raises(OSError, match="broken") as raised, file_errors("x"):
         raise OSError(errno.EIO, "broken")
     assert raised.type is OSError
-    with pytest.raises(ValueError, match="a bug"), readable_failures("x"):
+    with pytest.raises(ValueError, match="a bug"), file_errors("x"):
         raise ValueError("a bug")
 
 
-def test_json_for_people(tmp_path):
+def test_write_json_is_indented_and_keeps_order_and_characters(tmp_path):
     value = {"b": [1, 2.5, None], "a": {"ü": "猫"}}
     write_json(tmp_path / "x.json", value)
     text = (tmp_path / "x.json").read_text(encoding="utf-8")
@@ -160,16 +159,16 @@ def test_json_for_people(tmp_path):
     assert len(text.splitlines()) > 5
 
 
-def test_space_is_asked_for_in_advance(tmp_path, monkeypatch):
+def test_require_space_too_little_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(files.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 5_000_000}))
     require_space(tmp_path, 5_000_000)
-    with pytest.raises(InputError, match="has 5 MB free; expected at least 6 MB"):
+    with pytest.raises(UserError, match="has 5 MB of free space, but checkpoints need 6 MB"):
         require_space(tmp_path, 6_000_000)
 
 
-def test_space_is_asked_for_where_the_folder_will_be(tmp_path):
-    require_space(tmp_path / "not" / "yet", 1)
+def test_require_space_checks_the_nearest_existing_folder(tmp_path):
+    require_space(tmp_path / "a" / "b", 1)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_bytes(OLD)
-    with pytest.raises(InputError, match="can't be written"):
+    with pytest.raises(UserError, match="cannot be written"):
         require_space(tmp_path / "file" / "runs", 1)

@@ -17,13 +17,15 @@ from typing import Any
 import numpy as np
 
 from gan_tf.evaluation.features.class_head import ClassHead, kept_head
-from gan_tf.evaluation.features.extractor import PROTOCOLS, Extractor, fid_extractor
-from gan_tf.evaluation.features.feature_cache import pixels_sha256, real_features
+from gan_tf.evaluation.features.extractor import PROTOCOLS, FeatureExtractor, fid_extractor
+from gan_tf.evaluation.features.feature_cache import real_features
 from gan_tf.evaluation.metrics.inception_score import inception_score
-from gan_tf.evaluation.scores import Score, count_warning, protocol_line
+from gan_tf.evaluation.report import protocol_line
+from gan_tf.evaluation.scores import Score, count_warning
 from gan_tf.utils.cache import cache_folder
 from pipelines.errors import InputError
 from pipelines.formats.cifar10 import read_cifar10
+from pipelines.transforms import pixels_sha256
 
 SCORE = "inception_score_cifar10_head"
 
@@ -98,7 +100,7 @@ def find_cifar10(path: str | Path | None = None) -> Path:
 
 
 def cifar10_head_score(
-    extractor: Extractor,
+    extractor: FeatureExtractor,
     path: str | Path | None = None,
     *,
     cache: Path | None = None,

@@ -1,4 +1,4 @@
-"""A ten-class head on a network's features: softmax regression with an L2 penalty, fitted to labelled training images.
+"""A ten-class head on a network's features: softmax regression with an L2 penalty, fitted to labeled training images.
 
 Features are standardised first. An Inception Score by the head leans on how certain it is, so the penalty is chosen by
 the likelihood of labels that the fit hasn't seen, not by accuracy. Only NumPy and SciPy.
@@ -15,10 +15,11 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from gan_tf.evaluation.features.extractor import Extractor
-from gan_tf.evaluation.features.feature_cache import pixels_sha256, real_features
+from gan_tf.evaluation.features.extractor import FeatureExtractor
+from gan_tf.evaluation.features.feature_cache import real_features
 from gan_tf.utils.files import write_arrays
 from pipelines.errors import InputError
+from pipelines.transforms import pixels_sha256
 
 CLASSES = 10
 PENALTIES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
@@ -152,7 +153,7 @@ def _chosen_penalty(features: np.ndarray, labels: np.ndarray, fit: np.ndarray, c
 
 
 def kept_head(
-    extractor: Extractor, images: np.ndarray, labels: np.ndarray, cache: Path, tell: Callable[[str], None] = _log.info
+    extractor: FeatureExtractor, images: np.ndarray, labels: np.ndarray, cache: Path, tell: Callable[[str], None] = _log.info
 ) -> ClassHead:
     """`fit_head` on the images' features, from the cache where it has it and into it where it hasn't.
 

@@ -1,6 +1,6 @@
 """Images to Inception features, as pytorch-fid or torch-fidelity prepares them: the same numbers for the same uint8 images.
 
-`Extractor` is what the scores need; tests put a small one of their own in its place.
+`FeatureExtractor` is what the scores need; tests put a small one of their own in its place.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ RESIZES = {
 }
 
 
-class Extractor(Protocol):
+class FeatureExtractor(Protocol):
     """What turns images into features, and how it is named beside each number.
 
     Attributes:
@@ -50,7 +50,7 @@ class Extractor(Protocol):
 
 
 class InceptionExtractor:
-    """An Inception network behind one protocol's resize; see `Extractor`. Use `fid_extractor` or `imagenet_extractor`."""
+    """An Inception network behind one protocol's resize; see `FeatureExtractor`. Use `fid_extractor` or `imagenet_extractor`."""
 
     def __init__(self, network, name: str, weights_sha256: str, protocol: str, warning: str | None):
         if protocol not in PROTOCOLS:
@@ -67,13 +67,7 @@ class InceptionExtractor:
             InputError: other shapes or types, or features that are not finite.
         """
         check_images(images)
-        parts = []
-        for start in range(0, len(images), CHUNK):
-            chunk = images[start : start + CHUNK]
-            filled = np.zeros((CHUNK, *images.shape[1:]), np.uint8)
-            filled[: len(chunk)] = chunk
-            parts.append([output.numpy()[: len(chunk)] for output in self._apply(filled)])
-        features, *logits = (np.concatenate(outputs) for outputs in zip(*parts, strict=True))
+        features, *logits = in_fixed_batches(self._apply, images, CHUNK)
         return features, logits[0] if logits else None
 
 
@@ -104,6 +98,26 @@ def prepare(images, protocol: str):
     pixel_centres = protocol == "pytorch-fid"
     resized = tf.raw_ops.ResizeBilinear(images=images, size=[299, 299], half_pixel_centers=pixel_centres)
     return resized * (2 / 255) - 1 if pixel_centres else (resized - 128) / 128
+
+
+def in_fixed_batches(apply: Callable, images: np.ndarray, size: int) -> list[np.ndarray]:
+    """Applies a function to images in batches of one size, the last one padded, so that no value depends on the count.
+
+    Args:
+        apply: from images uint8 [size, height, width, 3] to one or more tensors [size, …].
+        images: uint8 [n, height, width, 3].
+        size: of a batch.
+
+    Returns:
+        The outputs as arrays [n, …].
+    """
+    batches = []
+    for start in range(0, len(images), size):
+        batch = images[start : start + size]
+        padded = np.zeros((size, *images.shape[1:]), np.uint8)
+        padded[: len(batch)] = batch
+        batches.append([output.numpy()[: len(batch)] for output in apply(padded)])
+    return [np.concatenate(outputs) for outputs in zip(*batches, strict=True)]
 
 
 def check_images(images: np.ndarray) -> None:
@@ -167,7 +181,7 @@ def imagenet_extractor(weights: str | Path | None = None, protocol: str = "pytor
     return InceptionExtractor(model, "inception-v3-imagenet-keras", numbers.hexdigest(), protocol, warning)
 
 
-def in_chunks(images: Iterable[np.ndarray], size: int = 8 * CHUNK) -> Iterator[np.ndarray]:
+def iterate_batches(images: Iterable[np.ndarray], size: int = 8 * CHUNK) -> Iterator[np.ndarray]:
     """Cuts or joins arrays [n, …] of any lengths (an array counts as one) into arrays of ``size`` and a shorter last one.
 
     Raises:
@@ -193,7 +207,7 @@ def in_chunks(images: Iterable[np.ndarray], size: int = 8 * CHUNK) -> Iterator[n
         yield np.concatenate(held) if len(held) > 1 else held[0]
 
 
-def extract(extractor: Extractor, images: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+def extract(extractor: FeatureExtractor, images: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
     """Features and logits of all images, which may come as one array or in parts of any lengths.
 
     Returns:
@@ -205,7 +219,7 @@ def extract(extractor: Extractor, images: Iterable[np.ndarray]) -> tuple[np.ndar
     total = len(images) if isinstance(images, np.ndarray) else None
     parts = []
     with tqdm(total=total, desc="features", unit="image", leave=False, delay=5) as bar:
-        for chunk in in_chunks(images):
+        for chunk in iterate_batches(images):
             parts.append(extractor(chunk))
             bar.update(len(chunk))
     if not parts:

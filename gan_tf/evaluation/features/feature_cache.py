@@ -7,21 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_tf.evaluation.features.extractor import Extractor, extract
+from gan_tf.evaluation.features.extractor import FeatureExtractor, extract
 from gan_tf.utils.files import write_arrays
 from pipelines.errors import InputError
+from pipelines.transforms import pixels_sha256
 
 _log = logging.getLogger(__name__)
 
 
-def pixels_sha256(images: np.ndarray) -> str:
-    """Digest of shape and pixels of uint8 images [n, height, width, 3]."""
-    digest = hashlib.sha256(repr(images.shape).encode())
-    digest.update(np.ascontiguousarray(images))
-    return digest.hexdigest()
-
-
-def real_features(extractor: Extractor, images: np.ndarray, folder: Path | None) -> tuple[np.ndarray, np.ndarray | None]:
+def real_features(extractor: FeatureExtractor, images: np.ndarray, folder: Path | None) -> tuple[np.ndarray, np.ndarray | None]:
     """`features.extract` of real images, from the cache where it has them and into it where it hasn't.
 
     Args:

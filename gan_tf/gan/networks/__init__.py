@@ -1,1 +1,1 @@
-"""Pairs of generator and discriminator: ``build_*`` functions that return a ``keras.Model``."""
+"""Pairs of networks: each module has ``build_generator`` and ``build_discriminator``, which return a ``keras.Model``."""

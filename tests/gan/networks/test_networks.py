@@ -1,134 +1,115 @@
-"""Networks: sizes counted by hand, first weights by their distribution, every normalisation built."""
+"""The networks: parameters counted by hand, distributions of the initial weights, every norm."""
 
-import importlib
 import itertools
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.layers import random
+from helpers.models import NETWORKS, NORMS
 from scipy import stats
 
-from gan_tf.gan.config import NETWORK_RECIPES
 from gan_tf.gan.networks import baseline, dcgan
 from gan_tf.nn.layers import BatchNorm, GroupNorm, SpectralConv2D
-from gan_tf.options import GanSettings
 
-NETWORKS = sorted(NETWORK_RECIPES)
-PLAIN = ["baseline", "dcgan"]  # stacks of convolutions; test_residual.py looks at the other kind
-NORMS = GanSettings.__dataclass_fields__["norm"].metadata["choices"]
+SEQUENTIAL = ["baseline", "dcgan"]  # test_residual.py tests the other ones
 
 
-def module(name):
-    return importlib.import_module(f"gan_tf.gan.networks.{name}")
-
-
-def random(*shape):
-    return np.random.default_rng(sum(shape)).normal(size=shape)
-
-
-def parameters(network) -> int:
+def num_parameters(network) -> int:
     return sum(int(np.prod(v.shape)) for v in network.trainable_variables)
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (16, 16, 3), (32, 32, 1)], ids=str)
-@pytest.mark.parametrize("name", PLAIN)
-def test_shapes_and_ranges(name, shape):
-    generator = module(name).build_generator(shape, latent=5, hidden=4)
-    discriminator = module(name).build_discriminator(shape, hidden=4)
-    noise = tf.constant(random(3, 5), tf.float32)
-    images = generator(noise, training=True)
+@pytest.mark.parametrize("name", SEQUENTIAL)
+def test_networks_of_each_size_have_the_right_output_shapes_and_ranges(name, shape):
+    generator = NETWORKS[name].build_generator(shape, latent_dim=5, hidden_dim=4)
+    discriminator = NETWORKS[name].build_discriminator(shape, hidden_dim=4)
+    latents = tf.constant(random(3, 5), tf.float32)
+    images = generator(latents, training=True)
     assert images.shape == (3, *shape)
     assert discriminator(images, training=True).shape == (3, 1)
-    generator.set_weights([100.0 * w for w in generator.get_weights()])  # far into the saturation
-    images = generator(noise, training=True).numpy()
+    generator.set_weights([100.0 * w for w in generator.get_weights()])  # saturates tanh
+    images = generator(latents, training=True).numpy()
     assert np.abs(images).max() <= 1.0
     assert np.abs(images).max() > 0.99
     assert images.min() < -0.5
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_inputs_and_outputs_are_named_in_the_model(name):
-    generator = module(name).build_generator((16, 16, 3), latent=7, hidden=4)
-    assert generator.input_shape == (None, 7)  # what sampling reads the noise's size from
+def test_generator_has_fixed_input_and_output_shapes(name):
+    generator = NETWORKS[name].build_generator((16, 16, 3), latent_dim=7, hidden_dim=4)
+    assert generator.input_shape == (None, 7)  # from which sampling reads latent_dim
     assert generator.output_shape == (None, 16, 16, 3)
 
 
 def test_baseline_has_the_parameters_of_the_handouts_table():
-    generator = baseline.build_generator((64, 64, 3), latent=100, hidden=32)
+    generator = baseline.build_generator((64, 64, 3), latent_dim=100, hidden_dim=32)
     dense = 100 * (128 * 16 * 16) + 128 * 16 * 16
     convolutions = (4 * 4 * 128 * 128 + 128) + (4 * 4 * 128 * 64 + 64) + (4 * 4 * 64 * 3 + 3)
-    assert parameters(generator) == dense + convolutions
-    discriminator = baseline.build_discriminator((64, 64, 3), hidden=32)
+    assert num_parameters(generator) == dense + convolutions
+    discriminator = baseline.build_discriminator((64, 64, 3), hidden_dim=32)
     widths = [3, 32, 64, 128, 256]
     convolutions = sum(4 * 4 * a * b + b for a, b in itertools.pairwise(widths))
-    assert parameters(discriminator) == convolutions + (256 * 4 * 4 * 1 + 1)
+    assert num_parameters(discriminator) == convolutions + (256 * 4 * 4 * 1 + 1)
 
 
-def test_dcgan_64_has_the_papers_parameters():
-    """PyTorch's DCGAN example counts 3,576,704 and 2,765,568 without any bias; ours has three layers with biases."""
-    generator = dcgan.build_generator((64, 64, 3), latent=100, hidden=64)
-    widths = [100, 512, 256, 128, 64, 3]
-    kernels = sum(4 * 4 * a * b for a, b in itertools.pairwise(widths))
-    norms = sum(2 * width for width in widths[1:-1])
-    assert kernels + norms == 3_576_704
-    assert parameters(generator) == kernels + norms + 3
-    discriminator = dcgan.build_discriminator((64, 64, 3), hidden=64)
-    widths = [3, 64, 128, 256, 512, 1]
-    kernels = sum(4 * 4 * a * b for a, b in itertools.pairwise(widths))
-    norms = sum(2 * width for width in widths[2:-1])
-    assert kernels + norms == 2_765_568
-    assert parameters(discriminator) == kernels + norms + 64 + 1
+def test_dcgan_has_the_parameters_of_pytorchs_example():
+    """The example has 3,576,704 and 2,765,568 parameters and no biases; ours has biases in three layers."""
+    generator = dcgan.build_generator((64, 64, 3), latent_dim=100, hidden_dim=64)
+    assert num_parameters(generator) == 3_576_704 + 3
+    discriminator = dcgan.build_discriminator((64, 64, 3), hidden_dim=64)
+    assert num_parameters(discriminator) == 2_765_568 + 64 + 1
 
 
 @pytest.mark.parametrize("size", [8, 16, 32])
-def test_dcgan_of_other_sizes(size):
-    n, hidden, latent, channels = int(np.log2(size // 4)), 3, 5, 2
-    widths = [latent, *(hidden * 2**i for i in reversed(range(n))), channels]
+def test_dcgan_of_other_sizes_has_the_parameters_of_the_formula(size):
+    n, hidden_dim, latent_dim, channels = int(np.log2(size // 4)), 3, 5, 2
+    widths = [latent_dim, *(hidden_dim * 2**i for i in reversed(range(n))), channels]
     expected = sum(16 * a * b for a, b in itertools.pairwise(widths)) + sum(2 * w for w in widths[1:-1]) + channels
-    assert parameters(dcgan.build_generator((size, size, channels), latent, hidden)) == expected
+    assert num_parameters(dcgan.build_generator((size, size, channels), latent_dim, hidden_dim)) == expected
 
 
 @pytest.mark.parametrize("size", [8, 16, 32, 64, 128, 1024])
-def test_doublings(size):
-    assert 4 * 2 ** dcgan.doublings(size) == size
+def test_num_upsamplings_doubles_4_to_the_size(size):
+    assert 4 * 2 ** dcgan.num_upsamplings(size) == size
 
 
 @pytest.mark.parametrize("size", [-8, 0, 1, 4, 7, 9, 12, 28, 48, 63, 65])
-def test_other_sizes_are_refused(size):
+def test_num_upsamplings_of_another_size_raises(size):
     with pytest.raises(ValueError, match=f"not {size}"):
-        dcgan.doublings(size)
+        dcgan.num_upsamplings(size)
 
 
-def kinds(network):
-    """The network's weights by what they are: kernels, gammas, betas, biases."""
+def variables_by_name(network):
+    """Returns the flat values of kernels, gammas, betas and biases."""
     found = {"kernel": [], "gamma": [], "beta": [], "bias": []}
     for v in network.trainable_variables:
         found[v.name].append(v.numpy().ravel())
     return found
 
 
-def test_dcgan_begins_with_normal_weights_of_deviation_a_fiftieth():
+def test_initial_weights_of_dcgan_are_normal_with_standard_deviation_0_02():
     for network in (dcgan.build_generator((32, 32, 3), 20, 16), dcgan.build_discriminator((32, 32, 3), 16)):
-        found = kinds(network)
+        found = variables_by_name(network)
         for kernel in found["kernel"]:
             assert abs(kernel.mean()) < 5 * 0.02 / np.sqrt(kernel.size)
             assert abs(kernel.std() / 0.02 - 1) < 5 / np.sqrt(2 * kernel.size)
         kernels = np.concatenate(found["kernel"]) / 0.02
-        assert stats.kstest(kernels, "norm").pvalue > 1e-6  # truncated or uniform ones of the same deviation fail
+        assert stats.kstest(kernels, "norm").pvalue > 1e-6  # fails for truncated or uniform ones of the same deviation
         assert np.abs(kernels).max() > 3.5
         gammas = (np.concatenate(found["gamma"]) - 1) / 0.02
         assert stats.kstest(gammas, "norm").pvalue > 1e-6
         assert not any(values.any() for values in found["beta"] + found["bias"])
 
 
-def test_baseline_begins_as_keras_does():
-    """Glorot's uniform weights: bounded by sqrt(6 / (fan in + fan out)), and reaching that bound."""
+def test_initial_weights_of_baseline_are_glorot_uniform():
+    """Uniform within sqrt(6 / (fan in + fan out))."""
     for network in (baseline.build_generator((16, 16, 3), 20, 8), baseline.build_discriminator((16, 16, 3), 8)):
         for v in network.trainable_variables:
             if v.name == "kernel":
-                field = int(np.prod(v.shape[:-2]))
-                bound = np.sqrt(6 / (field * (v.shape[-2] + v.shape[-1])))
+                receptive_field = int(np.prod(v.shape[:-2]))
+                bound = np.sqrt(6 / (receptive_field * (v.shape[-2] + v.shape[-1])))
                 assert 0.95 < np.abs(v.numpy()).max() / bound <= 1.0
                 assert stats.kstest(v.numpy().ravel() / bound, "uniform", (-1, 2)).pvalue > 1e-6
             else:
@@ -136,51 +117,50 @@ def test_baseline_begins_as_keras_does():
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_seed_decides_the_first_weights(name):
+def test_initial_weights_depend_on_the_seed(name):
     def build(seed):
-        generator = module(name).build_generator((16, 16, 3), 5, 4, seed=seed)
-        return [w for net in (generator, module(name).build_discriminator((16, 16, 3), 4, seed=seed)) for w in net.weights]
+        generator = NETWORKS[name].build_generator((32, 32, 3), 5, 4, seed=seed)
+        discriminator = NETWORKS[name].build_discriminator((32, 32, 3), 4, seed=seed)
+        return [*generator.weights, *discriminator.weights]
 
-    first, again, other = build(7), build(7), build(8)
-    for a, b, c in zip(first, again, other, strict=True):
+    for a, b, c in zip(build(7), build(7), build(8), strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
         if a.name == "kernel":
             assert np.mean(a.numpy() == c.numpy()) < 0.01
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_no_two_layers_begin_alike(name):
-    """A draw shared by two layers, or by the networks of neighbouring seeds, would show as equal first values."""
-    starts = []
+@pytest.mark.parametrize(("name", "size"), [("baseline", 32), ("dcgan", 32), ("residual", 128)])
+def test_initial_weights_of_any_two_layers_differ(name, size):
+    """Random numbers shared by two layers, or by networks of successive seeds, would give equal first values."""
+    first_values = []
     for seed in (0, 1):
-        for network in (
-            module(name).build_generator((32, 32, 3), 5, 4, seed=seed),
-            module(name).build_discriminator((32, 32, 3), 4, seed=seed),
-        ):
-            starts += [v.numpy().ravel()[:16] for v in network.weights if v.name == "kernel"]
-    starts = np.stack([start / np.abs(start).max() for start in starts])
-    alike = np.abs(starts[:, None] - starts[None]).max(axis=2) < 1e-3
-    assert alike.sum() == len(starts)  # each is like itself only
+        generator = NETWORKS[name].build_generator((size, size, 3), 5, 4, seed=seed)
+        discriminator = NETWORKS[name].build_discriminator((size, size, 3), 4, seed=seed)
+        variables = [*generator.weights, *discriminator.weights]
+        first_values += [v.numpy().ravel()[:12] for v in variables if v.name == "kernel"]
+    scaled = np.stack([values / np.abs(values).max() for values in first_values])
+    are_equal = np.abs(scaled[:, None] - scaled[None]).max(axis=2) < 1e-3
+    assert are_equal.sum() == len(scaled)  # each equals itself only
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("name", PLAIN)
-def test_every_normalisation_builds(name, norm):
-    discriminator = module(name).build_discriminator((16, 16, 3), 4, norm)
+@pytest.mark.parametrize("name", SEQUENTIAL)
+def test_discriminator_with_each_norm_has_its_layers_and_finite_logits(name, norm):
+    discriminator = NETWORKS[name].build_discriminator((16, 16, 3), 4, norm)
     images = tf.constant(np.clip(random(3, 16, 16, 3), -1, 1), tf.float32)
     for training in (True, False):
         logits = discriminator(images, training=training)
         assert logits.shape == (3, 1)
         assert np.isfinite(logits).all()
-    types = [type(layer) for layer in discriminator.layers]
-    expected = {"batch": BatchNorm, "spectral": SpectralConv2D}.get(norm, GroupNorm)
-    count = types.count(expected)
-    assert count == {"none": 0, "spectral": 3}.get(norm, 1)  # of two hidden layers the first has no activation norm
+    layer_types = [type(layer) for layer in discriminator.layers]
+    expected_type = {"batch": BatchNorm, "spectral": SpectralConv2D}.get(norm, GroupNorm)
+    # The first of the two hidden layers has no norm of activations.
+    assert layer_types.count(expected_type) == {"none": 0, "spectral": 3}.get(norm, 1)
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_only_batch_norm_mixes_images(norm):
-    """Why a gradient penalty, which judges each image alone, excludes batch norm."""
+def test_logit_of_an_image_depends_on_the_others_with_batch_norm_only(norm):
+    """This is why a gradient penalty, a function of single images, excludes batch norm."""
     images = np.clip(random(3, 16, 16, 3), -1, 1).astype(np.float32)
     others_changed = images * np.array([1.0, -0.5, -0.5], np.float32)[:, None, None, None]
     before, after = (
@@ -190,16 +170,16 @@ def test_only_batch_norm_mixes_images(norm):
     assert (abs(after[1:] - before[1:]) > 1e-6).all()
 
 
-def test_batch_norm_keeps_real_and_fake_apart():
-    """Passed one after the other, each batch is normalised by itself: mean beta and deviation gamma in every channel."""
+def test_batch_norm_of_separate_real_and_fake_batches_normalizes_each():
+    """Each batch has the mean beta and the standard deviation gamma in every channel; both as one batch have not."""
     discriminator = dcgan.build_discriminator((16, 16, 3), 8, "batch")
     layer = next(layer for layer in discriminator.layers if isinstance(layer, keras.layers.BatchNormalization))
-    inside = keras.Model(discriminator.input, layer.output)
-    inside.set_weights([50.0 * w if w.ndim == 4 else w for w in inside.get_weights()])  # so that epsilon counts for nothing
-    real, fake = (tf.constant(np.clip(random(4, 16, 16, 3) * 0.3 + at, -1, 1), tf.float32) for at in (0.5, -0.5))
+    up_to_norm = keras.Model(discriminator.input, layer.output)
+    up_to_norm.set_weights([50.0 * w if w.ndim == 4 else w for w in up_to_norm.get_weights()])  # makes epsilon negligible
+    real, fake = (tf.constant(np.clip(random(4, 16, 16, 3) * 0.3 + mean, -1, 1), tf.float32) for mean in (0.5, -0.5))
     for images in (real, fake):
-        normalised = inside(images, training=True).numpy()
-        np.testing.assert_allclose(normalised.mean(axis=(0, 1, 2)), layer.beta.numpy(), atol=1e-5)
-        np.testing.assert_allclose(normalised.std(axis=(0, 1, 2)), layer.gamma.numpy(), rtol=1e-3)
-    together = inside(tf.concat([real, fake], axis=0), training=True).numpy()
-    assert np.abs(together[:4].mean(axis=(0, 1, 2)) - layer.beta.numpy()).max() > 0.1
+        normalized = up_to_norm(images, training=True).numpy()
+        np.testing.assert_allclose(normalized.mean(axis=(0, 1, 2)), layer.beta.numpy(), atol=1e-5)
+        np.testing.assert_allclose(normalized.std(axis=(0, 1, 2)), layer.gamma.numpy(), rtol=1e-3)
+    as_one_batch = up_to_norm(tf.concat([real, fake], axis=0), training=True).numpy()
+    assert np.abs(as_one_batch[:4].mean(axis=(0, 1, 2)) - layer.beta.numpy()).max() > 0.1

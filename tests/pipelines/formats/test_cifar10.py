@@ -1,4 +1,4 @@
-"""CIFAR-10 in both of its lossless layouts, made small by hand."""
+"""CIFAR-10 in both of its lossless layouts, with fewer images."""
 
 import io
 import json
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 from pipelines.formats import cifar10
 from pipelines.formats.cifar10 import read_cifar10
 
@@ -18,8 +18,8 @@ COUNT = 20
 @pytest.fixture
 def images(monkeypatch):
     monkeypatch.setattr(cifar10, "_PER_FILE", COUNT)
-    draws = np.random.default_rng(0)
-    return draws.integers(0, 256, (6 * COUNT, 32, 32, 3), np.uint8), draws.integers(0, 10, 6 * COUNT).astype(np.uint8)
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (6 * COUNT, 32, 32, 3), np.uint8), rng.integers(0, 10, 6 * COUNT).astype(np.uint8)
 
 
 def parts(images, labels):
@@ -28,22 +28,22 @@ def parts(images, labels):
         yield name, images[i * COUNT : (i + 1) * COUNT], labels[i * COUNT : (i + 1) * COUNT]
 
 
-def binary(folder, images, labels):
-    for name, some, told in parts(images, labels):
-        records = np.concatenate([told[:, None], some.transpose(0, 3, 1, 2).reshape(COUNT, -1)], axis=1)
+def write_binary(folder, images, labels):
+    for name, some, some_labels in parts(images, labels):
+        records = np.concatenate([some_labels[:, None], some.transpose(0, 3, 1, 2).reshape(COUNT, -1)], axis=1)
         (folder / f"{name}.bin").write_bytes(records.tobytes())
 
 
-def npm(folder, images, labels):
+def write_npm(folder, images, labels):
     for name, some, _ in parts(images, labels):
         Image.fromarray(some.reshape(COUNT, 1024, 3)).save(folder / f"{name}.png")
     (folder / "train_lables.json").write_text(json.dumps(labels[: 5 * COUNT].tolist()))
     (folder / "test_lables.json").write_text(json.dumps(labels[5 * COUNT :].tolist()))
 
 
-@pytest.mark.parametrize("write", [binary, npm])
+@pytest.mark.parametrize("write", [write_binary, write_npm])
 @pytest.mark.parametrize("packed", [True, False])
-def test_both_layouts_and_their_archives(tmp_path, images, write, packed):
+def test_read_cifar10_of_both_layouts_and_their_archives(tmp_path, images, write, packed):
     folder = tmp_path / "package"
     folder.mkdir()
     write(folder, *images)
@@ -59,34 +59,34 @@ def test_both_layouts_and_their_archives(tmp_path, images, write, packed):
         assert (read.dtype, labels.dtype) == (np.uint8, np.uint8)
 
 
-def test_what_is_missing_is_told(tmp_path):
-    with pytest.raises(InputError, match="npm pack"):
+def test_read_cifar10_of_missing_files_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="npm pack"):
         read_cifar10(tmp_path, "train")
-    with pytest.raises(InputError, match="nowhere"):
+    with pytest.raises(UserError, match="nowhere"):
         read_cifar10(tmp_path / "nowhere", "train")
 
 
 @pytest.mark.parametrize("damage", [b"short", b""])
-def test_damaged_files_are_refused(tmp_path, images, damage):
-    binary(tmp_path, *images)
+def test_read_cifar10_of_damaged_files_is_an_error(tmp_path, images, damage):
+    write_binary(tmp_path, *images)
     (tmp_path / "test_batch.bin").write_bytes(damage)
-    with pytest.raises(InputError, match="test_batch"):
+    with pytest.raises(UserError, match="test_batch"):
         read_cifar10(tmp_path, "test")
 
 
-def test_damaged_pictures_and_labels_are_refused(tmp_path, images):
-    npm(tmp_path, *images)
+def test_read_cifar10_of_damaged_images_and_labels_is_an_error(tmp_path, images):
+    write_npm(tmp_path, *images)
     (tmp_path / "test_lables.json").write_text("[1, 2]")
-    with pytest.raises(InputError, match="labels"):
+    with pytest.raises(UserError, match="labels"):
         read_cifar10(tmp_path, "test")
     (tmp_path / "test_batch.png").write_bytes(b"\x89PNG")
-    with pytest.raises(InputError):
+    with pytest.raises(UserError):
         read_cifar10(tmp_path, "test")
 
 
-def test_the_pickled_version_is_not_read(tmp_path):
+def test_read_cifar10_of_the_pickled_version_is_an_error(tmp_path):
     with tarfile.open(tmp_path / "cifar-10-python.tar.gz", "w:gz") as archive:
         member = tarfile.TarInfo("cifar-10-batches-py/data_batch_1")
         archive.addfile(member, io.BytesIO(b""))
-    with pytest.raises(InputError, match="lacks"):
+    with pytest.raises(UserError, match="lacks"):
         read_cifar10(tmp_path / "cifar-10-python.tar.gz", "train")

@@ -6,8 +6,8 @@ import struct
 import numpy as np
 import pytest
 
-from pipelines.errors import InputError
-from pipelines.formats.idx import find, read_digits, read_idx
+from pipelines.errors import UserError
+from pipelines.formats.idx import find_file, read_digits, read_idx
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 3, 2), np.uint8)
 
@@ -27,7 +27,7 @@ def mnist(tmp_path):
     return tmp_path
 
 
-def test_images_and_labels_plain_and_zipped(mnist):
+def test_read_digits_of_plain_and_gzipped_files(mnist):
     found = read_digits(mnist, "train")
     assert found.name == mnist.name
     assert found.images.shape == (5, 3, 2, 3)
@@ -37,43 +37,43 @@ def test_images_and_labels_plain_and_zipped(mnist):
     assert read_digits(mnist, "train", channels=1).images.shape == (5, 3, 2, 1)
 
 
-def test_both_spellings_are_found(mnist):
+def test_find_file_finds_both_spellings(mnist):
     (mnist / "t10k-images.idx3-ubyte").write_bytes(images())
-    assert find(mnist, "test", "images").name == "t10k-images.idx3-ubyte"
-    assert find(mnist, "train", "images").suffix == ".gz"
-    assert find(mnist, "test", "labels") is None
+    assert find_file(mnist, "test", "images").name == "t10k-images.idx3-ubyte"
+    assert find_file(mnist, "train", "images").suffix == ".gz"
+    assert find_file(mnist, "test", "labels") is None
 
 
 DAMAGED = {
-    "cut off": images()[:-1],
+    "truncated": images()[:-1],
     "too long": images() + b"0",
-    "header cut off": images()[:9],
+    "header truncated": images()[:9],
     "empty": b"",
     "text": b"<html>not found</html>",
     "floats": bytes([0, 0, 13, 3]) + images()[4:],
     "labels for images": labels(),
-    "cut gzip": gzip.compress(images())[:-9],
+    "truncated gzip": gzip.compress(images())[:-9],
     "damaged gzip": b"\x1f\x8b" + bytes(30),
 }
 
 
 @pytest.mark.parametrize("data", DAMAGED.values(), ids=DAMAGED)
-def test_damage_is_one_line_that_names_the_file(data, tmp_path):
+def test_read_idx_of_a_damaged_file_is_an_error_that_names_it(data, tmp_path):
     (tmp_path / "file").write_bytes(data)
-    with pytest.raises(InputError, match=r"file.*; expected .*; ") as error:
+    with pytest.raises(UserError, match=r"file .*\. [A-Z].*\.$") as error:
         read_idx(tmp_path / "file", 3)
     assert "\n" not in str(error.value)
 
 
-def test_files_that_do_not_belong_together_are_refused(mnist):
-    with pytest.raises(InputError, match="lacks t10k-images"):
+def test_read_digits_of_inconsistent_files_is_an_error(mnist):
+    with pytest.raises(UserError, match="lacks t10k-images"):
         read_digits(mnist, "test")
     (mnist / "train-labels-idx1-ubyte").write_bytes(labels((1, 2)))
-    with pytest.raises(InputError, match="5 train images and 2 labels"):
+    with pytest.raises(UserError, match="5 train images and 2 labels"):
         read_digits(mnist, "train")
     (mnist / "train-labels-idx1-ubyte").write_bytes(labels((1, 2, 3, 4, 10)))
-    with pytest.raises(InputError, match="label 10"):
+    with pytest.raises(UserError, match="label 10"):
         read_digits(mnist, "train")
     (mnist / "train-labels-idx1-ubyte").unlink()
-    with pytest.raises(InputError, match="lacks train-labels"):
+    with pytest.raises(UserError, match="lacks train-labels"):
         read_digits(mnist, "train")

@@ -1,0 +1,110 @@
+"""From dataclasses of options to argparse, and from parsed arguments back to values."""
+
+import argparse
+import dataclasses
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import gan_tf
+from gan_tf.options import check_values, flag_name, value_type
+from gan_tf.tasks import TASKS, Task, find_task
+from pipelines.errors import UserError
+
+_METAVARS = {str: "NAME", int: "N", float: "X", Path: "PATH"}
+_PREFIX = "option_"  # in the namespace, so that options and a command's own arguments cannot collide
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that raises a UserError for wrong usage, and that accepts no abbreviations."""
+
+    def __init__(self, prog: str, description: str):
+        formatter = argparse.RawDescriptionHelpFormatter
+        super().__init__(prog=prog, description=description, allow_abbrev=False, formatter_class=formatter)
+        self.add_argument("--version", action="version", version=f"gan_tf {gan_tf.__version__}")
+        tasks = "\n".join(f"  {task.name:10} {task.summary}" for task in TASKS.values())
+        self.epilog = f"tasks:\n{tasks}"
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message[:1].upper() + message[1:], f"See {self.prog} --help")
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Parses arguments; for an unknown option, the error suggests the nearest known one.
+
+        Raises:
+            UserError: wrong usage.
+        """
+        args, unknown = self.parse_known_args(argv)
+        if unknown:
+            name = unknown[0].split("=")[0]
+            known = [option for action in self._actions for option in action.option_strings]
+            close = difflib.get_close_matches(name, known, n=1) if name.startswith("-") else []
+            suggestion = f" (did you mean {close[0]}?)" if close else ""
+            raise UserError(f"There is no argument {name}{suggestion}", f"See {self.prog} --help")
+        return args
+
+
+def requested_task(argv: Sequence[str]) -> Task | None:
+    """Returns the task that ``--task`` names, before the other arguments are parsed; None without one.
+
+    Raises:
+        UserError: an unknown task.
+    """
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--task", nargs="?")
+    name = early.parse_known_args(argv)[0].task
+    return find_task(name) if name is not None else None
+
+
+def add_options(group: Any, shown: Any) -> None:
+    """Adds one argument for each field of a dataclass of options; arguments that are not given stay out of the namespace.
+
+    Args:
+        group: a parser or a group of its arguments.
+        shown: an instance of the dataclass, whose values stand as defaults in the help.
+    """
+    for field in dataclasses.fields(shown):
+        if field.metadata["positional"]:
+            group.add_argument(
+                _PREFIX + field.name, type=value_type(field), metavar=field.metadata["metavar"], help=field.metadata["about"]
+            )
+            continue
+        words: dict[str, Any] = {"dest": _PREFIX + field.name, "default": argparse.SUPPRESS, "help": _help(field, shown)}
+        if field.type is bool:
+            group.add_argument(flag_name(field.name), action=argparse.BooleanOptionalAction, **words)
+        else:
+            kind = value_type(field)
+            metavar = field.metadata["metavar"] or _METAVARS[kind]
+            group.add_argument(flag_name(field.name), type=kind, metavar=metavar, **words)
+
+
+def given_options(args: argparse.Namespace, cls: type) -> dict[str, Any]:
+    """Returns the values of a dataclass of options that were given on the command line, by field name."""
+    names = {_PREFIX + field.name: field.name for field in dataclasses.fields(cls)}
+    return {names[name]: value for name, value in vars(args).items() if name in names}
+
+
+def build_options(args: argparse.Namespace, cls: type) -> Any:
+    """Returns an instance of a dataclass of options from the command line; its ``validate()`` is called.
+
+    Raises:
+        UserError: a value that its option does not allow, or options that exclude each other.
+    """
+    options = cls(**check_values(cls, given_options(args, cls), "cli"))
+    options.validate()
+    return options
+
+
+def show_config(values: Mapping[str, Any], sources: Mapping[str, str]) -> str:
+    """Returns a table of a configuration: one line for each option, with its value and where it came from."""
+    width = max(len(name) for name in values)
+    return "\n".join(f"  {name:{width}}  {value!s:12} {sources[name]}" for name, value in values.items())
+
+
+def _help(field: dataclasses.Field, shown: Any) -> str:
+    about = field.metadata["about"].replace("%", "%%")
+    if field.metadata["choices"]:
+        about += ": " + ", ".join(field.metadata["choices"])
+    default = field.metadata["shown_default"] or getattr(shown, field.name)
+    return about if default is None else f"{about} (default: {default})"

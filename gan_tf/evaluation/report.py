@@ -1,0 +1,111 @@
+"""Scores as a table for people and as JSON for programs. Free of TensorFlow and NumPy."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from gan_tf.evaluation.scores import Score, Threshold
+
+
+def to_json(scores: Mapping[str, Score], thresholds: Iterable[Threshold] = ()) -> str:
+    """Returns all scores as one JSON object by name, with the thresholds on them under "thresholds".
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    values: dict[str, Any] = {name: score.to_dict() for name, score in scores.items()}
+    applicable = [threshold for threshold in thresholds if threshold.score in scores]
+    if applicable:
+        values["thresholds"] = [
+            vars(threshold) | {"passed": threshold.passed(scores[threshold.score].value)} for threshold in applicable
+        ]
+    return json.dumps(values, indent=2, allow_nan=False) + "\n"
+
+
+def render_table(scores: Mapping[str, Score], thresholds: Iterable[Threshold] = ()) -> str:
+    """Returns a table with one row per score, and below it the protocol and the warnings, one line each.
+
+    Args:
+        scores: by name, in the order of the rows.
+        thresholds: those on other scores are ignored.
+    """
+    thresholds = list(thresholds)
+    rows = [("score", "value", "real images", "threshold")]
+    for name, score in scores.items():
+        verdicts = [_describe_threshold(threshold, score.value) for threshold in thresholds if threshold.score == name]
+        baseline = "" if score.baseline is None else _format_score(score.baseline)
+        rows.append((name, _format_score(score), baseline, "; ".join(verdicts)))
+    lines = [*_align_columns(rows)]
+    if scores:
+        lines += [f"protocol: {_describe_protocols(scores)}", *_list_warnings(scores)]
+    return "\n".join(lines) + "\n"
+
+
+def protocol_line(protocol: Mapping[str, Any]) -> str:
+    """Returns a protocol on one line, digests cut to twelve digits; its warning is left out."""
+    parts = []
+    for key, value in protocol.items():
+        if key == "warning" or value in ("", None):
+            continue
+        if key.endswith("sha256"):
+            value = str(value)[:12]
+        elif isinstance(value, int) and not isinstance(value, bool) and key != "seed":
+            value = f"{value:,}"
+        parts.append(f"{key.replace('_', ' ')} {value}")
+    return ", ".join(parts)
+
+
+def _align_columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Returns the rows as aligned lines, a rule below the first one; columns that are empty below their title are left out."""
+    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    widths = [max(map(len, column)) for column in columns]
+    lines = []
+    for row in zip(*columns, strict=True):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return lines
+
+
+def _describe_protocols(scores: Mapping[str, Score]) -> str:
+    """Returns what all protocols share, then what is particular to some scores, then what differs for real images."""
+    protocols = [score.protocol for score in scores.values()]
+    shared = {key: value for key, value in protocols[0].items() if all(p.get(key) == value for p in protocols)}
+    names_by_rest: dict[str, list[str]] = {}
+    for name, score in scores.items():
+        names_by_rest.setdefault(protocol_line(_difference(score.protocol, shared)), []).append(name)
+    parts = [protocol_line(shared)]
+    parts += [f"{', '.join(names)}: {rest}" for rest, names in names_by_rest.items() if rest]
+    baselines = {
+        protocol_line(_difference(score.baseline.protocol, score.protocol))
+        for score in scores.values()
+        if score.baseline is not None
+    }
+    parts += [f"real images: {line}" for line in sorted(baselines) if line]
+    return " | ".join(part for part in parts if part)
+
+
+def _list_warnings(scores: Mapping[str, Score]) -> list[str]:
+    """Returns each warning once."""
+    warnings = [score.protocol["warning"] for score in scores.values() if "warning" in score.protocol]
+    return [f"warning: {text}" for text in dict.fromkeys(warnings)]
+
+
+def _difference(protocol: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the entries of a protocol that ``shared`` does not have."""
+    return {key: value for key, value in protocol.items() if shared.get(key) != value}
+
+
+def _describe_threshold(threshold: Threshold, value: float) -> str:
+    verdict = "passed" if threshold.passed(value) else "not passed"
+    return f"{threshold.relation} {threshold.bound:g} ({threshold.source}): {verdict}"
+
+
+def _format_score(score: Score) -> str:
+    deviation = "" if score.deviation is None else f" ± {_format_number(score.deviation)}"
+    return _format_number(score.value) + deviation
+
+
+def _format_number(value: float) -> str:
+    return f"{value:.4g}" if value and math.isfinite(value) and abs(value) < 0.1 else f"{value:.4f}"

@@ -1,0 +1,45 @@
+"""What the command line and the registry know of a model family. Free of TensorFlow."""
+
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gan_tf.options import Resolved
+from pipelines.source import DataSpec
+
+if TYPE_CHECKING:
+    from gan_tf.tasks import Task
+    from gan_tf.workflow import Workflow
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of model: GANs, classifiers, …
+
+    Attributes:
+        name: a word for it; the name of its folder.
+        summary: what ``infer.py`` does with it, for ``--help``.
+        example: arguments that follow ``infer.py --task T`` to show it.
+        config: the dataclass of options that decide a model's weights. It has the fields ``network``, ``batch``,
+            ``seed`` and, where it varies, ``precision``.
+        infer_options: the dataclass of options of ``infer.py``, with a method ``validate()``.
+        resolve: ``(task, values of a --config file, values of the command line) -> Resolved``.
+        variant: from a configuration to the name of its variant: the name of a run's and of shipped weights' folder.
+        data: ``(task, config) -> DataSpec``: which files a model is trained on may depend on its configuration.
+        workflow: dotted path of the ``Workflow`` class, which is imported when it is needed.
+    """
+
+    name: str
+    summary: str
+    example: str
+    config: type
+    infer_options: type
+    resolve: Callable[["Task", Mapping[str, Any], Mapping[str, Any]], Resolved]
+    variant: Callable[[Any], str]
+    data: Callable[["Task", Any], DataSpec]
+    workflow: str
+
+    def load_workflow_class(self) -> type["Workflow"]:
+        """Imports and returns the ``Workflow`` class; TensorFlow is loaded with it."""
+        return pkgutil.resolve_name(self.workflow)

@@ -1,0 +1,143 @@
+"""Run folders ``runs/<task>/<NNN>-<variant>-<data>``: created, found, locked, described by ``config.json``.
+
+Free of TensorFlow.
+"""
+
+import fcntl
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from gan_tf.utils.files import file_errors, write_json
+from pipelines.errors import UserError
+
+FORMAT = 2
+_NAME = re.compile(r"(\d{3,})-.+")
+# The keys of config.json that other code relies on. "initialized_from" is there only after --init-from.
+_CONTENT = {
+    "task": str,
+    "command": str,
+    "steps": int,
+    "config": dict,
+    "sources": dict,
+    "explicit": dict,
+    "options": dict,
+    "data": dict,
+    "environment": dict,
+}
+_DATA = {"path": str | None, "sources": dict}
+_SOURCE = {"name": str, "count": int, "digest": str}
+
+
+class RunDir:
+    """The folder of a run.
+
+    Attributes:
+        path: the folder, which exists.
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        self._lock_file: IO[str] | None = None
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The content of ``config.json``; raises as ``read_run_config``."""
+        return read_run_config(self.path)
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Writes ``config.json``."""
+        write_json(self.path / "config.json", config)
+
+    def lock(self) -> None:
+        """Locks the run until ``unlock`` or until the process ends, in whatever way.
+
+        Raises:
+            UserError: another process holds the lock.
+        """
+        with file_errors(self.path / "lock"):
+            self._lock_file = open(self.path / "lock", "w")  # noqa: SIM115 (held as long as the process lives)
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.unlock()
+            problem = f"The run {self.path} is locked by another process, which is training it"
+            raise UserError(problem, "Wait until it has ended, or start another run") from None
+
+    def unlock(self) -> None:
+        """Releases the lock, if it is held."""
+        if self._lock_file:
+            self._lock_file.close()
+            self._lock_file = None
+
+
+def read_run_config(directory: Path) -> dict[str, Any]:
+    """Returns the content of a run's ``config.json``.
+
+    Raises:
+        UserError: there is no such folder, it is not a run's, or an older version of this program wrote it.
+    """
+    hint = "Give a run folder such as runs/anime/000-hinge-faces"
+    if not Path(directory).is_dir():
+        raise UserError(f"{directory} is not a folder", hint)
+    try:
+        config = json.loads((Path(directory) / "config.json").read_text())
+    except (OSError, ValueError):
+        config = None
+    if isinstance(config, dict) and "settings" in config:
+        raise older_format(directory, "its config.json has another layout")
+    if not _is_run_config(config):
+        raise UserError(f"{directory} has no readable config.json, so it is not a run folder", hint)
+    return config
+
+
+def older_format(directory: Path, reason: str) -> UserError:
+    """Returns the error for a folder that a version of this program with another file format wrote."""
+    problem = f"{directory} was written by an older version of gan_tf ({reason})"
+    return UserError(problem, "Train again, or use the version that wrote it")
+
+
+def create_run_dir(runs: Path, task: str, name: str) -> RunDir:
+    """Creates the next free run folder of a task; two processes never get the same one.
+
+    Raises:
+        UserError: the folder cannot be created.
+    """
+    parent = Path(runs) / task
+    with file_errors(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        with open(parent / ".numbering", "w") as numbering:
+            fcntl.flock(numbering, fcntl.LOCK_EX)
+            number = max((number for number, _ in _numbered_dirs(parent)), default=-1) + 1
+            path = parent / f"{number:03d}-{re.sub(r'[^A-Za-z0-9_.]+', '-', name).strip('-')}"
+            path.mkdir()
+    return RunDir(path)
+
+
+def find_newest_run(runs: Path, task: str) -> RunDir | None:
+    """Returns the run of a task with the highest number that has a ``config.json``; None if there is none."""
+    parent = Path(runs) / task
+    if not parent.is_dir():
+        return None
+    for _, path in sorted(_numbered_dirs(parent), reverse=True):
+        if (path / "config.json").is_file():
+            return RunDir(path)
+    return None
+
+
+def _numbered_dirs(parent: Path) -> list[tuple[int, Path]]:
+    matches = [(_NAME.fullmatch(path.name), path) for path in parent.iterdir()]
+    return [(int(match[1]), path) for match, path in matches if match]
+
+
+def _is_run_config(config: Any) -> bool:
+    if not _has_keys(config, _CONTENT) or config.get("format") != FORMAT or not _has_keys(config["data"], _DATA):
+        return False
+    return all(_has_keys(source, _SOURCE) for source in config["data"]["sources"].values())
+
+
+def _has_keys(values: Any, types: Mapping[str, Any]) -> bool:
+    """Returns whether ``values`` is a dictionary with all the keys in ``types``, each value of its type."""
+    return isinstance(values, dict) and all(key in values and isinstance(values[key], kind) for key, kind in types.items())

@@ -1,0 +1,257 @@
+"""One training run from its request to its scores: data, model, checkpoints, loop, evaluation."""
+
+import contextlib
+import dataclasses
+import json
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gan_tf import export
+from gan_tf.evaluation.options import EvaluationOptions
+from gan_tf.evaluation.report import render_table, to_json
+from gan_tf.options import Resolved
+from gan_tf.run_dir import FORMAT, RunDir, create_run_dir, read_run_config
+from gan_tf.training import environment
+from gan_tf.training.callbacks import Callback
+from gan_tf.training.checkpoints import Checkpoints
+from gan_tf.training.context import RunContext
+from gan_tf.training.devices import build_strategy, find_gpus
+from gan_tf.training.finite_check import FiniteCheckError
+from gan_tf.training.initialization import initialize_model
+from gan_tf.training.loggers import Loggers
+from gan_tf.training.loop import TrainingPlan, train
+from gan_tf.training.run_options import RunOptions
+from gan_tf.utils.files import file_errors, require_space, write_atomic, write_json
+from gan_tf.workflow import build_workflow, evaluate_weights
+from pipelines.errors import UserError
+from pipelines.source import Source
+
+if TYPE_CHECKING:
+    from gan_tf.tasks import Task
+
+_FREE_SPACE = 500_000_000  # bytes: checkpoints of the largest network, four at once, with room for curves and images
+FAILURE = "failure.json"
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What is to be trained.
+
+    Attributes:
+        task: the registry's entry.
+        resolved: the configuration.
+        options: logging, checkpoints and scores during training.
+        steps: training steps in all.
+        minutes: training time in all after which to stop early; None without a limit.
+        data: the task's images; None takes those of the run that is resumed, else synthetic ones.
+        runs: where run folders lie.
+        run_dir: the run to resume, locked; None starts a new one.
+        initial_weights: a run or exported weights to start from; None starts from scratch.
+        initial_task: the task of ``initial_weights``.
+        command: the command as others can type it.
+    """
+
+    task: "Task"
+    resolved: Resolved
+    options: RunOptions
+    steps: int
+    minutes: float | None
+    data: Path | None
+    runs: Path
+    run_dir: RunDir | None
+    initial_weights: Path | None
+    initial_task: "Task | None"
+    command: str
+
+
+def train_run(request: TrainingRequest) -> int:
+    """Trains a new run, or resumes one, and scores it at its last step; returns the exit code.
+
+    Raises:
+        UserError: for whatever the user can fix.
+    """
+    previous = read_run_config(request.run_dir.path) if request.run_dir else None
+    require_space(request.run_dir.path if request.run_dir else request.runs, _FREE_SPACE)
+    resolved = request.resolved if previous else _choose_precision(request.resolved)
+    strategy = build_strategy(find_gpus(), resolved.config.batch)
+    data = request.data or _previous_data(previous)
+    sources = open_sources(request.task, resolved.config, data, int(request.options.memory_budget * 1e6))
+    run_dir = request.run_dir
+    if run_dir is None:
+        names = "-".join(source.name for source in sources.values())
+        run_dir = create_run_dir(request.runs, request.task.name, f"{request.task.family.variant(resolved.config)}-{names}")
+        run_dir.lock()
+    elif previous:
+        _compare_data(run_dir, previous, sources)
+    workflow = build_workflow(request.task, resolved.config)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        model = workflow.build_model()
+    seconds = 60 * request.minutes if request.minutes else None
+    plan = TrainingPlan(request.steps, request.options.log_every, request.options.checkpoint_every, seconds=seconds)
+    checkpoints = Checkpoints(run_dir.path / "checkpoints", model, keep_every=request.options.keep_every)
+    config = _describe_run(request, resolved, sources, data, previous)
+    try:
+        first_step = _restore(checkpoints, plan) if request.run_dir else 0
+        if request.initial_weights and request.initial_task:
+            initialization = initialize_model(model, request.initial_task, request.initial_weights)
+            print(*initialization.lines, sep="\n")
+            config["initialized_from"] = initialization.stages
+            checkpoints.save(0)  # otherwise a run killed before its first checkpoint would resume from other weights
+        _check_progress(plan, first_step, request.minutes)
+        run_dir.write_config(config)
+        (run_dir.path / FAILURE).unlink(missing_ok=True)
+        print(f"run folder: {run_dir.path}; watch it with: tensorboard --logdir {shlex.quote(str(run_dir.path))}", flush=True)
+        with file_errors(run_dir.path):
+            loggers = Loggers(run_dir.path, first_step)
+        stream = workflow.build_stream(model, sources)
+        run = RunContext(request.task.name, run_dir, config, request.options, stream, loggers, plan, strategy)
+        with contextlib.closing(loggers):
+            last_step = _train(run, model, checkpoints, workflow.callbacks(run, model), first_step)
+        return _finish(request, run, last_step)
+    finally:
+        run_dir.unlock()
+
+
+def open_sources(task: "Task", config: Any, data: Path | None, memory_budget: int) -> dict[str, Source]:
+    """Opens the training images and prints what they are; synthetic ones without ``data``.
+
+    Args:
+        task: the registry's entry.
+        config: the model's configuration.
+        data: the folder that ``--data`` names.
+        memory_budget: bytes that decoded images may take.
+    """
+    spec = task.family.data(task, config)
+    if data is None:
+        print("warning: no --data given, training on synthetic images", file=sys.stderr)
+        return spec.open_synthetic()
+    sources = spec.open(data, "train", memory_budget)
+    for source in sources.values():
+        print(source.summary, flush=True)
+    return sources
+
+
+def _train(run: RunContext, model: Any, checkpoints: Checkpoints, callbacks: list[Callback], first_step: int) -> int:
+    """Trains, and records in the run folder if a number that is not finite ends it; returns the last step done."""
+    try:
+        return train(run, model, checkpoints, callbacks, first_step)
+    except FiniteCheckError as error:
+        write_json(run.run_dir.path / FAILURE, error.record())
+        raise
+
+
+def _choose_precision(resolved: Resolved) -> Resolved:
+    """Returns the configuration with the precision that this machine is fast in, unless one was given."""
+    if resolved.sources.get("precision") != "default":
+        return resolved
+    config = dataclasses.replace(resolved.config, precision=environment.fast_precision())
+    return dataclasses.replace(resolved, config=config, sources={**resolved.sources, "precision": "machine"})
+
+
+def _previous_data(previous: dict[str, Any] | None) -> Path | None:
+    path = previous["data"]["path"] if previous else None
+    return Path(path) if path else None
+
+
+def _compare_data(run_dir: RunDir, previous: dict[str, Any], sources: dict[str, Source]) -> None:
+    """Checks that a run is resumed with the images it was started with."""
+    for name, source in sources.items():
+        former = previous["data"]["sources"].get(name)
+        if former is None or source.digest != former["digest"]:
+            problem = f"The images in {source.name} ({len(source)}) are not those that {run_dir.path} was started with"
+            hint = "Put the former images back, name them by --data, or start a new run"
+            raise UserError(problem + (f" ({former['count']})" if former else ""), hint)
+
+
+def _describe_run(
+    request: TrainingRequest,
+    resolved: Resolved,
+    sources: dict[str, Source],
+    data: Path | None,
+    previous: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Returns the content of ``config.json``; warns if something that decides the bits has changed since the start."""
+    now = environment.describe_environment()
+    if previous:
+        changed = environment.changed_facts(previous["environment"], now)
+        if changed:
+            print(f"warning: no longer bit-exact, since these have changed: {', '.join(changed)}", file=sys.stderr)
+    config = {
+        "format": FORMAT,
+        "task": request.task.name,
+        "command": previous["command"] if previous else request.command,
+        "steps": request.steps,
+        "config": dataclasses.asdict(resolved.config),
+        "sources": resolved.sources,
+        "explicit": resolved.explicit,
+        "options": dataclasses.asdict(request.options),
+        "data": {
+            "path": str(data.resolve()) if data else None,
+            "sources": {
+                name: {"name": source.name, "count": len(source), "digest": source.digest} for name, source in sources.items()
+            },
+        },
+        "environment": previous["environment"] if previous else now,
+    }
+    if previous and "initialized_from" in previous:
+        config["initialized_from"] = previous["initialized_from"]
+    return config
+
+
+def _restore(checkpoints: Checkpoints, plan: TrainingPlan) -> int:
+    """Returns the step to resume from: the newest valid checkpoint's, or 0 where none was written yet."""
+    step = checkpoints.newest()
+    if step is None:
+        if checkpoints.steps():
+            raise UserError(f"No checkpoint in {checkpoints.directory} is valid", "Start a new run")
+        print("no checkpoint yet: starting at step 0")
+        return 0
+    plan.state.update(checkpoints.restore(step))
+    checkpoints.discard_after(step)
+    print(f"restored step {step}")
+    return step
+
+
+def _check_progress(plan: TrainingPlan, first_step: int, minutes: float | None) -> None:
+    """Checks that there is something left to train."""
+    if first_step > plan.steps:
+        raise UserError(f"--steps {plan.steps} is less than the {first_step} steps that this run has done", "Give more steps")
+    if first_step < plan.steps and plan.time_is_up:
+        trained = plan.state["seconds"] / 60
+        problem = f"--minutes {minutes:g} is not more than the {trained:.4g} minutes that this run has trained"
+        raise UserError(problem, "Give more minutes, or leave --minutes out")
+
+
+def _finish(request: TrainingRequest, run: RunContext, last_step: int) -> int:
+    """Prints what was reached and what to do next, and scores a finished run; returns the exit code."""
+    task, folder, plan = request.task, shlex.quote(str(run.run_dir.path)), run.plan
+    resume = f"python train.py --task {task.name} --runs {shlex.quote(str(request.runs))} --resume {folder}"
+    if last_step < plan.steps and plan.time_is_up and request.minutes:
+        print(f"stopped at step {last_step} with a checkpoint after --minutes {request.minutes:g}; resume with:")
+        print(f"{resume} --minutes {2 * request.minutes:g}  (or without --minutes, to step {plan.steps})")
+        return 0
+    if last_step < plan.steps:
+        print(f"stopped at step {last_step} with a checkpoint; resume with: {resume}")
+        return 130
+    print(f"done: {last_step} steps; weights and card in {run.run_dir.path}; see {run.run_dir.path / 'images'}")
+    print(f"use them with: python infer.py --task {task.name} --weights {folder} {task.family.example}")
+    _score(request, run)
+    return 0
+
+
+def _score(request: TrainingRequest, run: RunContext) -> None:
+    """Writes the task's scores (validation images, once), or prints one line that says what is missing."""
+    data = run.config["data"]["path"]
+    directory = run.run_dir.path
+    try:
+        scores = evaluate_weights(request.task, directory, Path(data) if data else None, EvaluationOptions())
+    except UserError as error:
+        print(f"not scored: {error}")
+        return
+    content = to_json(scores, request.task.thresholds)
+    write_atomic(directory / "scores.json", content.encode())
+    export.add_scores(directory, json.loads(content))
+    print(render_table(scores, request.task.thresholds), end="")

@@ -1,0 +1,78 @@
+"""What a stream reads samples from, and where the data sets of a task lie. Free of TensorFlow."""
+
+import abc
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Split = Literal["train", "val"]
+
+
+class Source(Protocol):
+    """A fixed number of samples that can be taken by index, eagerly or in a graph."""
+
+    @property
+    def name(self) -> str:
+        """The data set's name, which is safe as a part of a path."""
+        ...
+
+    @property
+    def split(self) -> str:
+        """The part of the data set, such as "train" or "val"; "" if the data set has no parts."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) that identifies the data; a run resumes only on data of the same digest."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """One line about the data: how many samples of which size, and what was noticed when they were read."""
+        ...
+
+    def __len__(self) -> int:
+        """The number of samples."""
+        ...
+
+    def take(self, indices: Any) -> "tf.Tensor | dict[str, tf.Tensor]":
+        """Returns the samples at ``indices`` (integers [n], each in 0 .. len - 1), stacked along the first axis.
+
+        A sample is an image (uint8 [n, height, width, channels]) or a dictionary with "image" and, where the data has
+        labels, "label".
+        """
+        ...
+
+
+class DataSpec(abc.ABC):
+    """Where the data sets of a task lie below a directory, and how they are read."""
+
+    @abc.abstractmethod
+    def open(self, path: Path, split: Split, memory_budget: int) -> dict[str, Source]:
+        """Reads the data below ``path``.
+
+        Args:
+            path: what ``--data`` names.
+            split: "train" or "val".
+            memory_budget: how many bytes of decoded images may be held in memory, where there is a choice.
+
+        Returns:
+            The sources by name; a single one is called "real".
+
+        Raises:
+            UserError: there is no such data, or it is damaged.
+        """
+
+    @abc.abstractmethod
+    def open_synthetic(self) -> dict[str, Source]:
+        """Returns sources of the same names with synthetic images, for machines without data."""
+
+    @abc.abstractmethod
+    def training_dir(self, path: Path) -> Path:
+        """Returns the directory below ``path`` (or itself) that holds the training data."""
+
+    @abc.abstractmethod
+    def reference_dir(self, path: Path) -> Path | None:
+        """Returns the directory below ``path`` with the real images that generated ones are compared with, if there is one."""

@@ -1,0 +1,123 @@
+"""Labeled images: CSV folders against what was written, dictionaries through the stream, and synthetic digits."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from pipelines.errors import UserError
+from pipelines.formats.digits import read_digit_sets, read_training_digits
+from pipelines.formats.label_csv import read_rows, read_split
+from pipelines.labeled import LabeledImages, concatenate
+from pipelines.stream import Stream
+from pipelines.synthetic.digits import SyntheticDigits, draw_digit
+
+
+def write_digits(folder, images, rows: dict[str, str]):
+    """Writes the layout of a CSV folder: images 0.png, 1.png … and the text of each CSV file."""
+    (folder / "data").mkdir(parents=True)
+    for n, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"data/{n}.png")
+    for name, text in rows.items():
+        (folder / f"{name}.csv").write_text(text)
+    return folder
+
+
+@pytest.fixture
+def pixels():
+    return np.random.default_rng(0).integers(0, 256, (4, 28, 28, 3), np.uint8)
+
+
+@pytest.fixture
+def digits(tmp_path, pixels):
+    rows = {"train": "image_name,label\n2.png,7\n0.png,0\n", "val": "\ufeffid,label,image_name\r\n1,9,3.png\r\n"}
+    return write_digits(tmp_path / "digits/mnistm", pixels, rows)
+
+
+def test_read_split_returns_images_and_labels_in_the_order_of_the_rows(digits, pixels):
+    train, val = read_split(digits, "train"), read_split(digits, "val")
+    np.testing.assert_array_equal(train.images, pixels[[2, 0]])
+    np.testing.assert_array_equal(train.labels, [7, 0])
+    np.testing.assert_array_equal(val.images, pixels[[3]])
+    assert (train.name, val.labels.tolist()) == ("mnistm", [9])
+    assert train.summary == "mnistm: 2 labeled images of 28x28x3 (0: 1, 7: 1)"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("image_name,digit\n0.png,1\n", "no column label"),
+        ("0.png,1\n", "no column image_name and no label"),
+        ("", "no column"),
+        ("image_name,label\n", "no rows"),
+        ("image_name,label\n0.png,ten\n", "line 2"),
+        ("image_name,label\n0.png,1\n1.png,10\n", "line 3"),
+        ("image_name,label\n0.png\n", "line 2"),
+        ("image_name,label\n,1\n", "line 2"),
+        ("image_name,label\n5.png,1\n0.png,1\n", "5.png"),
+    ],
+)
+def test_read_split_of_an_invalid_table_is_an_error_of_one_line(digits, text, message):
+    (digits / "train.csv").write_text(text)
+    with pytest.raises(UserError, match=message) as error:
+        read_split(digits, "train")
+    assert "\n" not in str(error.value)
+
+
+def test_read_rows_of_a_missing_table_is_an_error(digits):
+    (digits / "val.csv").unlink()
+    with pytest.raises(UserError, match=r"val\.csv cannot be read"):
+        read_rows(digits / "val.csv")
+
+
+def test_read_digit_sets_finds_the_sets_below_a_folder(digits, tmp_path):
+    for folder in (tmp_path, tmp_path / "digits", digits):
+        assert [part.name for part in read_digit_sets(folder, "train")] == ["mnistm"]
+    assert read_digit_sets(tmp_path, "val")[0].labels.tolist() == [9]
+    assert read_training_digits(tmp_path).digest == read_split(digits, "train").digest
+    with pytest.raises(UserError, match="No labeled digits"):
+        read_digit_sets(digits / "data", "train")
+
+
+def test_concatenate_keeps_order_and_labels(pixels):
+    one, two = LabeledImages(pixels[:3], np.array([1, 2, 3]), "a"), LabeledImages(pixels[3:], np.array([4]), "b")
+    both = concatenate([one, two])
+    np.testing.assert_array_equal(both.images, pixels)
+    assert (both.labels.tolist(), both.name, concatenate([one])) == ([1, 2, 3, 4], "a-b", one)
+    assert len({one.digest, two.digest, both.digest, LabeledImages(pixels[:3], np.array([1, 2, 4]), "a").digest}) == 4
+    with pytest.raises(ValueError, match="labels"):
+        LabeledImages(pixels, np.array([1]), "a")
+
+
+@pytest.mark.parametrize("kind", ["labeled", "synthetic"])
+def test_stream_of_labelled_images_returns_dictionaries(kind, pixels):
+    source = SyntheticDigits(count=4) if kind == "synthetic" else LabeledImages(pixels, np.array([5, 6, 7, 8]), "a")
+    stream = Stream({"real": source}, 2, samples_per_step={"real": 3}, seed=1)
+    for step, batch in enumerate(stream.dataset(0, 3)):
+        rows = stream.indices(step, "real").numpy().reshape(2, 3)
+        np.testing.assert_array_equal(batch["real"]["image"], source.images[rows])
+        np.testing.assert_array_equal(batch["real"]["label"], source.labels[rows])
+        np.testing.assert_array_equal(batch["real"]["image"], stream.batch_at(step)["real"]["image"])
+    spec = stream.dataset(0, 1).element_spec["real"]
+    assert spec == {"image": tf.TensorSpec((2, 3, 28, 28, 3), tf.uint8), "label": tf.TensorSpec((2, 3), tf.uint8)}
+    with pytest.raises(ValueError, match="indices"):
+        source.take([4])
+
+
+def test_draw_digit_depends_only_on_seed_and_index():
+    source = SyntheticDigits(count=20, seed=3)
+    np.testing.assert_array_equal(source.labels, [*range(10), *range(10)])
+    for index in (13, 4):
+        np.testing.assert_array_equal(source.take([index])["image"][0], draw_digit(3, index))
+    assert source.digest != SyntheticDigits(count=20, seed=4).digest
+
+
+def test_synthetic_digits_are_recognized_by_a_nearest_mean_classifier():
+    """It compares shapes, whatever the colors."""
+    images = np.stack([draw_digit(1, index) for index in range(300)]).astype(np.float64)
+    gray = images.mean(axis=3).reshape(300, -1)
+    shapes = np.abs(gray - np.median(gray, axis=1, keepdims=True))
+    shapes /= np.linalg.norm(shapes, axis=1, keepdims=True)
+    means = shapes[:200].reshape(20, 10, -1).mean(axis=0)
+    guesses = (shapes[200:] @ (means / np.linalg.norm(means, axis=1, keepdims=True)).T).argmax(axis=1)
+    assert (guesses == np.arange(100) % 10).mean() > 0.6

@@ -1,0 +1,74 @@
+"""Images as uint8 arrays and PNG files."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_tf.utils.images import tile_images, to_uint8, write_images, write_png
+from pipelines.transforms import normalize
+
+
+def random_pixels(*shape) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).integers(0, 256, shape, np.uint8)
+
+
+def test_to_uint8_rounds_to_the_nearest_level_and_clips():
+    levels = np.arange(256)
+    exact = levels / 127.5 - 1
+    np.testing.assert_array_equal(to_uint8(exact), levels)
+    np.testing.assert_array_equal(to_uint8(exact + 0.49 / 127.5), levels)
+    np.testing.assert_array_equal(to_uint8(exact - 0.49 / 127.5), levels)
+    np.testing.assert_array_equal(to_uint8(np.array([-1.0, 1.0, -1.7, 1.7, -100.0, 100.0])), [0, 255, 0, 255, 0, 255])
+    assert to_uint8(np.zeros(3)).dtype == np.uint8
+    np.testing.assert_array_equal(to_uint8(normalize(levels.astype(np.uint8))), levels)
+
+
+def test_tile_images_row_by_row():
+    tiles = random_pixels(6, 4, 5, 3)
+    image = tile_images(tiles, 2, 3)
+    assert image.shape == (8, 15, 3)
+    for i, tile in enumerate(tiles):
+        row, column = divmod(i, 3)
+        np.testing.assert_array_equal(image[4 * row : 4 * row + 4, 5 * column : 5 * column + 5], tile)
+
+
+def test_tile_images_missing_tiles_are_black_and_extra_ones_ignored():
+    tiles = random_pixels(7, 2, 2, 1)
+    image = tile_images(tiles[:3], 2, 2)
+    np.testing.assert_array_equal(image[2:, :2], tiles[2])
+    assert not image[2:, 2:].any()
+    np.testing.assert_array_equal(tile_images(tiles, 2, 2), tile_images(tiles[:4], 2, 2))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_write_png_holds_the_pixels_in_the_same_bytes_each_time(tmp_path, channels):
+    image = random_pixels(6, 9, channels)
+    for name in ("a.png", "b.png"):
+        write_png(tmp_path / "new folder" / name, image)
+    first, second = ((tmp_path / "new folder" / name).read_bytes() for name in ("a.png", "b.png"))
+    assert first == second
+    with Image.open(io.BytesIO(first)) as file:
+        assert (file.format, file.mode) == ("PNG", {1: "L", 3: "RGB"}[channels])
+        np.testing.assert_array_equal(np.asarray(file).reshape(6, 9, channels), image)
+
+
+def test_write_images_numbers_from_0000(tmp_path):
+    images = random_pixels(5, 4, 4, 3)
+    write_images(tmp_path, [images[:2], images[2:4], images[4:]], 5)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["0000.png", "0001.png", "0002.png", "0003.png", "0004.png"]
+    for name, image in zip(names, images, strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / name)), image)
+
+
+@pytest.mark.parametrize(("count", "digits"), [(10_000, 4), (10_001, 5)])
+def test_write_images_names_have_as_many_digits_as_the_last_number(tmp_path, monkeypatch, count, digits):
+    names = []
+    monkeypatch.setattr("gan_tf.utils.images.write_png", lambda path, *_args, **_kwargs: names.append(path.name))
+    write_images(tmp_path, [np.zeros((count, 1, 1, 1), np.uint8)], count)
+    assert names[0] == "0" * digits + ".png"
+    assert names[-1] == f"{count - 1}.png"
+    assert names == sorted(names)
+    assert len(set(names)) == count
