@@ -1,4 +1,4 @@
-"""The worker of ``input.py``: the real training step, fed by the real stream or by one batch that stays the same."""
+"""The worker of ``input.py``: the training step on batches of the stream, or on one constant batch."""
 
 import resource
 import sys
@@ -13,36 +13,38 @@ from gan_tf.gan.config import GanConfig
 from gan_tf.utils.tf_import import import_tensorflow
 
 
-class Fed:
-    """The requests that the benchmark may make."""
+class InputWorker:
+    """The requests of the benchmark."""
 
-    def build(self, settings: dict, task: str, threads: int, folder: str | None, memory_budget: int) -> dict:
-        """Builds the method and opens the folder (None: one constant batch); does three steps."""
+    def build(self, config: dict, task: str, threads: int, folder: str | None, memory_budget: int) -> dict:
+        """Builds the GAN and opens the folder (None: one constant batch); does three steps."""
         import tensorflow as tf
 
-        from gan_tf.gan.workflow import build, stream_for
-        from gan_tf.tasks import find
+        from gan_tf.gan.workflow import GanWorkflow
+        from gan_tf.tasks import find_task
         from gan_tf.training.loop import build_batches, build_step_function
         from pipelines.image_folder import ImageFolder
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
-        row = find(task)
-        method = build(row, GanConfig(**settings))
-        self.update, opened = build_step_function(method, None), {}
+        entry = find_task(task)
+        workflow = GanWorkflow(entry, GanConfig(**config))
+        gan = workflow.build_model()
+        self.train_step, opened = build_step_function(gan, None), {}
         if folder is None:
-            self.batch, self.upcoming = make_batches(method, row.shape, 1)[0], None
+            self.constant_batch, self.batches = make_batches(gan, entry.image_shape, 1)[0], None
         else:
-            seconds, source = timing(lambda: ImageFolder(folder, row.shape[0], row.shape[2], memory_budget=memory_budget))
+            height, _, channels = entry.image_shape
+            seconds, source = timing(lambda: ImageFolder(folder, height, channels, memory_budget=memory_budget))
             opened = {"open_seconds": seconds, "summary": source.summary}
-            self.upcoming = iter(build_batches(stream_for(method, source), None, 0, 1 << 40))
+            self.batches = iter(build_batches(workflow.build_stream(gan, {"real": source}), None, 0, 1 << 40))
         self.steps(3)
         return {**opened, "version": f"TensorFlow {tf.__version__}"}
 
     def steps(self, count: int) -> dict:
-        """Does steps, each with the next batch; the last one's losses are read, so that all have ended."""
+        """Does steps, each with the next batch; reads the last one's loss, so that all have ended."""
         start = time.perf_counter()
         for _ in range(count):
-            logs = self.update(self.batch if self.upcoming is None else next(self.upcoming))
+            logs = self.train_step(self.constant_batch if self.batches is None else next(self.batches))
         float(logs["g_loss"])
         return {"seconds": time.perf_counter() - start}
 
@@ -54,5 +56,5 @@ class Fed:
 
 if __name__ == "__main__":
     import_tensorflow()
-    worker = Fed()
+    worker = InputWorker()
     serve({"build": worker.build, "steps": worker.steps, "peak": worker.peak})

@@ -27,7 +27,7 @@ TRIAL_SECONDS = 8.0  # a way is timed for that long, 3 steps at most
 
 
 @dataclasses.dataclass(frozen=True)
-class Way:
+class ExecutionMode:
     """One way to run the same step.
 
     Attributes:
@@ -49,7 +49,7 @@ class Way:
 
 
 def discriminator_loss(loss: str, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
-    """What D minimises; see ``gan_tf.gan.losses``."""
+    """The loss that D minimizes; see ``gan_tf.gan.losses``."""
     if loss == "gan":
         return F.softplus(-real).mean() + F.softplus(fake).mean()
     if loss == "hinge":
@@ -58,7 +58,7 @@ def discriminator_loss(loss: str, real: torch.Tensor, fake: torch.Tensor) -> tor
 
 
 def generator_loss(loss: str, fake: torch.Tensor, real: torch.Tensor | None) -> torch.Tensor:
-    """What G minimises; see ``gan_tf.gan.losses``."""
+    """The loss that G minimizes; see ``gan_tf.gan.losses``."""
     if loss == "gan":
         return F.softplus(-fake).mean()
     return F.softplus(real - fake).mean() if loss == "rpgan" else -fake.mean()
@@ -71,83 +71,86 @@ def squared_gradient_norm(logits: torch.Tensor, images: torch.Tensor) -> torch.T
 
 
 class Step:
-    """One training step of ``gan_tf.gan.model.GAN``, without its readings and guard.
+    """One training step of ``gan_tf.gan.model.GAN``, without its metrics and finite check.
 
     Args:
-        settings: one of the losses above, with its recipe, on the DCGAN.
+        config: one of the losses above, with its presets, on the DCGAN.
         start: weights and batches; see ``_step_ours.write_start``.
         way: how to run it.
         sgd: plain descent of this rate instead of Adam, for the test.
     """
 
-    def __init__(self, settings: GanConfig, start: dict[str, np.ndarray], way: Way, sgd: float = 0.0):
-        if settings.loss not in LOSSES or settings.network != "dcgan" or settings.optimizer != "adam" or settings.clip:
+    def __init__(self, config: GanConfig, start: dict[str, np.ndarray], way: ExecutionMode, sgd: float = 0.0):
+        if config.loss not in LOSSES or config.network != "dcgan" or config.optimizer != "adam" or config.clip:
             raise ValueError(f"the peer knows the DCGAN with Adam and the losses {', '.join(LOSSES)}")
-        if settings.penalty not in ("none", "two-sided", "r1r2"):
-            raise ValueError(f"the peer doesn't know the penalty {settings.penalty}")
-        self.settings, self.way, self.images_seen, self.done = settings, way, 0, 0
+        if config.penalty not in ("none", "two-sided", "r1r2"):
+            raise ValueError(f"the peer doesn't know the penalty {config.penalty}")
+        self.config, self.way, self.images_seen, self.done = config, way, 0, 0
         layout = torch.channels_last if way.layout == "channels_last" else torch.contiguous_format
         shape = start["real"].shape[3:]
-        networks = {"generator": build_generator(shape, settings), "discriminator": build_discriminator(shape, settings)}
+        networks = {"generator": build_generator(shape, config), "discriminator": build_discriminator(shape, config)}
         for name, network in networks.items():
             load_keras(network, [start[key] for key in sorted(start) if key.startswith(name)])
             network.to(memory_format=layout)
         self.generator, self.discriminator = networks.values()
-        self.averaged = copy.deepcopy(self.generator)
+        self.generator_ema = copy.deepcopy(self.generator)
         compiled = way.run == "compiled"
         self.generate = torch.compile(self.generator) if compiled else self.generator
-        self.judge = torch.compile(self.discriminator) if compiled else self.discriminator
+        self.discriminate = torch.compile(self.discriminator) if compiled else self.discriminator
         self.g_parameters, self.d_parameters = list(self.generator.parameters()), list(self.discriminator.parameters())
-        self.g_optimizer = self.optimizer(self.g_parameters, settings.g_lr, sgd)
-        self.d_optimizer = self.optimizer(self.d_parameters, settings.d_lr, sgd)
-        data = {name: torch.from_numpy(start[name]) for name in ("real", "noise", "share")}
+        self.g_optimizer = self.optimizer(self.g_parameters, config.g_lr, sgd)
+        self.d_optimizer = self.optimizer(self.d_parameters, config.d_lr, sgd)
+        data = {name: torch.from_numpy(start[name]) for name in ("real", "latents", "interpolation")}
         real = data["real"].permute(0, 2, 1, 5, 3, 4)  # [batches, d_steps, batch, channels, height, width]
         self.real = [[images.contiguous(memory_format=layout) for images in batch] for batch in real]
-        self.noise, self.share = data["noise"].transpose(1, 2).contiguous(), data["share"].transpose(1, 2).contiguous()
+        self.latents = data["latents"].transpose(1, 2).contiguous()
+        self.interpolation = data["interpolation"].transpose(1, 2).contiguous()
 
     def optimizer(self, parameters: list, rate: float, sgd: float) -> torch.optim.Optimizer:
-        """The settings' Adam, with Keras's epsilon."""
+        """Returns the Adam of the configuration, with Keras's epsilon."""
         if sgd:
             return torch.optim.SGD(parameters, sgd)
-        betas = (self.settings.beta1, self.settings.beta2)
+        betas = (self.config.beta1, self.config.beta2)
         return torch.optim.Adam(parameters, rate, betas, eps=1e-7, **{self.way.adam: True})
 
     def __call__(self) -> dict[str, torch.Tensor]:
         """The next step; its losses."""
-        s, n = self.settings, self.done % len(self.real)
-        real, noise, share = self.real[n], self.noise[n], self.share[n]
+        s, n = self.config, self.done % len(self.real)
+        real, latents, interpolation = self.real[n], self.latents[n], self.interpolation[n]
         if s.shares_fakes:
             with self.autocast():
-                fake = self.generate(noise[0])
-            losses = self.update_discriminator(real[0], fake.detach(), share[0])
+                fake = self.generate(latents[0])
+            losses = self.update_discriminator(real[0], fake.detach(), interpolation[0])
             losses |= self.update_generator(real[0], fake)
         else:
             for k in range(s.d_steps):
                 with torch.no_grad(), self.autocast():
-                    fake = self.generate(noise[k])
-                losses = self.update_discriminator(real[k], fake, share[k])
+                    fake = self.generate(latents[k])
+                losses = self.update_discriminator(real[k], fake, interpolation[k])
             for k in range(s.g_steps):
                 with self.autocast():
-                    fake = self.generate(noise[s.d_steps + k])
+                    fake = self.generate(latents[s.d_steps + k])
                 losses |= self.update_generator(real[-1], fake)
-        self.average()
+        self.update_ema()
         self.done += 1
         return losses
 
     def autocast(self) -> contextlib.AbstractContextManager:
-        """bfloat16 where the settings say so; it ends before weights change, since it keeps copies of them."""
-        return torch.autocast("cpu", torch.bfloat16, enabled=getattr(self.settings, "precision", "float32") == "bfloat16")
+        """Computes in bfloat16 if the configuration says so; ends before weights change, since it keeps copies of them."""
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.config.precision == "bfloat16")
 
-    def update_discriminator(self, real: torch.Tensor, fake: torch.Tensor, share: torch.Tensor) -> dict[str, torch.Tensor]:
+    def update_discriminator(
+        self, real: torch.Tensor, fake: torch.Tensor, interpolation: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
         """One update of D."""
-        s, fake = self.settings, fake.float()
+        s, fake = self.config, fake.float()
         penalty = torch.zeros(())
         with self.autocast():
             if self.way.passes == "apart":
-                real_logits, fake_logits = self.judge(real).float(), self.judge(fake).float()
+                real_logits, fake_logits = self.discriminate(real).float(), self.discriminate(fake).float()
             else:
                 both = torch.cat([real, fake]).requires_grad_(self.way.passes == "reused")
-                logits = self.judge(both).float()
+                logits = self.discriminate(both).float()
                 real_logits, fake_logits = logits.chunk(2)
             loss = discriminator_loss(s.loss, real_logits, fake_logits)
             if self.way.passes == "reused":
@@ -156,7 +159,7 @@ class Step:
                 both = torch.cat([real, fake]).requires_grad_()
                 penalty = 0.5 * squared_gradient_norm(self.discriminator(both).float(), both).sum() / s.batch
             elif s.penalty == "two-sided":
-                points = torch.lerp(fake, real, share[:, None, None, None]).requires_grad_()
+                points = torch.lerp(fake, real, interpolation[:, None, None, None]).requires_grad_()
                 norm = torch.sqrt(squared_gradient_norm(self.discriminator(points).float(), points) + 1e-12)
                 penalty = (norm - 1).square().mean()
             total = loss + s.penalty_weight * penalty if s.penalty != "none" else loss
@@ -167,24 +170,24 @@ class Step:
 
     def update_generator(self, real: torch.Tensor, fake: torch.Tensor) -> dict[str, torch.Tensor]:
         """One update of G on fakes that hang on its graph; D's weights are frozen, so they get no gradient."""
-        s = self.settings
+        s = self.config
         with frozen(self.d_parameters), self.autocast():
             real_logits = None
             if s.loss == "rpgan":
                 with torch.no_grad():
-                    real_logits = self.judge(real).float()
-            loss = generator_loss(s.loss, self.judge(fake).float(), real_logits)
+                    real_logits = self.discriminate(real).float()
+            loss = generator_loss(s.loss, self.discriminate(fake).float(), real_logits)
         self.g_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.g_optimizer.step()
         return {"g_loss": loss.detach()}
 
-    def average(self) -> None:
-        """The moving average of G; see ``gan_tf.nn.ema``."""
-        s = self.settings
+    def update_ema(self) -> None:
+        """Updates the EMA of G; see ``gan_tf.nn.ema``."""
+        s = self.config
         half_life = max(min(s.ema_half_life, 0.05 * self.images_seen), 1e-8)
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.averaged.parameters()), self.g_parameters, 1 - 0.5 ** (s.batch / half_life))
+            torch._foreach_lerp_(list(self.generator_ema.parameters()), self.g_parameters, 1 - 0.5 ** (s.batch / half_life))
         self.images_seen += s.batch
 
 
@@ -200,7 +203,7 @@ def frozen(parameters: list[nn.Parameter]) -> Iterator[None]:
             p.requires_grad_(True)
 
 
-def alternatives(s: GanConfig) -> list[dict[str, str]]:
+def alternative_modes(s: GanConfig) -> list[dict[str, str]]:
     """What to change in a way, one thing after the other, to find the fastest; see ``Peer.choose``."""
     passes = [] if s.norm == "batch" else ["apart", "reused"] if s.penalty == "r1r2" else ["apart"]
     return [*({"passes": p} for p in passes), {"adam": "foreach"}, {"layout": "contiguous"}, {"run": "compiled"}]
@@ -209,12 +212,12 @@ def alternatives(s: GanConfig) -> list[dict[str, str]]:
 class Peer:
     """The requests that the benchmark may make."""
 
-    def build(self, settings: dict, threads: int, start: str) -> dict:
+    def build(self, config: dict, threads: int, start: str) -> dict:
         """Loads the common start and does the first step the plain way; see ``same_mathematics``."""
         torch.set_num_threads(threads)
         torch.set_flush_denormal(True)  # as TensorFlow does
-        self.settings, self.start = GanConfig(**settings), dict(np.load(start))
-        self.step = Step(self.settings, self.start, Way("apart"))
+        self.config, self.start = GanConfig(**config), dict(np.load(start))
+        self.step = Step(self.config, self.start, ExecutionMode("apart"))
         networks = {"generator": self.step.g_parameters, "discriminator": self.step.d_parameters}
         return {
             "losses": {name: float(value) for name, value in self.step().items()},
@@ -224,13 +227,13 @@ class Peer:
 
     def choose(self) -> dict:
         """Takes the fastest way: from the likeliest one on, each alternative is kept where it is faster."""
-        best = Way("apart" if self.settings.norm == "batch" else "joined")
+        best = ExecutionMode("apart" if self.config.norm == "batch" else "joined")
         seconds, tried = self.trial(best), []
         tried.append(f"{best}: {seconds:.3f} s")
-        for change in alternatives(self.settings):
+        for change in alternative_modes(self.config):
             way = dataclasses.replace(best, **change)
             if way.run == "compiled" and way.passes == "reused":
-                way = dataclasses.replace(way, passes="joined")  # see Way
+                way = dataclasses.replace(way, passes="joined")  # see ExecutionMode
             try:
                 taken = self.trial(way)
             except Exception as error:  # compiling needs a C++ compiler, and fails in many ways without one
@@ -240,14 +243,14 @@ class Peer:
             if taken < seconds:
                 best, seconds = way, taken
         torch.compiler.reset()
-        self.step = Step(self.settings, self.start, best)
+        self.step = Step(self.config, self.start, best)
         self.step(), self.step()
         return {"way": str(best), "seconds": seconds, "tried": tried}
 
-    def trial(self, way: Way) -> float:
+    def trial(self, way: ExecutionMode) -> float:
         """The least seconds of a step, after two that aren't timed: the second one traces what the first left out."""
         torch.compiler.reset()
-        step = Step(self.settings, self.start, way)
+        step = Step(self.config, self.start, way)
         step(), step()
         taken = [timing(step)[0]]
         while len(taken) < 3 and sum(taken) < TRIAL_SECONDS:

@@ -1,4 +1,4 @@
-"""The worker of ``step_variants.py`` and its table: each way to do a step otherwise, as one change of the modules."""
+"""The worker of ``step_variants.py`` and its table of variants: changes of the training step, made by patching modules."""
 
 import contextlib
 import sys
@@ -8,20 +8,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks._step_ours import Ours
+from benchmarks._step_ours import StepWorker
 from benchmarks._turns import serve
 from gan_tf.utils.tf_import import import_tensorflow
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to do the step otherwise.
+    """A change of the training step.
 
     Attributes:
         about: what is changed, in a few words.
-        kept: whether what it undoes is part of the step; else it was tried and stays out.
-        losses: for which it changes anything.
-        change: makes the change, in a process that has not built the method yet.
+        kept: True if it undoes an optimization that the step has; False if it was tried and rejected.
+        losses: the losses whose step it changes.
+        change: makes the change, in a process that has not built the GAN yet.
     """
 
     about: str
@@ -39,59 +39,56 @@ def keras_batch_norm() -> None:
 
 
 def library_kernel_gradients() -> None:
-    from gan_tf.nn import strided_conv as strided
+    from gan_tf.nn import strided_conv
 
-    strided.is_faster = lambda *_: False
+    strided_conv.is_faster = lambda *_: False
 
 
 def passes_apart() -> None:
-    """Real and fake images through D one after the other, for losses without a penalty."""
+    """D is applied to real and to fake images separately, for losses without a penalty."""
     import tensorflow as tf
 
     from gan_tf.gan.model import GAN
 
-    def judge(self, real, fake, share):
+    def discriminator_forward(self, real, fake, interpolation):
         return self.discriminator(real, training=True), self.discriminator(fake, training=True), tf.zeros(())
 
-    GAN.judge = judge
+    GAN._discriminator_forward = discriminator_forward
 
 
 def penalty_apart() -> None:
-    """R1 and R2 by passes of their own, one of real and one of fake images, besides the one for the loss."""
+    """R1 and R2 are computed in forward passes of their own, one of real and one of fake images."""
     import tensorflow as tf
 
-    from gan_tf.gan import model as adversarial
-    from gan_tf.gan.penalties import PENALTIES, squared_gradient
+    from gan_tf.gan import model
+    from gan_tf.gan.penalties import PENALTIES, forward_with_tape, gradient_squared_norm
 
-    def penalised(discriminator, penalty, real, fake, share, due=None):
+    def forward_with_penalty(discriminator, penalty, real, fake, interpolation, is_penalty_step=None):
         logits = discriminator(tf.concat([real, fake], axis=0), training=True)
-        squared = []
+        squared_norms = []
         for images in (real, fake):
-            tape = tf.GradientTape(watch_accessed_variables=False)
-            with tape:
-                tape.watch(images)
-                own = discriminator(images, training=True)
-            squared.append(squared_gradient(tape, own, images))
-        return *tf.split(logits, 2), PENALTIES[penalty].at_images(*squared)
+            own_logits, tape = forward_with_tape(discriminator, images)
+            squared_norms.append(gradient_squared_norm(tape, own_logits, images))
+        return *tf.split(logits, 2), PENALTIES[penalty].at_images(*squared_norms)
 
-    adversarial.penalised = penalised
+    model.forward_with_penalty = forward_with_penalty
 
 
 def fakes_apart() -> None:
-    """Fakes of the same noise made once for D's update and once more for G's."""
+    """Fakes are generated from the same latents twice, for D's update and again for G's."""
     import tensorflow as tf
 
     from gan_tf.gan.model import GAN
 
-    def shared_step(self, batch):
-        logs = self.update_discriminator(batch, 0, self.generator(batch["noise"][:, 0], training=True))
-        return logs | self.update_generator(batch | {"noise": tf.repeat(batch["noise"], 2, axis=1)}, 1)
+    def update_both(self, batch):
+        logs = self._update_discriminator(batch, 0, self.generator(batch["latents"][:, 0], training=True))
+        return logs | self._update_generator(batch | {"latents": tf.repeat(batch["latents"], 2, axis=1)}, 1)
 
-    GAN.shared_step = shared_step
+    GAN._update_both_on_shared_fakes = update_both
 
 
 def fused_adam() -> None:
-    """Adam by TensorFlow's one operation a variable in place of Keras's dozen (the same mathematics)."""
+    """Adam with TensorFlow's one operation per variable instead of Keras's dozen (the same mathematics)."""
     import keras
     import tensorflow as tf
 
@@ -122,7 +119,7 @@ def leaky_relu_by_maximum() -> None:
 
 
 def leaky_relu_by_outputs() -> None:
-    """Its gradient from the outputs, which have the inputs' sign: the inputs needn't be kept, so more can be fused."""
+    """The gradient is computed from the outputs, which have the inputs' sign, so that more can be fused."""
     import keras
     import tensorflow as tf
 
@@ -138,19 +135,19 @@ def leaky_relu_by_outputs() -> None:
 
 
 def layer_norm_by_formula() -> None:
-    """Layer norm and its gradient as sums a channel and one multiply-add, not as the tape derives it."""
+    """Layer norm and its gradient as sums per channel and one multiply-add, instead of the tape's gradient."""
     import tensorflow as tf
 
     from gan_tf.nn.layers import GroupNorm
 
     @tf.custom_gradient
-    def normalised(x, gamma, beta):
+    def layer_norm(x, gamma, beta):
         images, n = tf.cast(x, tf.float32), x.shape[1] * x.shape[2] * x.shape[3]
 
         def mean(sums):  # [batch, channels] to [batch, 1]
             return tf.reduce_sum(sums, 1, keepdims=True) / n
 
-        def affine(factor):  # [batch, channels or 1] to what images can be multiplied by
+        def affine(factor):  # [batch, channels or 1] to a factor of images
             return factor[:, None, None, :]
 
         centre = mean(tf.reduce_sum(images, [1, 2]))
@@ -167,35 +164,35 @@ def layer_norm_by_formula() -> None:
 
         return tf.cast(images * affine(scale * gamma) + affine(beta - centre * scale * gamma), x.dtype), gradient
 
-    GroupNorm.call = lambda self, x: normalised(x, tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta))
+    GroupNorm.call = lambda self, x: layer_norm(x, tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta))
 
 
 def batch_norm_in_halves() -> None:
-    """One pass of D for real and fake images, whose batch norm takes each half by itself: as if in two passes."""
+    """D is applied to real and fake images as one batch, and batch norm normalizes each half of it."""
     import tensorflow as tf
 
     from gan_tf.gan.model import GAN
     from gan_tf.nn.layers import BatchNorm
 
-    whole, halved = BatchNorm.call, [False]
+    original_call, is_halved = BatchNorm.call, [False]
 
     @contextlib.contextmanager
-    def halves():
-        halved[0] = True
+    def halved():
+        is_halved[0] = True
         yield
-        halved[0] = False
+        is_halved[0] = False
 
     def call(self, inputs, training=None, mask=None):
-        if not halved[0]:
-            return whole(self, inputs, training=training, mask=mask)
-        return tf.concat([whole(self, half, training=training) for half in tf.split(inputs, 2)], axis=0)
+        if not is_halved[0]:
+            return original_call(self, inputs, training=training, mask=mask)
+        return tf.concat([original_call(self, half, training=training) for half in tf.split(inputs, 2)], axis=0)
 
-    def judge(self, real, fake, share):
-        with halves():
+    def discriminator_forward(self, real, fake, interpolation):
+        with halved():
             logits = self.discriminator(tf.concat([real, fake], axis=0), training=True)
         return *tf.split(logits, 2), tf.zeros(())
 
-    BatchNorm.call, GAN.judge = call, judge
+    BatchNorm.call, GAN._discriminator_forward = call, discriminator_forward
 
 
 def xla() -> None:
@@ -203,11 +200,11 @@ def xla() -> None:
 
     from gan_tf.training import loop
 
-    loop.build_step_function = lambda method, strategy: tf.function(method.train_step, jit_compile=True)
+    loop.build_step_function = lambda model, strategy: tf.function(model.train_step, jit_compile=True)
 
 
 def no_remapper() -> None:
-    """Without Grappler's fusing of convolution, bias and activation, which gives up on some of our graphs and says so."""
+    """Without Grappler's fusion of convolution, bias and activation, which fails on some of our graphs."""
     import tensorflow as tf
 
     tf.config.optimizer.set_experimental_options({"remapping": False})
@@ -218,12 +215,12 @@ VARIANTS: dict[str, Variant] = {
     "library-gradients": Variant(
         "kernel gradients by oneDNN, not as products", True, ("gan", "hinge", "wgangp", "rpgan"), library_kernel_gradients
     ),
-    "passes-apart": Variant("real and fake images through D apart, not in one batch", True, ("hinge",), passes_apart),
-    "penalty-apart": Variant("R1 and R2 by passes of their own", True, ("rpgan",), penalty_apart),
-    "fakes-apart": Variant("fakes made anew for G's update", True, ("gan", "hinge"), fakes_apart),
-    "batch-norm-halves": Variant("one pass of D, its batch norm in halves", False, ("gan",), batch_norm_in_halves),
-    "fused-adam": Variant("Adam as one operation a variable", False, ("gan", "hinge", "wgangp", "rpgan"), fused_adam),
-    "leaky-relu": Variant("leaky ReLU by a maximum", False, ("hinge", "wgangp"), leaky_relu_by_maximum),
+    "passes-apart": Variant("D applied to real and fake images separately, not as one batch", True, ("hinge",), passes_apart),
+    "penalty-apart": Variant("R1 and R2 in forward passes of their own", True, ("rpgan",), penalty_apart),
+    "fakes-apart": Variant("fakes generated again for G's update", True, ("gan", "hinge"), fakes_apart),
+    "batch-norm-halves": Variant("one batch through D, each half normalized separately", False, ("gan",), batch_norm_in_halves),
+    "fused-adam": Variant("Adam as one operation per variable", False, ("gan", "hinge", "wgangp", "rpgan"), fused_adam),
+    "leaky-relu": Variant("leaky ReLU as a maximum", False, ("hinge", "wgangp"), leaky_relu_by_maximum),
     "leaky-relu-outputs": Variant(
         "leaky ReLU's gradient from its outputs", False, ("hinge", "wgangp", "rpgan"), leaky_relu_by_outputs
     ),
@@ -233,11 +230,11 @@ VARIANTS: dict[str, Variant] = {
 }
 
 
-class Varied(Ours):
-    """The requests that the benchmark may make."""
+class VariantWorker(StepWorker):
+    """The requests of the benchmark."""
 
     def build(self, variant: str | None, **arguments) -> dict:
-        """``Ours.build`` after the variant's change; None builds the step as it trains."""
+        """Does ``StepWorker.build`` after the variant's change; without one if it is None."""
         if variant:
             VARIANTS[variant].change()
         return super().build(**arguments)
@@ -245,5 +242,5 @@ class Varied(Ours):
 
 if __name__ == "__main__":
     import_tensorflow()
-    worker = Varied()
+    worker = VariantWorker()
     serve({"build": worker.build, "steps": worker.steps})

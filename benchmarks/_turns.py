@@ -14,35 +14,38 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
-LEAST_TURNS = 20  # the house's rule: fewer are a first look, not a result
+MIN_TURNS = 20  # the house's rule: fewer are a first look, not a result
 PAUSE = 0.05  # seconds between turns, in which the other's threads stop spinning and go to sleep
 
 
 def check_numbers(args: argparse.Namespace, **ranges: tuple[int, int]) -> None:
-    """Refuses a number outside of its range; None, for an option that has no value, passes.
+    """Checks that numbers are in their ranges; None, for an option without a value, is allowed.
 
     Raises:
-        InputError: for the first such number.
+        UserError: for the first number that is not.
     """
     for name, (low, high) in ranges.items():
         value = getattr(args, name)
         if value is not None and not low <= value <= high:
-            raise InputError(f"--{name} {value}", f"a whole number from {low} to {high}", "change it")
+            flag = name.replace("_", "-")
+            raise UserError(
+                f"--{flag} {value} is not valid: a whole number from {low} to {high} is needed", "Correct the value"
+            )
 
 
 def check_names(args: argparse.Namespace, **known: Collection[str]) -> None:
-    """Refuses a list that holds anything but the names of its kind.
+    """Checks that lists contain known names only.
 
     Raises:
-        InputError: for the first such name.
+        UserError: for the first name that is unknown.
     """
     for option, names in known.items():
         for value in getattr(args, option):
             if value not in names:
-                raise InputError(f"--{option} {value}", f"some of: {', '.join(names)}", "choose among these")
+                raise UserError(f"--{option} {value} is not valid", f"Choose some of: {', '.join(names)}")
 
 
 class WorkerError(Exception):
@@ -140,7 +143,7 @@ def timing(function: Callable, *arguments) -> tuple[float, object]:
     return time.perf_counter() - start, result
 
 
-def calls_that_take(seconds: float, one: float) -> int:
+def calls_per_turn(seconds: float, one: float) -> int:
     """How many calls of ``one`` second each take ``seconds`` or longer, at least 1."""
     return max(1, math.ceil(seconds / max(one, 1e-9)))
 
@@ -157,7 +160,7 @@ def take_turns(parties: dict[str, Callable[[], float]], turns: int, about: str =
     return {name: np.array(taken) for name, taken in readings.items()}
 
 
-def median_with_bounds(values: np.ndarray) -> tuple[float, float, float]:
+def median_ci(values: np.ndarray) -> tuple[float, float, float]:
     """The median of paired readings and its 95 % bounds, which are two of the readings.
 
     The bounds are the order statistics k and n + 1 - k with the greatest k for which the binomial distribution gives
@@ -173,7 +176,7 @@ def median_with_bounds(values: np.ndarray) -> tuple[float, float, float]:
     return float(np.median(ordered)), float(ordered[below]), float(ordered[n - 1 - below])
 
 
-def with_bounds(values: np.ndarray, decimals: int = 2) -> str:
-    """``1.23 [1.20, 1.26]``: see ``median_with_bounds``."""
-    middle, low, high = (f"{value:.{decimals}f}" for value in median_with_bounds(values))
+def format_ci(values: np.ndarray, decimals: int = 2) -> str:
+    """``1.23 [1.20, 1.26]``: see ``median_ci``."""
+    middle, low, high = (f"{value:.{decimals}f}" for value in median_ci(values))
     return f"{middle} [{low}, {high}]"

@@ -26,7 +26,7 @@ from gan_tf.evaluation.features.inception_weights import InceptionWeights, load_
 from gan_tf.evaluation.image_files import read_folder
 from gan_tf.evaluation.metrics.frechet import frechet_distance, frechet_distance_of_features
 from gan_tf.evaluation.metrics.statistics import FeatureStatistics
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 Features = Callable[[np.ndarray], np.ndarray]
 _BATCHES = {"pytorch-fid": 50, "torch-fidelity": 64}  # their defaults
@@ -186,13 +186,14 @@ def main() -> int:
         # whole chunks in each round, so that nobody is timed on a chunk that is mostly filling
         images = images[: len(images) // (CHUNK * args.rounds) * CHUNK * args.rounds] if args.rounds > 1 else images
         if args.rounds < 2 or not len(images):
-            raise InputError(f"{args.count} images in {args.rounds} rounds", f"{CHUNK} or more in 2 or more", "add images")
+            problem = f"{args.count} images in {args.rounds} rounds are too few: at least 2 rounds of {CHUNK} images are needed"
+            raise UserError(problem, "Give more images")
         runs = {}
         for protocol in PROTOCOLS:
             extractor = fid_extractor(weights, protocol)
             runs[f"ours ({protocol})"] = lambda chosen, extractor=extractor: extractor(chosen)[0]
             runs[f"ours ({protocol})"](images[:CHUNK])
-    except InputError as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     variants = {}

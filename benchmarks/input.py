@@ -28,28 +28,27 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from benchmarks._turns import (
-    LEAST_TURNS,
+    MIN_TURNS,
     Worker,
     WorkerError,
-    calls_that_take,
+    calls_per_turn,
     check_numbers,
-    median_with_bounds,
+    median_ci,
     take_turns,
     timing,
-    with_bounds,
+    format_ci,
 )
 from benchmarks.train_step import shipped_width
-from gan_tf.cli.train import fit_machine
 from gan_tf.gan.config import GanConfig
-from gan_tf.gan.workflow import resolve
-from gan_tf.tasks import find, first_folder
+from gan_tf.tasks import find_task
+from gan_tf.training.environment import fast_precision
 from gan_tf.utils.tf_import import import_tensorflow
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 TASK = "anime"
 IN_FOLDER = 1000
 IN_MEMORY = 4_000_000_000  # bytes; as train.py's default
-LEAST_STEPS = 5  # in a turn, more than the batches that stand ready when it begins
+MIN_STEPS = 5  # in a turn, more than the batches that stand ready when it begins
 HERE = Path(__file__).resolve().parent
 
 
@@ -66,7 +65,7 @@ def multiply_files(source: list[Path], folder: Path, count: int) -> None:
             shutil.copyfile(path, target)
 
 
-def measure(name: str, folder: Path, memory_budget: int, settings: GanConfig, args: argparse.Namespace) -> dict:
+def measure(name: str, folder: Path, memory_budget: int, config: GanConfig, args: argparse.Namespace) -> dict:
     """One case.
 
     Raises:
@@ -74,24 +73,24 @@ def measure(name: str, folder: Path, memory_budget: int, settings: GanConfig, ar
     """
     cores = set(sorted(os.sched_getaffinity(0))[: args.threads])
     command = [sys.executable, str(HERE / "_step_fed.py")]
-    common = {"settings": dataclasses.asdict(settings), "task": TASK, "threads": len(cores), "memory_budget": memory_budget}
+    common = {"config": dataclasses.asdict(config), "task": TASK, "threads": len(cores), "memory_budget": memory_budget}
     with Worker(command, cores, frozen=True) as fed, Worker(command, cores, frozen=True) as constant:
-        opened = fed.ask("build", folder=str(folder), **common)
-        constant.ask("build", folder=None, **common)
+        opened = fed.request("build", folder=str(folder), **common)
+        constant.request("build", folder=None, **common)
         workers = {"stream": fed, "constant": constant}
-        count = max(LEAST_STEPS, calls_that_take(args.turn_seconds, constant.ask("steps", count=3)["seconds"] / 3))
+        count = max(MIN_STEPS, calls_per_turn(args.turn_seconds, constant.request("steps", count=3)["seconds"] / 3))
         parties = {
-            which: lambda worker=worker: worker.ask("steps", count=count)["seconds"] / count
+            which: lambda worker=worker: worker.request("steps", count=count)["seconds"] / count
             for which, worker in workers.items()
         }
         readings = take_turns(parties, args.turns, name)
-        peaks = {which: worker.ask("peak")["megabytes"] for which, worker in workers.items()}
+        peaks = {which: worker.request("peak")["megabytes"] for which, worker in workers.items()}
     return {
         "case": name,
-        "settings": dataclasses.asdict(settings),
+        "config": dataclasses.asdict(config),
         **opened,
         "peak_megabytes": peaks,
-        "ratio": median_with_bounds(readings["stream"] / readings["constant"]),
+        "ratio": median_ci(readings["stream"] / readings["constant"]),
         "steps_a_turn": count,
         "seconds_a_step": {which: taken.tolist() for which, taken in readings.items()},
     }
@@ -103,19 +102,19 @@ HEADER = (
 )
 
 
-def row(case: dict) -> str:
+def format_row(case: dict) -> str:
     """A case as a row of the table."""
     seconds, peaks = {name: np.array(taken) for name, taken in case["seconds_a_step"].items()}, case["peak_megabytes"]
-    ratio, step = with_bounds(seconds["stream"] / seconds["constant"], 3), f"{np.median(seconds['stream']):.3f} s"
+    ratio, step = format_ci(seconds["stream"] / seconds["constant"], 3), f"{np.median(seconds['stream']):.3f} s"
     memory = [f"{peaks[name]:,.0f} MB" for name in ("stream", "constant")]
     return "| " + " | ".join([case["case"], f"{case['open_seconds']:.1f} s", ratio, step, *memory]) + " |"
 
 
-def parse(words: list[str] | None) -> argparse.Namespace:
+def parse_arguments(words: list[str] | None) -> argparse.Namespace:
     """The command line, checked.
 
     Raises:
-        InputError: for a value that can't be measured.
+        UserError: for a value that can't be measured.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="a folder of pictures, as train.py takes it")
@@ -125,8 +124,8 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--loss", help="another loss's recipe than the task's")
     parser.add_argument("--hidden-dim", type=int, metavar="N", help="channels next to the image (default: as shipped)")
     parser.add_argument("--precision", help="float32 or bfloat16 (default: as train.py chooses on this machine)")
-    parser.add_argument("--turns", type=int, default=LEAST_TURNS, help="of each side, at least 2 (default: %(default)s)")
-    about = f"least length of a turn; it holds {LEAST_STEPS} steps or more (default: %(default)s)"
+    parser.add_argument("--turns", type=int, default=MIN_TURNS, help="of each side, at least 2 (default: %(default)s)")
+    about = f"least length of a turn; it holds {MIN_STEPS} steps or more (default: %(default)s)"
     parser.add_argument("--turn-seconds", type=float, default=2.0, metavar="S", help=about)
     parser.add_argument("--threads", type=int, metavar="N", help="cores and threads of each side (default: all allowed)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every reading there")
@@ -137,46 +136,46 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def cases(args: argparse.Namespace, folder: Path, settings: GanConfig):
+def cases(args: argparse.Namespace, folder: Path, config: GanConfig):
     """Measures one case after the other."""
     from pipelines.image_folder import list_images
 
     files = list_images(folder)
-    if len(files) * math.prod(find(TASK).shape) > IN_MEMORY:
-        given = f"{len(files):,} pictures in {folder}, which don't fit {IN_MEMORY / 1e6:,.0f} MB"
-        raise InputError(given, "a folder whose pictures can be held in memory", "name a smaller one; --files multiplies it")
-    yield measure(f"{len(files):,} in memory", folder, IN_MEMORY, settings, args)
+    if len(files) * math.prod(find_task(TASK).image_shape) > IN_MEMORY:
+        problem = f"The {len(files):,} images in {folder} do not fit into {IN_MEMORY / 1e6:,.0f} MB of memory"
+        raise UserError(problem, "Name a smaller folder; --files multiplies its images")
+    yield measure(f"{len(files):,} in memory", folder, IN_MEMORY, config, args)
     if args.files:
         with tempfile.TemporaryDirectory(dir=args.temporary, prefix="input-") as temporary:
             seconds, _ = timing(multiply_files, files, Path(temporary), args.files)
             print(f"made {args.files:,} files in {seconds:.0f} s", file=sys.stderr)
-            yield measure(f"{args.files:,} decoded as they come", Path(temporary), 0, settings, args)
+            yield measure(f"{args.files:,} decoded as they come", Path(temporary), 0, config, args)
 
 
 def main(words: list[str] | None = None) -> int:
     """Measures and prints the table; returns the exit code."""
     try:
-        args = parse(words)
+        args = parse_arguments(words)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the files made are removed
-        task = find(TASK)
-        said = {name: getattr(args, name) for name in ("loss", "hidden_dim", "precision") if getattr(args, name)}
+        task = find_task(TASK)
+        options = {name: getattr(args, name) for name in ("loss", "hidden_dim", "precision") if getattr(args, name)}
         import_tensorflow()
-        settings = fit_machine(resolve(task, {}, said)).settings
+        config = task.family.resolve(task, {}, {"precision": fast_precision(), **options}).config
         done = []
-        for case in cases(args, first_folder(args.data, task.train_folders), settings):
+        for case in cases(args, task.data.training_dir(args.data), config):
             if not done:
                 cores = args.threads or len(os.sched_getaffinity(0))
-                about = f"{settings.loss}, hidden {settings.hidden_dim}, {settings.precision}"
-                print(f"{case['version']}; {cores} cores; {about}, batch {settings.batch}, {args.turns} turns\n\n{HEADER}")
+                about = f"{config.loss}, hidden {config.hidden_dim}, {config.precision}"
+                print(f"{case['version']}; {cores} cores; {about}, batch {config.batch}, {args.turns} turns\n\n{HEADER}")
             done.append(case)
-            print(row(case), flush=True)
+            print(format_row(case), flush=True)
             if args.json:
                 args.json.write_text(json.dumps(done, indent=1) + "\n")
-    except (InputError, WorkerError) as error:
+    except (UserError, WorkerError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
-    if args.turns < LEAST_TURNS:
-        print(f"\nA first look: the bounds are worth something from {LEAST_TURNS} turns on.")
+        return 2 if isinstance(error, UserError) else 1
+    if args.turns < MIN_TURNS:
+        print(f"\nA first look: the bounds are worth something from {MIN_TURNS} turns on.")
     return 0
 
 

@@ -23,25 +23,25 @@ import numpy as np
 
 from benchmarks._step_variants import VARIANTS, Variant
 from benchmarks._turns import (
-    LEAST_TURNS,
+    MIN_TURNS,
     Worker,
     WorkerError,
-    calls_that_take,
+    calls_per_turn,
     check_names,
     check_numbers,
-    median_with_bounds,
+    median_ci,
     take_turns,
-    with_bounds,
+    format_ci,
 )
-from benchmarks.train_step import LOSSES, PRECISIONS, TASK, resolved, same_mathematics, shipped_width
+from benchmarks.train_step import LOSSES, PRECISIONS, TASK, check_equivalence, resolve_config, shipped_width
 from gan_tf.gan.config import GanConfig
 from gan_tf.training.environment import cpu_features, fast_precision
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 HERE = Path(__file__).resolve().parent
 
 
-def measure(name: str, settings: GanConfig, args: argparse.Namespace) -> dict:
+def measure(name: str, config: GanConfig, args: argparse.Namespace) -> dict:
     """One row.
 
     Raises:
@@ -49,28 +49,28 @@ def measure(name: str, settings: GanConfig, args: argparse.Namespace) -> dict:
     """
     cores = set(sorted(os.sched_getaffinity(0))[: args.threads])
     command = [sys.executable, str(HERE / "_step_variants.py")]
-    values = dataclasses.asdict(settings)
+    values = dataclasses.asdict(config)
     with tempfile.TemporaryDirectory() as folder, Worker(command, cores) as kept, Worker(command, cores) as changed:
         workers = {"as it trains": (kept, None), "changed": (changed, name)}
         built = {
-            which: worker.ask(
-                "build", variant=variant, settings=values, task=TASK, threads=len(cores), start=f"{folder}/{which}.npz"
+            which: worker.request(
+                "build", variant=variant, config=values, task=TASK, threads=len(cores), start=f"{folder}/{which}.npz"
             )
             for which, (worker, variant) in workers.items()
         }
-        same_mathematics(*built.values(), settings)
+        check_equivalence(*built.values(), config)
         for worker in (kept, changed):
-            worker.ask("steps", count=2)
-        count = calls_that_take(args.turn_seconds, kept.ask("steps", count=1)["seconds"])
+            worker.request("steps", count=2)
+        count = calls_per_turn(args.turn_seconds, kept.request("steps", count=1)["seconds"])
         parties = {
-            which: lambda worker=worker: worker.ask("steps", count=count)["seconds"] / count
+            which: lambda worker=worker: worker.request("steps", count=count)["seconds"] / count
             for which, (worker, _) in workers.items()
         }
-        readings = take_turns(parties, args.turns, f"{name}, {settings.loss}")
+        readings = take_turns(parties, args.turns, f"{name}, {config.loss}")
     return {
         "variant": name,
-        "settings": values,
-        "ratio": median_with_bounds(readings["changed"] / readings["as it trains"]),
+        "config": values,
+        "ratio": median_ci(readings["changed"] / readings["as it trains"]),
         "steps_a_turn": count,
         "seconds_a_step": {which: taken.tolist() for which, taken in readings.items()},
         "version": built["changed"]["version"],
@@ -80,26 +80,26 @@ def measure(name: str, settings: GanConfig, args: argparse.Namespace) -> dict:
 HEADER = "| part of the step | what is changed | loss | as it trains | changed | ratio [95 %] |\n|---|---|---|---|---|---|"
 
 
-def row(case: dict, variant: Variant) -> str:
+def format_row(case: dict, variant: Variant) -> str:
     """A case as a row of the table."""
     seconds = {name: np.array(taken) for name, taken in case["seconds_a_step"].items()}
-    ratio = with_bounds(seconds["changed"] / seconds["as it trains"])
-    cells = ["yes" if variant.kept else "no", variant.about, f"`{case['settings']['loss']}`"]
+    ratio = format_ci(seconds["changed"] / seconds["as it trains"])
+    cells = ["yes" if variant.kept else "no", variant.about, f"`{case['config']['loss']}`"]
     return "| " + " | ".join([*cells, *(f"{np.median(taken):.3f} s" for taken in seconds.values()), ratio]) + " |"
 
 
-def parse(words: list[str] | None) -> argparse.Namespace:
+def parse_arguments(words: list[str] | None) -> argparse.Namespace:
     """The command line, checked.
 
     Raises:
-        InputError: for a value that can't be measured.
+        UserError: for a value that can't be measured.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--losses", default=",".join(LOSSES), help="some of: %(default)s (default: all)")
     parser.add_argument("--only", nargs="+", metavar="NAME", default=list(VARIANTS), help=f"some of: {', '.join(VARIANTS)}")
     parser.add_argument("--hidden-dim", type=int, help="channels next to the image (default: as shipped)")
     parser.add_argument("--precision", choices=PRECISIONS, help="(default: as train.py chooses on this machine)")
-    parser.add_argument("--turns", type=int, default=LEAST_TURNS, help="of each side, at least 2 (default: %(default)s)")
+    parser.add_argument("--turns", type=int, default=MIN_TURNS, help="of each side, at least 2 (default: %(default)s)")
     about = "least length of a turn; it holds whole steps (default: %(default)s)"
     parser.add_argument("--turn-seconds", type=float, default=0.5, metavar="S", help=about)
     parser.add_argument("--threads", type=int, metavar="N", help="cores and threads of each side (default: all allowed)")
@@ -116,27 +116,27 @@ def parse(words: list[str] | None) -> argparse.Namespace:
 def main(words: list[str] | None = None) -> int:
     """Measures and prints the table; returns the exit code."""
     try:
-        args = parse(words)
-    except InputError as error:
+        args = parse_arguments(words)
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     done, failed = [], 0
     for name in args.only:
         for loss in [loss for loss in args.losses if loss in VARIANTS[name].losses]:
             try:
-                done.append(measure(name, resolved(loss, args.hidden_dim, args.precision), args))
+                done.append(measure(name, resolve_config(loss, args.hidden_dim, args.precision), args))
             except WorkerError as error:
                 failed += 1
                 print(f"\n{name}, {loss}: not measured: {error}", file=sys.stderr)
                 continue
             if len(done) == 1:
-                about = f"hidden {args.hidden}, {args.precision}, batch {done[0]['settings']['batch']}, {args.turns} turns"
+                about = f"hidden {args.hidden_dim}, {args.precision}, batch {done[0]['config']['batch']}, {args.turns} turns"
                 print(f"{done[0]['version']}; {args.threads or len(os.sched_getaffinity(0))} cores; {about}\n\n{HEADER}")
-            print(row(done[-1], VARIANTS[name]), flush=True)
+            print(format_row(done[-1], VARIANTS[name]), flush=True)
             if args.json:
                 args.json.write_text(json.dumps({"cpu": cpu_features(), "cases": done}, indent=1) + "\n")
-    if args.turns < LEAST_TURNS:
-        print(f"\nA first look: the bounds are worth something from {LEAST_TURNS} turns on.")
+    if args.turns < MIN_TURNS:
+        print(f"\nA first look: the bounds are worth something from {MIN_TURNS} turns on.")
     return 1 if failed else 0
 
 

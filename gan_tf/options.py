@@ -194,6 +194,13 @@ def value_type(field: "dataclasses.Field[Any]") -> type:
     return field.type
 
 
+def format_config(resolved: Resolved) -> str:
+    """Returns a configuration as lines for people: each option with its value and the layer that decided it."""
+    values = dataclasses.asdict(resolved.config)
+    width = max(len(name) for name in values)
+    return "\n".join(f"  {name:{width}}  {value!s:12} {resolved.sources[name]}" for name, value in values.items())
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """Returns "choose one of: …" with the known names, and the one that may have been meant."""
     names = sorted(known)

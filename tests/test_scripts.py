@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
-def bare(tmp_path) -> Path:
+def bare_machine(tmp_path) -> Path:
     """What run_gan.sh needs of the repository, and a PATH of its own in ``bin``."""
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
     for name in ("run_gan.sh", "requirements.txt"):
@@ -23,21 +23,22 @@ def bare(tmp_path) -> Path:
     return tmp_path
 
 
-def run(bare: Path, *arguments: str, **environment) -> subprocess.CompletedProcess:
-    known = {"PATH": str(bare / "bin"), "HOME": str(bare), **environment}
-    words = [shutil.which("bash"), str(bare / "run_gan.sh"), *arguments]
-    return subprocess.run(words, env=known, capture_output=True, text=True, timeout=300, check=False)
+def run_gan(machine: Path, *arguments: str, **variables) -> subprocess.CompletedProcess:
+    """Runs run_gan.sh with no environment variables but PATH, HOME and ``variables``."""
+    environment = {"PATH": str(machine / "bin"), "HOME": str(machine), **variables}
+    command = [shutil.which("bash"), str(machine / "run_gan.sh"), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
-def python_that(bare: Path, fails_on: str) -> None:
-    """A ``python3`` that fails where its program has ``fails_on`` in it, and is this Python otherwise."""
-    shim = bare / "bin/python3"
+def install_python(machine: Path, fails_on: str) -> None:
+    """Adds a ``python3`` that fails if its arguments contain ``fails_on``, and is this Python otherwise."""
+    shim = machine / "bin/python3"
     shim.write_text(f'#!{shutil.which("bash")}\ncase "$*" in *"{fails_on}"*) exit 1;; esac\nexec "{base_python()}" "$@"\n')
     shim.chmod(0o755)
 
 
 def base_python() -> str:
-    """The Python that made this environment."""
+    """Returns the Python that created this environment."""
     return str(Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}")
 
 
@@ -45,45 +46,47 @@ def last_line(done) -> str:
     return done.stderr.strip().splitlines()[-1]
 
 
-def test_an_argument_is_refused_before_anything_is_made(bare):
-    done = run(bare, "--help")
-    assert (done.returncode, last_line(done)[:15]) == (2, "error: --help; ")
-    assert not (bare / ".venv").exists()
-
-
-def test_no_python(bare):
-    done = run(bare)
+def test_run_gan_argument_is_refused_before_anything_is_created(bare_machine):
+    done = run_gan(bare_machine, "--help")
     assert done.returncode == 2
-    assert last_line(done).startswith("error: no Python from 3.11")
+    assert last_line(done).startswith("error: run_gan.sh takes no arguments, but --help was given. See ")
+    assert not (bare_machine / ".venv").exists()
 
 
-def test_an_old_python(bare):
-    python_that(bare, "version_info")
-    done = run(bare)
+def test_run_gan_without_python_is_one_line(bare_machine):
+    done = run_gan(bare_machine)
     assert done.returncode == 2
-    assert last_line(done).startswith("error: no Python from 3.11")
+    assert last_line(done).startswith("error: No Python from 3.11")
+    assert last_line(done).endswith(".")
 
 
-def test_no_venv_module(bare):
-    python_that(bare, "import venv")
-    done = run(bare)
+def test_run_gan_old_python_is_one_line(bare_machine):
+    install_python(bare_machine, fails_on="version_info")
+    done = run_gan(bare_machine)
+    assert done.returncode == 2
+    assert last_line(done).startswith("error: No Python from 3.11")
+
+
+def test_run_gan_without_venv_module_says_what_to_install(bare_machine):
+    install_python(bare_machine, fails_on="import venv")
+    done = run_gan(bare_machine)
     assert done.returncode == 2
     assert "has no venv module" in last_line(done)
     assert "python3-venv" in last_line(done)
-    assert not (bare / ".venv").exists()
+    assert not (bare_machine / ".venv").exists()
 
 
-def test_no_network(bare):
-    python_that(bare, "nothing of this kind")
-    done = run(bare, PIP_NO_INDEX="1")
+def test_run_gan_without_network_fails_each_time(bare_machine):
+    install_python(bare_machine, fails_on="nothing")
+    done = run_gan(bare_machine, PIP_NO_INDEX="1")
     assert done.returncode == 2
     assert last_line(done).startswith("error: pip could not install requirements.txt (ERROR")
-    again = run(bare, PIP_NO_INDEX="1")  # a half-made environment is not taken for a whole one
+    again = run_gan(bare_machine, PIP_NO_INDEX="1")  # an incomplete environment is not mistaken for a complete one
     assert again.returncode == 2
 
 
-def test_doors_end_quietly_when_their_reader_goes_away():
-    words = f"{sys.executable} train.py --help | head -1"
-    done = subprocess.run(["bash", "-c", words], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False)
+def test_train_output_pipe_closed_ends_quietly():
+    command = f"{sys.executable} train.py --help | head -1"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "Traceback" not in done.stderr

@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -94,12 +94,6 @@ def build_options(args: argparse.Namespace, cls: type) -> Any:
     options = cls(**check_values(cls, given_options(args, cls), "cli"))
     options.validate()
     return options
-
-
-def show_config(values: Mapping[str, Any], sources: Mapping[str, str]) -> str:
-    """Returns a table of a configuration: one line for each option, with its value and where it came from."""
-    width = max(len(name) for name in values)
-    return "\n".join(f"  {name:{width}}  {value!s:12} {sources[name]}" for name, value in values.items())
 
 
 def _help(field: dataclasses.Field, shown: Any) -> str:

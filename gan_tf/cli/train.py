@@ -1,14 +1,13 @@
 """``train.py``: reads the arguments, resolves the configuration, and hands over to ``training.run``."""
 
 import argparse
-import dataclasses
 import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gan_tf.cli.arguments import Parser, add_options, given_options, requested_task, show_config
+from gan_tf.cli.arguments import Parser, add_options, given_options, requested_task
 from gan_tf.options import CLI, Resolved, check_values, flag_name, from_values
 from gan_tf.run_dir import RunDir, find_newest_run, read_run_config
 from gan_tf.tasks import TASKS, Task, find_task
@@ -31,7 +30,7 @@ def build_parser(task: Task | None) -> Parser:
     about = "stop with a checkpoint after M minutes of training in all, including those before a resume"
     parser.add_argument("--minutes", type=float, metavar="M", help=about)
     parser.add_argument("--config", type=Path, metavar="FILE", help="JSON file of options, such as a run's config.json")
-    about = "print the configuration and where each value comes from, and exit"
+    about = "print the configuration, the networks, the data and the estimated time, and exit"
     parser.add_argument("--dry-run", action="store_true", help=about)
     run = parser.add_argument_group("run")
     run.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where run folders lie (default: runs)")
@@ -64,14 +63,10 @@ def run(argv: Sequence[str]) -> int:
         resolved = _restore_config(task, previous, given)
     options = _resolve_run_options(previous, given_options(args, RunOptions))
     steps = _resolve_steps(task, resolved.config, args, previous)
-    if args.dry_run:
-        print(f"{task.name}: {steps:,} steps")
-        print(show_config(dataclasses.asdict(resolved.config), resolved.sources))
-        return 0
-    if run_dir:
+    if run_dir and not args.dry_run:
         run_dir.lock()
     import_tensorflow()
-    from gan_tf.training.run import TrainingRequest, train_run
+    from gan_tf.training.run import TrainingRequest, describe_training, train_run
 
     request = TrainingRequest(
         task=task,
@@ -86,6 +81,9 @@ def run(argv: Sequence[str]) -> int:
         initial_task=_check_initial_weights(task, args.init_from),
         command=recorded_command(["train.py", *argv]),
     )
+    if args.dry_run:
+        describe_training(request)
+        return 0
     return train_run(request)
 
 

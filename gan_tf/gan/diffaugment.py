@@ -58,7 +58,7 @@ def translate(images: tf.Tensor, parameters: tf.Tensor) -> tf.Tensor:
 
 
 def cut_out(images: tf.Tensor, parameters: tf.Tensor) -> tf.Tensor:
-    """Sets a rectangle of half the size, centered anywhere in the image, to 0; ``parameters`` is ``[batch, 2]``: down, right."""
+    """Sets a rectangle of half the size to 0, centered anywhere in the image; ``parameters`` as in ``translate``."""
     inside = []  # whether each row, and each column, intersects the hole
     for axis in (0, 1):
         size = images.shape[1 + axis]

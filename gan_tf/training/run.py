@@ -2,9 +2,11 @@
 
 import contextlib
 import dataclasses
+import datetime
 import json
 import shlex
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gan_tf import export
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.report import render_table, to_json
-from gan_tf.options import Resolved
+from gan_tf.options import Resolved, format_config
 from gan_tf.run_dir import FORMAT, RunDir, create_run_dir, read_run_config
 from gan_tf.training import environment
 from gan_tf.training.callbacks import Callback
@@ -22,7 +24,7 @@ from gan_tf.training.devices import build_strategy, find_gpus
 from gan_tf.training.finite_check import FiniteCheckError
 from gan_tf.training.initialization import initialize_model
 from gan_tf.training.loggers import Loggers
-from gan_tf.training.loop import TrainingPlan, train
+from gan_tf.training.loop import TrainingPlan, build_step_function, train
 from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.files import file_errors, require_space, write_atomic, write_json
 from gan_tf.workflow import build_workflow, evaluate_weights
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from gan_tf.tasks import Task
 
 _FREE_SPACE = 500_000_000  # bytes: checkpoints of the largest network, four at once, with room for curves and images
+_TIMED_STEPS = 4  # of --dry-run
 FAILURE = "failure.json"
 
 
@@ -115,6 +118,32 @@ def train_run(request: TrainingRequest) -> int:
         run_dir.unlock()
 
 
+def describe_training(request: TrainingRequest) -> None:
+    """Prints the configuration, the networks, the data and the estimated time of a training, without starting a run.
+
+    Raises:
+        UserError: as ``train_run``.
+    """
+    resolved = _choose_precision(request.resolved) if request.run_dir is None else request.resolved
+    print(format_config(resolved))
+    previous = read_run_config(request.run_dir.path) if request.run_dir else None
+    data = request.data or _previous_data(previous)
+    sources = open_sources(request.task, resolved.config, data, int(request.options.memory_budget * 1e6))
+    workflow = build_workflow(request.task, resolved.config)
+    model = workflow.build_model()
+    for name, network in model.networks().items():
+        print(f"{name}: {network.count_params():,} parameters")
+    step = build_step_function(model, None)
+    batches = iter(workflow.build_stream(model, sources).dataset(0, 1 + _TIMED_STEPS))
+    step(next(batches))  # traces the graph
+    start = time.monotonic()
+    for batch in batches:
+        step(batch)
+    seconds = (time.monotonic() - start) / _TIMED_STEPS
+    duration = datetime.timedelta(seconds=round(seconds * request.steps))
+    print(f"{request.steps:,} steps of {seconds:.3g} s: about {duration} in all")
+
+
 def open_sources(task: "Task", config: Any, data: Path | None, memory_budget: int) -> dict[str, Source]:
     """Opens the training images and prints what they are; synthetic ones without ``data``.
 
@@ -127,8 +156,9 @@ def open_sources(task: "Task", config: Any, data: Path | None, memory_budget: in
     spec = task.family.data(task, config)
     if data is None:
         print("warning: no --data given, training on synthetic images", file=sys.stderr)
-        return spec.open_synthetic()
-    sources = spec.open(data, "train", memory_budget)
+        sources = spec.open_synthetic()
+    else:
+        sources = spec.open(data, "train", memory_budget)
     for source in sources.values():
         print(source.summary, flush=True)
     return sources

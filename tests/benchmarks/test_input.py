@@ -27,12 +27,12 @@ def test_files_are_multiplied_in_turn(tmp_path):
     [
         (["--turns", "1"], "--turns 1"),
         (["--files", "-1"], "--files -1"),
-        (["--data", "{image_dir}/nowhere"], "nowhere"),
+        (["--data", "{image_dir}/missing"], "missing"),
         (["--loss", "hnge"], "hnge"),
     ],
 )
 def test_what_cannot_be_measured_is_one_line(words, named, image_dir, capsys):
-    words = [word.format(pictures=pictures) for word in words]
+    words = [word.format(image_dir=image_dir) for word in words]
     assert benchmark.main([*(["--data", str(image_dir)] if "--data" not in words else []), *words]) == 2
     said = capsys.readouterr().err
     assert named in said
@@ -42,4 +42,4 @@ def test_what_cannot_be_measured_is_one_line(words, named, image_dir, capsys):
 def test_a_folder_too_large_to_hold_is_not_called_held(image_dir, monkeypatch, capsys):
     monkeypatch.setattr(benchmark, "IN_MEMORY", 1000)
     assert benchmark.main(["--data", str(image_dir)]) == 2
-    assert "don't fit" in capsys.readouterr().err
+    assert "do not fit" in capsys.readouterr().err

@@ -19,7 +19,7 @@ def test_every_way_has_the_same_mathematics_in_float32(tmp_path, capfd):
     words = ["--hidden-dim", "4", "--precision", "float32", "--turns", "2", "--turn-seconds", "0.01"]
     assert step_variants.main([*words, "--json", str(tmp_path / "rows.json")]) == 0, capfd.readouterr().err
     cases = json.loads((tmp_path / "rows.json").read_text())["cases"]
-    measured = [(case["variant"], case["settings"]["loss"]) for case in cases]
+    measured = [(case["variant"], case["config"]["loss"]) for case in cases]
     assert sorted(measured) == sorted((name, loss) for name, row in VARIANTS.items() for loss in row.losses)
     rows = [line for line in capfd.readouterr().out.splitlines() if line.startswith(("| yes", "| no"))]
     assert len(rows) == len(cases)

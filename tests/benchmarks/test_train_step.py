@@ -1,73 +1,63 @@
-"""The peer's training step is ours: the same parameters, losses and updates, and the multiply-adds that are counted."""
+"""The peer's training step equals ours: the same parameters, losses, updates and multiply-adds."""
 
 import numpy as np
 import pytest
+from helpers.models import SHAPE, build_networks, use_sgd
 
-from benchmarks import _turns, train_step
-
-SHAPE = (16, 16, 3)
-
-
-def settings_of(loss: str, hidden_dim: int = 4, **said):
-    return train_step.resolved(loss, hidden_dim, "float32", **{"batch": 4, "latent_dim": 6, **said})
+from benchmarks import _step_ours, _turns, train_step
+from gan_tf.gan.model import GAN
 
 
-def ours_and_start(tmp_path, settings, sgd: float = 0.0):
-    """Our method from exact spectral vectors, its batches, and the same start as the peer reads it."""
-    import keras
+def small_config(loss: str, hidden_dim: int = 4):
+    return train_step.resolve_config(loss, hidden_dim, "float32", batch=4, latent_dim=6)
 
-    from benchmarks import _step_ours
-    from gan_tf.gan.model import GAN
-    from gan_tf.gan.networks import dcgan
 
-    generators = [dcgan.build_generator(SHAPE, settings.latent_dim, settings.hidden_dim, seed=1) for _ in range(2)]
-    discriminator = dcgan.build_discriminator(SHAPE, settings.hidden_dim, settings.norm, seed=1)
+def build_gan_and_start(tmp_path, config, sgd: float = 0.0):
+    """Returns our GAN with exact singular vectors, its batches, and the same start as the peer reads it."""
+    generator, generator_ema, discriminator = build_networks(config)
     random = np.random.default_rng(1)
-    for network in (generators[0], discriminator):
-        for v in network.trainable_variables:  # larger weights and biases than the paper's, so that every term is felt
+    for network in (generator, discriminator):
+        for v in network.trainable_variables:  # larger weights and biases than the paper's, so that every term matters
             v.assign(v + random.normal(0, 0.1, v.shape))
-    method = GAN(*generators, discriminator, settings)
-    _step_ours.settle_spectral_norm(method.discriminator)
+    gan = GAN(generator, generator_ema, discriminator, config)
+    _step_ours.set_exact_singular_vectors(gan.discriminator)
     if sgd:
-        for name, network in (("g_optimizer", method.generator), ("d_optimizer", method.discriminator)):
-            optimizer = keras.optimizers.SGD(sgd)
-            optimizer.build(network.trainable_variables)
-            setattr(method, name, optimizer)
-    batches = _step_ours.make_batches(method, SHAPE, 2)
-    _step_ours.write_start(tmp_path / "start.npz", method, batches)
-    return method, batches, dict(np.load(tmp_path / "start.npz"))
+        use_sgd(gan, sgd)
+    batches = _step_ours.make_batches(gan, SHAPE, 2)
+    _step_ours.write_start(tmp_path / "start.npz", gan, batches)
+    return gan, batches, dict(np.load(tmp_path / "start.npz"))
 
 
-def ways(settings) -> list:
+def ways(config) -> list:
     from benchmarks import _step_torch
 
-    passes = ["apart"] + ["joined"] * (settings.norm != "batch") + ["reused"] * (settings.penalty == "r1r2")
-    return [_step_torch.Way(p, layout=layout) for p in passes for layout in ("channels_last", "contiguous")]
+    passes = ["apart"] + ["joined"] * (config.norm != "batch") + ["reused"] * (config.penalty == "r1r2")
+    return [_step_torch.ExecutionMode(p, layout=layout) for p in passes for layout in ("channels_last", "contiguous")]
 
 
 @pytest.mark.parametrize("loss", train_step.LOSSES)
-def test_a_step_of_the_peer_is_ours(loss, tmp_path):
+def test_peer_step_equals_ours(loss, tmp_path):
     pytest.importorskip("torch")
     from benchmarks import _step_torch
 
-    settings = settings_of(loss)
-    method, batches, start = ours_and_start(tmp_path, settings, sgd=0.002)
-    ours = [{name: float(value) for name, value in method.train_step(batch).items()} for batch in batches]
-    for way in ways(settings):
-        step = _step_torch.Step(settings, start, way, sgd=0.002)
+    config = small_config(loss)
+    gan, batches, start = build_gan_and_start(tmp_path, config, sgd=0.002)
+    ours = [{name: float(value) for name, value in gan.train_step(batch).items()} for batch in batches]
+    for way in ways(config):
+        step = _step_torch.Step(config, start, way, sgd=0.002)
         theirs = [{name: float(value) for name, value in step().items()} for _ in batches]
         # After an update the two power iterations, ours from the left vector and PyTorch's from the right, part a little.
-        loose = 2e-2 if settings.norm == "spectral" else 2e-4
+        loose = 2e-2 if config.norm == "spectral" else 2e-4
         for name in ("d_loss", "penalty"):
             assert theirs[0][name] == pytest.approx(ours[0][name], rel=1e-4, abs=1e-6), (way, name)
             assert theirs[1][name] == pytest.approx(ours[1][name], rel=loose, abs=1e-4), (way, name)
         for n in range(2):
             assert theirs[n]["g_loss"] == pytest.approx(ours[n]["g_loss"], rel=loose, abs=1e-4), way
-        for mine, other in ((method.generator, step.generator), (method.averaged, step.averaged)):
-            kernels = [np.asarray(v).transpose(3, 2, 0, 1) for v in mine.trainable_variables if len(v.shape) == 4]
-            others = [p.detach().numpy() for p in other.parameters() if p.ndim == 4]
-            for a, b in zip(kernels, others, strict=True):
-                np.testing.assert_allclose(b, a, atol=1e-2 if settings.norm == "spectral" else 2e-4)
+        for ours_network, theirs_network in ((gan.generator, step.generator), (gan.generator_ema, step.generator_ema)):
+            expected = [np.asarray(v).transpose(3, 2, 0, 1) for v in ours_network.trainable_variables if len(v.shape) == 4]
+            found = [p.detach().numpy() for p in theirs_network.parameters() if p.ndim == 4]
+            for a, b in zip(expected, found, strict=True):
+                np.testing.assert_allclose(b, a, atol=1e-2 if config.norm == "spectral" else 2e-4)
 
 
 @pytest.mark.parametrize("loss", train_step.LOSSES)
@@ -85,15 +75,15 @@ def test_multiply_adds_are_those_pytorch_counts(loss, tmp_path):
                 self.operations += flop_registry[function._overloadpacket](*args, **(kwargs or {}), out_val=result)
             return result
 
-    from benchmarks import _step_ours, _step_torch
+    from benchmarks import _step_torch
 
-    settings = settings_of(loss, hidden_dim=8)
-    method, _, start = ours_and_start(tmp_path, settings)
-    passes = "reused" if settings.penalty == "r1r2" else "apart" if settings.norm == "batch" else "joined"
-    step = _step_torch.Step(settings, start, _step_torch.Way(passes))
+    config = small_config(loss, hidden_dim=8)
+    gan, _, start = build_gan_and_start(tmp_path, config)
+    passes = "reused" if config.penalty == "r1r2" else "apart" if config.norm == "batch" else "joined"
+    step = _step_torch.Step(config, start, _step_torch.ExecutionMode(passes))
     with Counter() as counter:
         step()
-    counted = _step_ours.multiply_adds(settings, method.generator, method.discriminator)
+    counted = _step_ours.multiply_adds(gan.config, gan.generator, gan.discriminator)
     assert counted == pytest.approx(counter.operations / 2, rel=0.02)
 
 
@@ -116,8 +106,8 @@ def test_layer_costs_by_hand():
 
 def test_the_bounds_of_a_median_are_the_tabled_order_statistics():
     for n, low, high in ((6, 1, 6), (10, 2, 9), (20, 6, 15), (40, 14, 27)):  # Conover 1999; e.g. 6 and 15 of 20: 95.9 %
-        assert _turns.median_with_bounds(np.arange(1, n + 1)[::-1]) == ((n + 1) / 2, low, high)
-    assert _turns.median_with_bounds(np.array([3.0, 1.0, 2.0])) == (2.0, 1.0, 3.0)
+        assert _turns.median_ci(np.arange(1, n + 1)[::-1]) == ((n + 1) / 2, low, high)
+    assert _turns.median_ci(np.array([3.0, 1.0, 2.0])) == (2.0, 1.0, 3.0)
 
 
 def test_parties_take_turns_in_changing_order():

@@ -103,19 +103,23 @@ def test_command_bad_input_prints_one_line_and_exits_with_2(command, words, mess
 
 
 def test_main_hands_over_to_each_command(capsys):
-    assert main(["train", "--task", "anime", "--dry-run", "--hidden-dim", "7"]) == 0
-    assert "hidden_dim" in capsys.readouterr().out
+    assert main(["train", "--task", "anime", "--steps", "0"]) == 2
+    assert "--steps 0" in capsys.readouterr().err
     assert main(["--version"]) == 0
     assert main(["--help"]) == 0
     assert "train,infer,evaluate,fetch-weights" in capsys.readouterr().out
     assert main([]) == 2
 
 
-def test_train_dry_run_prints_each_value_with_its_source_and_starts_nothing(tmp_path, capsys):
-    assert call("train", *ANIME, "--loss", "wgangp", "--hidden-dim", 7, "--runs", tmp_path, "--dry-run") == 0
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["hidden_dim", "7", "cli"] in lines
-    assert ["d_steps", "5", "loss"] in lines
+def test_train_dry_run_describes_the_training_and_starts_nothing(tmp_path, capsys):
+    words = ["--loss", "wgangp", "--d-steps", 1, *TINY, "--runs", tmp_path, "--steps", 7]
+    assert call("train", *ANIME, *words, "--dry-run") == 0
+    output = capsys.readouterr().out
+    lines = [line.split() for line in output.splitlines()]
+    assert ["hidden_dim", "4", "cli"] in lines
+    assert ["norm", "layer", "loss"] in lines
+    assert "discriminator: " in output
+    assert "7 steps of " in output
     assert not list(tmp_path.iterdir())
 
 

@@ -35,9 +35,7 @@ def train_one_step(loss: str, learning_rate: float, strategy=None) -> tuple[list
         gan = build_gan(sgd=learning_rate, loss=loss, batch=8)
     config = gan.config
     samples_per_step = {"real": config.d_steps}
-    stream = Stream(
-        {"real": RandomImages()}, config.batch, samples_per_step=samples_per_step, random_inputs=gan.random_inputs
-    )
+    stream = Stream({"real": RandomImages()}, config.batch, samples_per_step=samples_per_step, random_inputs=gan.random_inputs)
     (batch,) = build_batches(stream, strategy, 0, 1)
     logs = build_step_function(gan, strategy)(batch)
     networks = (gan.generator, gan.discriminator, gan.generator_ema)

@@ -1,23 +1,22 @@
 """A training step in bfloat16: what is computed in it, and how close it is to one in float32."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers.models import NETWORKS, SHAPE, build_networks, gan_config, make_batch
+from helpers.models import NETWORKS, SHAPE, gan_config, make_batch
 
 from gan_tf.gan.losses import LOSSES
-from gan_tf.gan.model import GAN
-from gan_tf.nn.precision import dtype_policy_scope
+from gan_tf.gan.workflow import GanWorkflow
+from gan_tf.tasks import find_task
 
 
 def build_gan_with_precision(precision, **options):
-    """Builds a GAN as ``GanWorkflow`` does: its EMA generator computes in float32."""
-    config = gan_config(precision=precision, **options)
-    _, generator_ema, _ = build_networks(config)
-    with dtype_policy_scope(precision):
-        generator, _, discriminator = build_networks(config)
-    return GAN(generator, generator_ema, discriminator, config)
+    """Builds a small GAN as ``train.py`` does."""
+    task = dataclasses.replace(find_task("anime"), image_shape=SHAPE)
+    return GanWorkflow(task, gan_config(precision=precision, **options)).build_model()
 
 
 def float_dtypes(variables):
@@ -25,7 +24,9 @@ def float_dtypes(variables):
 
 
 def test_gan_in_bfloat16_has_float32_variables_outputs_and_last_layers():
+    policy_before = keras.config.dtype_policy()
     gan = build_gan_with_precision("bfloat16", loss="hinge", hidden_dim=64)  # wide enough for strided_conv
+    assert keras.config.dtype_policy() is policy_before
     variables = [*gan.variables, *gan.g_optimizer.variables, *gan.d_optimizer.variables]
     assert float_dtypes(variables) == {"float32"}
     assert {layer.compute_dtype for layer in gan.generator_ema.layers} == {"float32"}

@@ -188,7 +188,9 @@ def test_bfloat16_values_and_gradients_are_close_to_float32(name):
         value = function(rounded[first], rounded[second])
     output_gradient = tf.cast(tf.cast(tf.sin(tf.range(tf.size(value), dtype=tf.float32)), tf.bfloat16), tf.float32)
     output_gradient = tf.reshape(output_gradient, value.shape)
-    rounded_gradients = tape.gradient(value, [rounded[first], rounded[second]], output_gradients=tf.cast(output_gradient, tf.bfloat16))
+    rounded_gradients = tape.gradient(
+        value, [rounded[first], rounded[second]], output_gradients=tf.cast(output_gradient, tf.bfloat16)
+    )
     with tf.GradientTape() as tape:
         tape.watch([exact[first], exact[second]])
         value = native(exact[first], exact[second])

@@ -18,7 +18,7 @@ def num_upsamplings(image_size: int) -> int:
 
 
 def normal_init(mean: float, seed: int, index: int) -> keras.initializers.Initializer:
-    """Returns N(mean, 0.02): mean 0 for kernels, 1 for batch norm's scales. ``index`` is the layer's, and decides its numbers."""
+    """Returns N(mean, 0.02); mean 0 for kernels, 1 for batch norm's scales. Another ``index`` gives other random numbers."""
     return keras.initializers.RandomNormal(mean, 0.02, seed=1000 * seed + index)
 
 

@@ -38,7 +38,7 @@ def num_channels(hidden_dim: int, num_halvings: int) -> int:
 
 
 def scaled_init(variance: float, seed: int, index: int) -> keras.initializers.Initializer:
-    """Returns truncated normal kernels of ``variance`` / fan-in. ``index`` is the layer's, and decides its numbers."""
+    """Returns truncated normal kernels of ``variance`` / fan-in. Another ``index`` gives other random numbers."""
     return keras.initializers.VarianceScaling(variance, "fan_in", "truncated_normal", seed=1000 * seed + index)
 
 

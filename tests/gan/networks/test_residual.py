@@ -147,7 +147,7 @@ def branch_to_shortcut_ratios(network, inputs):
 
 
 def test_initial_blocks_are_close_to_their_shortcuts():
-    """The last convolution of a branch has a tenth of He's standard deviation, so the branch has about a tenth of the signal."""
+    """The last convolution of a branch has a tenth of He's standard deviation, and the branch about a tenth of the signal."""
     ratios = branch_to_shortcut_ratios(residual.build_generator((64, 64, 3), 5, 16), random(16, 5))
     smooth_images = tf.tanh(tf.image.resize(random(8, 8, 8, 3), (64, 64)))
     for norm in ("none", "batch", "layer", "instance"):
