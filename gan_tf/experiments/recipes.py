@@ -65,7 +65,7 @@ RECIPES = (
     Recipe("hinge-wide", "hinge with twice the channels", _WIDE),
     Recipe("hinge-wide-rates", "hinge-wide, TTUR (Heusel et al. 2017)", {**_WIDE, "d_lr": 4e-4, "g_lr": 1e-4}),
     Recipe("hinge-wide-augment", "hinge-wide, DiffAugment (Zhao et al. 2020)", {**_WIDE, "augment": "diffaugment"}),
-    Recipe("hinge-residual", "hinge, residual nets at 16x16, pixel shuffle at the end", {"loss": "hinge", "network": "residual"}),
+    Recipe("hinge-residual", "hinge, residual networks at 16x16, pixel shuffle", {"loss": "hinge", "network": "residual"}),
     Recipe("rpgan-residual", "rpgan-lazy, the networks of hinge-residual", {**_LAZY, "network": "residual"}),
 )
 
@@ -83,9 +83,7 @@ def select_recipes(names: Sequence[str] | None) -> list[Recipe]:
     return [recipe for recipe in RECIPES if names is None or recipe.name in names]
 
 
-def prepare_comparison(
-    task: Task, recipes: Sequence[Recipe], data: Path, minutes: float, runs: Path
-) -> dict[str, Any]:
+def prepare_comparison(task: Task, recipes: Sequence[Recipe], data: Path, minutes: float, runs: Path) -> dict[str, Any]:
     """Returns the record to continue, after checking that nothing contradicts it and that scores can be computed.
 
     Raises:
@@ -125,9 +123,7 @@ def measure_recipe(task: Task, recipe: Recipe, record: dict[str, Any], runs: Pat
         print(f"{recipe.name}: FID {row[part]['fid']:.1f} after {minutes:g} minutes, {row[part]['step']} steps", flush=True)
 
 
-def _train_recipe(
-    task: Task, recipe: Recipe, data: Path, minutes: float, folder: Path
-) -> tuple[RunDir, dict[str, Any] | None]:
+def _train_recipe(task: Task, recipe: Recipe, data: Path, minutes: float, folder: Path) -> tuple[RunDir, dict[str, Any] | None]:
     """Trains a recipe until it has had ``minutes`` in all.
 
     Returns:

@@ -23,9 +23,7 @@ class FiniteCheckError(UserError):
     def __init__(self, step: int, quantity: str):
         self.step, self.quantity = step, quantity
         problem = f"Training stopped at step {step}, because {quantity} was not finite"
-        super().__init__(
-            problem, "Resume from the last checkpoint to see it again, or start a new run with a lower learning rate"
-        )
+        super().__init__(problem, "Start a new run with a lower learning rate, or resume this one to see it again")
 
     def record(self) -> dict[str, Any]:
         """Returns the error as plain values for JSON."""

@@ -18,6 +18,7 @@ from pipelines.errors import UserError
 if TYPE_CHECKING:
     from gan_tf.tasks import Task
 
+
 @dataclass(frozen=True)
 class Initialization:
     """What was copied.

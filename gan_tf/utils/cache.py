@@ -1,4 +1,4 @@
-"""The cache folder: what can be downloaded or computed again, such as weights of scoring networks and features of real images."""
+"""The cache folder: what can be downloaded or computed again, such as the weights of scoring networks."""
 
 import os
 from pathlib import Path

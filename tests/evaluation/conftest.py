@@ -38,7 +38,7 @@ def make_extractor():
 
 @pytest.fixture
 def photos():
-    """Smooth random pictures, uint8 [n, 8, 8, 3]; other seeds give other samples of one distribution."""
+    """Smooth random images, uint8 [n, 8, 8, 3]; other seeds give other samples of one distribution."""
 
     def make(n, seed):
         draws = np.random.default_rng(seed)
@@ -50,7 +50,7 @@ def photos():
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch, request):
-    """Tests leave the user's cache alone, save the slow ones, which need the weights in it."""
+    """Tests do not use the user's cache, except the slow ones, which need the weights in it."""
     if "slow" not in request.keywords:
         monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "cache"))
 
@@ -58,6 +58,6 @@ def own_cache(tmp_path, monkeypatch, request):
 @pytest.fixture(autouse=True)
 def few_subsets(monkeypatch):
     """KID of five subsets instead of a hundred."""
-    from gan_tf.evaluation import image_scores as scoring
+    from gan_tf.evaluation import image_scores
 
-    monkeypatch.setattr(scoring, "_KID_SUBSETS", 5)
+    monkeypatch.setattr(image_scores, "_KID_SUBSETS", 5)

@@ -1,33 +1,35 @@
-"""Scores as records and as a table."""
+"""Scores, their thresholds, and how they are written as a table and as JSON."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
-from gan_tf.evaluation.scores import Line, Score, count_warning, protocol_line, render, to_json
+from gan_tf.evaluation.report import protocol_line, render_table, to_json
+from gan_tf.evaluation.scores import Score, Threshold, count_warning
 
 PROTOCOL = {"extractor": "net", "weights_sha256": "ab" * 32, "images": 2500, "split": "", "seed": 2020}
 SCORES = {
-    "fid": Score(26.51, PROTOCOL, floor=Score(18.75, PROTOCOL | {"images": 1000})),
+    "fid": Score(26.51, PROTOCOL, baseline=Score(18.75, PROTOCOL | {"images": 1000})),
     "kid": Score(0.00123, PROTOCOL | {"subsets": 100}, 0.0004),
 }
-LINES = [Line("fid", "<=", 27, "H1 strong"), Line("fid", "<", 20, "own"), Line("absent", ">", 1, "H3")]
+THRESHOLDS = [Threshold("fid", "<=", 27, "H1 strong"), Threshold("fid", "<", 20, "own"), Threshold("absent", ">", 1, "H3")]
 
 
-def test_the_record_is_value_and_protocol():
-    record = json.loads(to_json(SCORES, LINES))
-    assert record["fid"]["value"] == 26.51
-    assert record["fid"]["protocol"] == PROTOCOL
-    assert record["fid"]["floor"]["value"] == 18.75
-    assert record["kid"]["deviation"] == 0.0004
-    assert [(line["source"], line["met"]) for line in record["lines"]] == [("H1 strong", True), ("own", False)]
+def test_to_json_holds_values_and_protocols():
+    values = json.loads(to_json(SCORES, THRESHOLDS))
+    assert values["fid"]["value"] == 26.51
+    assert values["fid"]["protocol"] == PROTOCOL
+    assert values["fid"]["baseline"]["value"] == 18.75
+    assert values["kid"]["deviation"] == 0.0004
+    assert [(entry["source"], entry["passed"]) for entry in values["thresholds"]] == [("H1 strong", True), ("own", False)]
 
 
-def test_the_table_has_values_floors_lines_and_one_protocol_line():
-    text = render(SCORES, LINES)
-    rows = text.splitlines()
+def test_render_table_has_values_baselines_thresholds_and_one_protocol_line():
+    rows = render_table(SCORES, THRESHOLDS).splitlines()
     assert rows[2].split()[:3] == ["fid", "26.5100", "18.7500"]
-    assert "<= 27 (H1 strong): met; < 20 (own): not met" in rows[2]
+    assert "<= 27 (H1 strong): passed; < 20 (own): not passed" in rows[2]
     assert "0.00123 ± 0.0004" in rows[3]
     assert [row for row in rows if row.startswith("protocol:")] == [rows[4]]
     assert "weights sha256 abababababab," in rows[4]
@@ -35,9 +37,9 @@ def test_the_table_has_values_floors_lines_and_one_protocol_line():
     assert "real images: images 1,000" in rows[4]
 
 
-def test_warnings_stand_under_the_table_once():
+def test_render_table_repeated_warning_is_printed_once():
     few = PROTOCOL | {"warning": count_warning(1000, 5000)}
-    assert render({"fid": Score(1.0, few), "kid": Score(1.0, few)}).count("fewer than 2,048") == 1
+    assert render_table({"fid": Score(1.0, few), "kid": Score(1.0, few)}).count("fewer than 2,048") == 1
     assert count_warning(2048, 5000) is None
 
 
@@ -45,15 +47,21 @@ def test_warnings_stand_under_the_table_once():
     ("relation", "below", "at", "above"),
     [("<", True, False, False), ("<=", True, True, False), (">", False, False, True), (">=", False, True, True)],
 )
-def test_lines(relation, below, at, above):
-    line = Line("s", relation, 20, "H3")
-    assert (line.met(19), line.met(20), line.met(21)) == (below, at, above)
+def test_threshold_passed_for_each_relation(relation, below, at, above):
+    threshold = Threshold("s", relation, 20, "H3")
+    assert (threshold.passed(19), threshold.passed(20), threshold.passed(21)) == (below, at, above)
 
 
-def test_a_number_that_is_not_finite_is_never_written():
+def test_to_json_not_finite_number_raises_value_error():
     with pytest.raises(ValueError, match="JSON"):
         to_json({"fid": Score(float("nan"))})
 
 
-def test_empty_values_are_left_out():
+def test_protocol_line_leaves_out_empty_values():
     assert protocol_line({"a": "", "b": 0, "warning": "w"}) == "b 0"
+
+
+@pytest.mark.parametrize("module", ["scores", "report", "options"])
+def test_import_loads_no_numpy(module):
+    code = f"import sys, gan_tf.evaluation.{module}; sys.exit(not {{'tensorflow', 'keras', 'numpy'}}.isdisjoint(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

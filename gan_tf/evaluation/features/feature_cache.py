@@ -1,4 +1,4 @@
-"""Features of real images, kept by the digest of their pixels and of the network: never by a name, which can lie."""
+"""Features of real images, kept by the digest of their pixels and of the network: never by a name."""
 
 import hashlib
 import logging
@@ -9,33 +9,33 @@ import numpy as np
 
 from gan_tf.evaluation.features.extractor import FeatureExtractor, extract
 from gan_tf.utils.files import write_arrays
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 from pipelines.transforms import pixels_sha256
 
 _log = logging.getLogger(__name__)
 
 
 def real_features(extractor: FeatureExtractor, images: np.ndarray, folder: Path | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """`features.extract` of real images, from the cache where it has them and into it where it hasn't.
+    """Returns ``extract`` of real images from the cache; computes and stores them if they are not there.
 
     Args:
         extractor: the network; its name, digest, protocol and resize are part of the key, and so are the pixels.
         images: uint8 [n, height, width, 3].
-        folder: the cache folder, or None for no cache. One that can't be written is told in a warning and does no harm.
+        folder: the cache folder, or None for no cache. One that cannot be written only causes a warning.
     """
     if folder is None:
         return extract(extractor, images)
-    named = (extractor.name, extractor.weights_sha256, extractor.protocol, extractor.resize, pixels_sha256(images))
-    file = folder / "features" / f"{hashlib.sha256(repr(named).encode()).hexdigest()}.npz"
-    kept = _read(file, len(images), extractor.has_logits)
-    if kept is not None:
-        return kept
+    key = (extractor.name, extractor.weights_sha256, extractor.protocol, extractor.resize, pixels_sha256(images))
+    file = folder / "features" / f"{hashlib.sha256(repr(key).encode()).hexdigest()}.npz"
+    cached = _read(file, len(images), extractor.has_logits)
+    if cached is not None:
+        return cached
     features, logits = extract(extractor, images)
     arrays = {"features": features} | ({} if logits is None else {"logits": logits})
     try:
         write_arrays(file, arrays)
-    except InputError as error:
-        _log.warning("features of real images are not kept: %s", error)
+    except UserError as error:
+        _log.warning("features of real images are not cached: %s", error)
     return features, logits
 
 

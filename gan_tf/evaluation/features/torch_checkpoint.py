@@ -1,4 +1,4 @@
-"""Tensors out of PyTorch's files without PyTorch, and without executing anything that stands in them.
+"""Tensors out of PyTorch's files without PyTorch, and without executing anything in them.
 
 Reads TorchScript archives, ``torch.save`` checkpoints (the zip layout since 1.6) and the older layout of one pickle with
 raw storages after it. A pickle can name any function to call; this unpickler knows tensors and their containers, and
@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 # Kept as strings: a pickle can change the state of an object that it names, but not that of a string.
 _STORAGES = {
@@ -34,8 +34,10 @@ _STORAGES = {
 }
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
-_MALFORMED = (pickle.UnpicklingError, zipfile.BadZipFile, EOFError, struct.error, KeyError, ValueError, TypeError)
-_MALFORMED += (AttributeError, IndexError, OverflowError, RecursionError, NotImplementedError, UnicodeError, MemoryError)
+_MALFORMED = (
+    *(pickle.UnpicklingError, zipfile.BadZipFile, EOFError, struct.error, KeyError, ValueError, TypeError),
+    *(AttributeError, IndexError, OverflowError, RecursionError, NotImplementedError, UnicodeError, MemoryError),
+)
 
 
 @dataclass
@@ -108,11 +110,8 @@ class _TensorUnpickler(pickle.Unpickler):
             return _KNOWN[module, name]
         if module == "__torch__" or module.startswith("__torch__."):
             return _Module
-        raise InputError(
-            f"'{self.source}' asks to run '{module}.{name}'",
-            "a file of tensors and nothing else",
-            "don't use this file: get the weights by 'python -m gan_tf.evaluation.features.fetch_weights'",
-        )
+        problem = f"'{self.source}' would execute '{module}.{name}'; it must hold tensors and nothing else"
+        raise UserError(problem, "Do not use this file: run 'python -m gan_tf fetch-weights'")
 
     def persistent_load(self, identity: Any) -> _Storage:
         kind, dtype, key, _location, count, *view = identity
@@ -182,14 +181,14 @@ def read_tensors(path: str | Path) -> dict[str, np.ndarray]:
         Names such as ``Mixed_5b.branch1x1.conv.weight`` and their arrays, in PyTorch's layout (OIHW kernels).
 
     Raises:
-        InputError: the file is missing, damaged, not of these formats, or asks for anything to be run.
+        UserError: the file is missing, damaged, not of these formats, or would execute something.
     """
     path = Path(path)
     try:
         content = _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path)
         named = _flatten(content)
     except OSError as error:
-        raise InputError(f"'{path}' can't be read ({error.strerror})", "a weights file", "check the path") from error
+        raise UserError(f"'{path}' cannot be read ({error.strerror})", "Check the path") from error
     except (*_MALFORMED, StopIteration, RuntimeError) as error:
         raise _unreadable(path, f" ({error})" if str(error) else "") from error
     if not named:
@@ -197,9 +196,6 @@ def read_tensors(path: str | Path) -> dict[str, np.ndarray]:
     return named
 
 
-def _unreadable(path: Path, why: str) -> InputError:
-    return InputError(
-        f"'{path}' can't be read as weights{why}",
-        "a TorchScript archive or a PyTorch checkpoint",
-        "get the weights by 'python -m gan_tf.evaluation.features.fetch_weights'",
-    )
+def _unreadable(path: Path, why: str) -> UserError:
+    problem = f"'{path}' cannot be read as a TorchScript archive or a PyTorch checkpoint{why}"
+    return UserError(problem, "Run 'python -m gan_tf fetch-weights'")

@@ -1,33 +1,33 @@
-"""Inception Score (Salimans et al. 2016): exp E_x KL(p(y|x) ‖ p(y)), over declared splits as torch-fidelity has it."""
+"""Inception Score (Salimans et al. 2016): exp E_x KL(p(y|x) ‖ p(y)), over splits as in torch-fidelity."""
 
 import numpy as np
 from scipy.special import log_softmax
 
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 
 def inception_score(logits: np.ndarray, *, splits: int = 10, seed: int = 2020, shuffle: bool = True) -> tuple[float, float]:
-    """Mean and standard deviation of the score over ``splits`` parts of the images.
+    """Computes mean and standard deviation of the score over splits of the images.
 
     Args:
-        logits: [n, classes], of any float type; computed in float64. Of the 2015 network they are the 1008 logits without
+        logits: [n, classes], of any float type; computed in float64. For the 2015 network, the 1008 logits without
             bias, as in torch-fidelity (``logits_unbiased``).
-        splits: how many parts; the score depends on it and must be told with it.
+        splits: their number; the score depends on it and must be stated with it.
         seed: of NumPy's ``RandomState`` for the order of the images, as torch-fidelity's ``rng_seed``.
-        shuffle: whether to draw an order at all.
+        shuffle: whether to shuffle.
 
     Returns:
         Mean in [1, classes], and standard deviation (divided by ``splits``; 0 for one).
 
     Raises:
-        InputError: fewer images than splits, or a logit that is not finite.
+        UserError: fewer images than splits, or a logit that is not finite.
     """
     logits = np.asarray(logits, np.float64)
     count = len(logits)
     if splits < 1 or count < splits:
-        raise InputError(f"{count} images in {splits} splits", "at least one image a split", "choose fewer splits")
+        raise UserError(f"{count} images cannot be divided into {splits} splits", "Choose fewer splits")
     if not np.isfinite(logits).all():
-        raise InputError("logits that are not finite", "finite logits", "check the images and the weights")
+        raise UserError("Some logits are not finite", "Check the images and the network's weights")
     if shuffle:
         logits = logits[np.random.RandomState(seed).permutation(count)]  # torch-fidelity's order
     scores = []

@@ -2,25 +2,25 @@
 
 import numpy as np
 
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 
 def kernel_distance(features_1: np.ndarray, features_2: np.ndarray, *, block: int = 4096) -> float:
-    """The unbiased estimate over all pairs, in float64 and in blocks (memory doesn't grow with the number of pairs).
+    """Computes the unbiased estimate over all pairs, in float64, blockwise (memory does not grow with the number of pairs).
 
     Args:
         features_1: [n, d], features_2: [m, d]; n, m >= 2.
-        block: rows and columns of the kernel matrix that are held at once.
+        block: rows and columns of the kernel matrix in memory at once.
 
     Returns:
         The squared MMD; it may be a little below 0 when the distributions are the same.
 
     Raises:
-        InputError: fewer than two features on a side.
+        UserError: fewer than two features on a side.
     """
     first, second = (np.asarray(features, np.float64) for features in (features_1, features_2))
     if min(len(first), len(second)) < 2:
-        raise InputError(f"{min(len(first), len(second))} image(s)", "two or more on each side", "add images")
+        raise UserError("KID needs two or more images on each side", "Add images")
     return (
         _sum_of_kernel(first, first, block, diagonal=False) / (len(first) * (len(first) - 1))
         + _sum_of_kernel(second, second, block, diagonal=False) / (len(second) * (len(second) - 1))
@@ -31,11 +31,11 @@ def kernel_distance(features_1: np.ndarray, features_2: np.ndarray, *, block: in
 def kernel_distance_of_subsets(
     features_1: np.ndarray, features_2: np.ndarray, *, subsets: int = 100, size: int = 1000, seed: int = 2020
 ) -> tuple[float, float]:
-    """Mean and standard deviation over random subsets, drawn as torch-fidelity draws them.
+    """Computes mean and standard deviation over random subsets, sampled as torch-fidelity samples them.
 
     Args:
         features_1: [n, d], features_2: [m, d].
-        subsets: how many pairs of subsets.
+        subsets: number of pairs of subsets.
         size: images in each; at most n and m.
         seed: of NumPy's ``RandomState``, as torch-fidelity's ``rng_seed``.
 
@@ -43,19 +43,16 @@ def kernel_distance_of_subsets(
         Mean, and standard deviation (divided by ``subsets``) of the unbiased estimates.
 
     Raises:
-        InputError: a side has fewer than ``size`` features.
+        UserError: a side has fewer than ``size`` features.
     """
     if not 2 <= size <= min(len(features_1), len(features_2)):
-        raise InputError(
-            f"KID subsets of {size} out of {len(features_1)} and {len(features_2)} images",
-            "subsets of two or more and no larger than either side",
-            "choose a smaller subset",
-        )
-    draws = np.random.RandomState(seed)  # torch-fidelity's draws
+        problem = f"KID subsets of {size} images cannot be taken from {len(features_1)} and {len(features_2)} images"
+        raise UserError(problem, "Add images")
+    random = np.random.RandomState(seed)  # torch-fidelity's generator
     distances = []
     for _ in range(subsets):
-        first = features_1[draws.choice(len(features_1), size, replace=False)]
-        second = features_2[draws.choice(len(features_2), size, replace=False)]
+        first = features_1[random.choice(len(features_1), size, replace=False)]
+        second = features_2[random.choice(len(features_2), size, replace=False)]
         distances.append(kernel_distance(first, second))
     return float(np.mean(distances)), float(np.std(distances))
 

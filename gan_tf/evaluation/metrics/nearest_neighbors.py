@@ -1,27 +1,27 @@
-"""Does a generator copy? The training pictures nearest to its samples, and how much nearer they are than the others.
+"""Does a generator copy? The training images nearest to its samples, and how much nearer they are than the others.
 
-A distance alone says little, since a smooth picture is near to everything. So each nearest distance is divided by the
+A distance alone says little, since a smooth image is near to everything. So each nearest distance is divided by the
 mean of the next 50 (Carlini et al. 2023, "Extracting training data from diffusion models", section 4.2): about 0.9 for a
-picture of its own, far below for a copy. What real pictures that nobody trained on score is the measure to compare with.
+new image, far below for a copy. Compare with the values of real images that were not trained on.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-NEIGHBOURS = 50
-_PART = 2500  # pictures of the pool at a time: 123 MB of float32 at 64x64x3
+NUM_NEIGHBORS = 50
+_BATCH = 2500  # images of the pool at a time: 123 MB of float32 at 64x64x3
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """For each picture asked about, ``[n]``.
+    """The nearest neighbor of each image, ``[n]``.
 
     Attributes:
-        index: which picture of the pool is the nearest.
-        mirrored: whether it is the nearest only when mirrored.
-        distance: root mean square over all values, in grey levels from 0 to 255.
-        closeness: ``distance`` over the mean distance of the next 50; in 0..1, 0 for a copy.
+        index: of the nearest image in the pool.
+        mirrored: whether its mirror image is the nearest.
+        distance: root mean square over all values, in gray levels from 0 to 255.
+        closeness: ``distance`` over the mean distance of the next 50; in [0, 1], 0 for a copy.
     """
 
     index: np.ndarray
@@ -31,41 +31,43 @@ class Nearest:
 
 
 def nearest(images: np.ndarray, pool: np.ndarray) -> Nearest:
-    """Looks for ``images`` among ``pool`` and its mirror images, exactly.
+    """Finds the nearest neighbors of ``images`` among ``pool`` and its mirror images, exactly.
 
     Args:
         images: uint8 ``[n, height, width, channels]``.
         pool: uint8 ``[m, height, width, channels]``, more than 50.
 
     Raises:
-        ValueError: where shapes differ or the pool is too small.
+        ValueError: shapes differ, or the pool is too small.
     """
-    if images.shape[1:] != pool.shape[1:] or len(pool) <= NEIGHBOURS:
-        raise ValueError(f"pictures {images.shape} and a pool {pool.shape} of more than {NEIGHBOURS} don't go together")
-    plain, turned = (_flat(x) for x in (images, images[:, :, ::-1]))  # mirroring them is mirroring the pool
+    if images.shape[1:] != pool.shape[1:] or len(pool) <= NUM_NEIGHBORS:
+        raise ValueError(
+            f"images {images.shape} and a pool {pool.shape}: shapes must match, and the pool must have more than {NUM_NEIGHBORS}"
+        )
+    plain, flipped = (_flatten(x) for x in (images, images[:, :, ::-1]))  # as if the pool were mirrored
     squares = np.empty((len(images), len(pool)), np.float32)
     mirrored = np.empty((len(images), len(pool)), bool)
-    for start in range(0, len(pool), _PART):
-        part = _flat(pool[start : start + _PART])
-        both = [_squared_distances(x, part) for x in (plain, turned)]
-        here = slice(start, start + len(part))
-        squares[:, here] = np.minimum(*both)
-        mirrored[:, here] = both[1] < both[0]
-    order = np.argpartition(squares, NEIGHBOURS, axis=1)[:, : NEIGHBOURS + 1]
+    for start in range(0, len(pool), _BATCH):
+        batch = _flatten(pool[start : start + _BATCH])
+        both = [_squared_distances(x, batch) for x in (plain, flipped)]
+        columns = slice(start, start + len(batch))
+        squares[:, columns] = np.minimum(*both)
+        mirrored[:, columns] = both[1] < both[0]
+    order = np.argpartition(squares, NUM_NEIGHBORS, axis=1)[:, : NUM_NEIGHBORS + 1]
     distances = np.sqrt(np.take_along_axis(squares, order, axis=1) / plain.shape[1])
     best = distances.argmin(axis=1)
     rows = np.arange(len(images))
     index, distance = order[rows, best], distances[rows, best]
-    others = (distances.sum(axis=1) - distance) / NEIGHBOURS
+    others = (distances.sum(axis=1) - distance) / NUM_NEIGHBORS
     closeness = distance / np.maximum(others, 1e-6)
     return Nearest(index, mirrored[rows, index], distance, closeness)
 
 
-def _flat(images: np.ndarray) -> np.ndarray:
-    """Rows of values from -127.5 to 127.5: the smaller the numbers, the less their products round."""
+def _flatten(images: np.ndarray) -> np.ndarray:
+    """Returns rows of values from -127.5 to 127.5: products of smaller numbers have smaller rounding errors."""
     return images.reshape(len(images), -1).astype(np.float32) - np.float32(127.5)
 
 
 def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """‖a - b‖² of each row of a with each of b; never below 0, which rounding might make it."""
+    """Computes ‖a - b‖² of each row of a with each row of b, clipped at 0 against rounding."""
     return np.maximum((a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)[None] - 2.0 * (a @ b.T), 0.0)

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 
 @dataclass
 class FeatureStatistics:
-    """Count, mean [d] and scatter matrix [d, d] (the sum of outer products of deviations) of what was added so far.
+    """Count, mean [d] and scatter matrix [d, d] (the sum of outer products of deviations) of the features added so far.
 
-    Its memory doesn't grow with the number of features.
+    Memory does not grow with the number of features.
     """
 
     count: int
@@ -20,25 +20,25 @@ class FeatureStatistics:
 
     @classmethod
     def empty(cls, dimensions: int) -> "FeatureStatistics":
-        """Statistics of nothing yet."""
+        """Returns the statistics of no features."""
         return cls(0, np.zeros(dimensions), np.zeros((dimensions, dimensions)))
 
     @classmethod
     def of(cls, features: np.ndarray) -> "FeatureStatistics":
-        """Statistics of features [n, d].
+        """Computes the statistics of features [n, d].
 
         Raises:
-            InputError: a feature is not finite.
+            UserError: a feature is not finite.
         """
         features = np.asarray(features, np.float64)
         if not np.isfinite(features).all():
-            raise InputError("features that are not finite", "finite features", "check the images and the weights")
+            raise UserError("Some features are not finite", "Check the images and the network's weights")
         mean = features.mean(axis=0)
         deviations = features - mean
         return cls(len(features), mean, deviations.T @ deviations)
 
     def merge(self, other: "FeatureStatistics") -> "FeatureStatistics":
-        """Statistics of both samples together, as if they had been one stream."""
+        """Returns the statistics of both samples together."""
         if not self.count or not other.count:
             return other if not self.count else self
         count = self.count + other.count
@@ -50,16 +50,16 @@ class FeatureStatistics:
         return FeatureStatistics(count, self.mean + difference * (other.count / count), scatter)
 
     def add(self, features: np.ndarray) -> "FeatureStatistics":
-        """Statistics with the features [n, d] added."""
+        """Returns the statistics with features [n, d] added."""
         return self.merge(FeatureStatistics.of(features)) if len(features) else self
 
     @property
     def covariance(self) -> np.ndarray:
-        """Unbiased covariance [d, d] (divided by n - 1, as the FID has it).
+        """Unbiased covariance [d, d] (divided by n - 1, as in the FID).
 
         Raises:
-            InputError: there are fewer than two features.
+            UserError: there are fewer than two features.
         """
         if self.count < 2:
-            raise InputError(f"{self.count} image(s)", "two or more", "a covariance needs more; add images")
+            raise UserError("A covariance needs two or more images", "Add images")
         return self.scatter / (self.count - 1)

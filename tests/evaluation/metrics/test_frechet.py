@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gan_tf.evaluation.metrics.frechet import frechet_distance, frechet_distance_of_features
 from gan_tf.evaluation.metrics.statistics import FeatureStatistics
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 
 def covariance(dimensions, rank, seed):
@@ -102,12 +102,12 @@ def test_a_sample_has_no_distance_to_itself():
     ],
 )
 def test_what_has_no_distance_is_refused(first, second):
-    with pytest.raises(InputError):
+    with pytest.raises(UserError):
         frechet_distance_of_features(first, second)
 
 
 def test_statistics_that_do_not_fit_are_refused():
-    with pytest.raises(InputError):
+    with pytest.raises(UserError):
         frechet_distance(np.zeros(3), np.eye(4), np.zeros(3), np.eye(3))
-    with pytest.raises(InputError):
+    with pytest.raises(UserError):
         frechet_distance(np.zeros(3), np.full((3, 3), np.inf), np.zeros(3), np.eye(3))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gan_tf.evaluation.metrics.inception_score import inception_score
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 
 def test_certain_and_even_classes_give_their_number():
@@ -30,9 +30,9 @@ def test_equals_the_formula_and_depends_on_the_splits():
 
 
 def test_bad_logits_are_refused():
-    with pytest.raises(InputError, match="splits"):
+    with pytest.raises(UserError, match="splits"):
         inception_score(np.zeros((5, 3)), splits=6)
-    with pytest.raises(InputError, match="finite"):
+    with pytest.raises(UserError, match="finite"):
         inception_score(np.full((5, 3), np.nan), splits=1)
 
 

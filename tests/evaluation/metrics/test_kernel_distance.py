@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gan_tf.evaluation.metrics.kernel_distance import kernel_distance, kernel_distance_of_subsets
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 
 def by_hand(first, second):
@@ -32,9 +32,9 @@ def test_unbiased_for_one_distribution_and_large_for_two():
 
 
 def test_subsets_that_are_too_large_are_refused():
-    with pytest.raises(InputError, match="subset"):
+    with pytest.raises(UserError, match="subset"):
         kernel_distance_of_subsets(np.zeros((9, 2)), np.zeros((20, 2)), size=10)
-    with pytest.raises(InputError):
+    with pytest.raises(UserError):
         kernel_distance(np.zeros((1, 2)), np.zeros((20, 2)))
 
 

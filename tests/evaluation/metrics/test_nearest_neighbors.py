@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gan_tf.evaluation.metrics.nearest_neighbors import NEIGHBOURS, nearest
+from gan_tf.evaluation.metrics.nearest_neighbors import NUM_NEIGHBORS, nearest
 
 
 def pictures(count, seed, size=8):
@@ -20,7 +20,7 @@ def test_it_is_the_search_written_plainly():
         assert found.index[i] == order[0]
         assert found.mirrored[i] == (turned[order[0]] < plain[order[0]])
         np.testing.assert_allclose(found.distance[i], distances[order[0]], rtol=1e-5)
-        others = distances[order[1 : NEIGHBOURS + 1]].mean()
+        others = distances[order[1 : NUM_NEIGHBORS + 1]].mean()
         np.testing.assert_allclose(found.closeness[i], distances[order[0]] / others, rtol=1e-5)
 
 
@@ -38,13 +38,13 @@ def test_a_copy_is_found(mirrored):
 
 
 def test_a_dark_pool_of_equal_pictures_divides_by_nothing():
-    black = np.zeros((NEIGHBOURS + 1, 4, 4, 1), np.uint8)
+    black = np.zeros((NUM_NEIGHBORS + 1, 4, 4, 1), np.uint8)
     found = nearest(black[:1], black)
     assert found.distance == [0]
     assert found.closeness == [0]
 
 
-@pytest.mark.parametrize("pool", [pictures(NEIGHBOURS, 5), pictures(100, 5, size=4)], ids=["few", "small"])
+@pytest.mark.parametrize("pool", [pictures(NUM_NEIGHBORS, 5), pictures(100, 5, size=4)], ids=["few", "small"])
 def test_what_does_not_go_together_is_refused(pool):
     with pytest.raises(ValueError, match="don't go together"):
         nearest(pictures(2, 0), pool)

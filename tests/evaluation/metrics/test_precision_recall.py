@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from gan_tf.evaluation.metrics.precision_recall import manifold_scores, neighbour_radii
-from pipelines.errors import InputError
+from gan_tf.evaluation.metrics.precision_recall import manifold_scores, neighbor_radii
+from pipelines.errors import UserError
 
 
 def in_full(generated, real, k, k_coverage):
@@ -36,7 +36,7 @@ def test_blocks_change_nothing(block):
 
 def test_radii_by_hand():
     points = np.array([[0.0], [1.0], [3.0], [7.0]])
-    np.testing.assert_allclose(neighbour_radii(points, [1, 2], block=2), [[1, 1, 4, 16], [9, 4, 9, 36]])
+    np.testing.assert_allclose(neighbor_radii(points, [1, 2], block=2), [[1, 1, 4, 16], [9, 4, 9, 36]])
 
 
 def test_a_collapsed_generator_has_high_precision_and_low_recall_never_the_reverse():
@@ -71,9 +71,9 @@ def test_duplicates_are_in_each_others_balls():
 
 
 def test_too_few_images_and_nan_are_refused():
-    with pytest.raises(InputError, match="neighbours"):
+    with pytest.raises(UserError, match="neighbours"):
         manifold_scores(np.zeros((5, 2)), np.zeros((50, 2)))
-    with pytest.raises(InputError, match="finite"):
+    with pytest.raises(UserError, match="finite"):
         manifold_scores(np.full((9, 2), np.nan), np.zeros((50, 2)))
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gan_tf.evaluation.metrics.statistics import FeatureStatistics
-from pipelines.errors import InputError
+from pipelines.errors import UserError
 
 FEATURES = np.random.default_rng(0).normal(3, 2, (100, 6))
 
@@ -36,10 +36,10 @@ def test_a_large_offset_costs_no_digits():
 
 
 def test_one_image_has_no_covariance():
-    with pytest.raises(InputError, match="two or more"):
+    with pytest.raises(UserError, match="two or more"):
         _ = FeatureStatistics.of(FEATURES[:1]).covariance
 
 
 def test_nan_is_refused():
-    with pytest.raises(InputError, match="finite"):
+    with pytest.raises(UserError, match="finite"):
         FeatureStatistics.of(np.array([[np.nan, 1.0]]))
