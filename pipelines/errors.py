@@ -21,15 +21,6 @@ class UserError(Exception):
         super().__init__(f"{problem}. {hint}.".replace("\n", " "))
 
 
-class InputError(UserError):
-    """The former form of ``UserError``, in three phrases; removed once every caller is converted."""
-
-    def __init__(self, given: str, expected: str, mend: str):
-        self.given, self.expected, self.mend = given, expected, mend
-        Exception.__init__(self, f"{given}; expected {expected}; {mend}".replace("\n", " "))
-        self.problem, self.hint = f"{given}; expected {expected}", mend
-
-
 def graph_error(error: UserError) -> RuntimeError:
     """Returns an exception for Python code that runs in a TensorFlow graph to raise in place of ``error``.
 

@@ -21,7 +21,7 @@ class _NoAutocast:
     """
 
     def add_weight(self, *args: Any, **kwargs: Any) -> keras.Variable:
-        return super().add_weight(*args, **kwargs | {"autocast": False})
+        return super().add_weight(*args, **kwargs | {"autocast": False})  # type: ignore[misc]  # defined by the Keras layer
 
 
 @keras.saving.register_keras_serializable("gan_tf")

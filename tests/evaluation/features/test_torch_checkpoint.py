@@ -47,7 +47,7 @@ def archive(path, content, storages, compression=zipfile.ZIP_STORED):
 VALUES = np.arange(12, dtype=np.float32)
 
 
-def test_tensors_come_with_names_shapes_and_strides(tmp_path):
+def test_read_tensors_has_names_shapes_and_strides(tmp_path):
     content = dictionary(
         plain=tensor("0", 12, (3, 4), (4, 1)),
         turned=tensor("0", 12, (4, 3), (1, 4)),
@@ -63,7 +63,7 @@ def test_tensors_come_with_names_shapes_and_strides(tmp_path):
     np.testing.assert_array_equal(read["inner.whole"], [3, -4])
 
 
-def test_torchscript_modules_become_dotted_names(tmp_path):
+def test_read_tensors_torchscript_modules_become_dotted_names(tmp_path):
     state = dictionary(weight=tensor("0", 12, (12,), (1,)), training=b"I00\n")
     content = (
         name("__torch__.net", "Net") + b")\x81" + dictionary(layer=name("__torch__", "Layer") + b")\x81" + state + b"b") + b"b"
@@ -72,7 +72,7 @@ def test_torchscript_modules_become_dotted_names(tmp_path):
     assert list(read) == ["layer.weight"]
 
 
-def test_the_older_layout_reads_the_same(tmp_path):
+def test_read_tensors_older_layout_gives_the_same(tmp_path):
     path = tmp_path / "old.pth"
     system = b"\x80\x02" + dictionary(little_endian=b"I01\n") + b"."
     with open(path, "wb") as file:
@@ -92,7 +92,7 @@ class Harm:
 
 @pytest.mark.parametrize("layout", ["zip", "old"])
 @pytest.mark.parametrize("function", [exec, eval, getattr, __import__, open, pickle.loads, np.load])
-def test_nothing_is_run(tmp_path, layout, function):
+def test_read_tensors_executes_nothing(tmp_path, layout, function):
     witness = tmp_path / "witness"
     harm = pickle.dumps({"w": Harm(function, f"open({str(witness)!r}, 'w').close()")}, 2)
     path = tmp_path / "bad.pt"
@@ -100,7 +100,7 @@ def test_nothing_is_run(tmp_path, layout, function):
         archive(path, harm[2:-1], {})
     else:
         path.write_bytes(harm)
-    with pytest.raises(UserError, match="asks to run"):
+    with pytest.raises(UserError, match="would execute"):
         read_tensors(path)
     assert not witness.exists()
 
@@ -119,7 +119,7 @@ def test_nothing_is_run(tmp_path, layout, function):
         b"I1\n",
     ],
 )
-def test_odd_pickles_are_refused_in_one_line(tmp_path, harm):
+def test_read_tensors_malformed_pickle_is_refused_on_one_line(tmp_path, harm):
     with pytest.raises(UserError) as caught:
         read_tensors(archive(tmp_path / "odd.pt", dictionary(w=harm), {}))
     assert "\n" not in str(caught.value)
@@ -139,12 +139,12 @@ def test_odd_pickles_are_refused_in_one_line(tmp_path, harm):
         tensor("missing", 12, (2,), (1,)),
     ],
 )
-def test_a_tensor_never_reaches_beyond_its_storage(tmp_path, bad):
-    with pytest.raises(UserError, match="can't be read as weights"):
+def test_read_tensors_tensor_beyond_its_storage_is_refused(tmp_path, bad):
+    with pytest.raises(UserError, match="cannot be read as a TorchScript"):
         read_tensors(archive(tmp_path / "bad.pt", dictionary(w=bad), {"0": VALUES}))
 
 
-def test_packed_archives_are_refused(tmp_path):
+def test_read_tensors_compressed_archive_is_refused(tmp_path):
     content = dictionary(w=tensor("0", 10**6, (10**6,), (1,)))
     path = archive(tmp_path / "bomb.pt", content, {"0": np.zeros(10**6, np.float32)}, zipfile.ZIP_DEFLATED)
     with pytest.raises(UserError, match="compressed"):
@@ -152,20 +152,20 @@ def test_packed_archives_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no weights", b"PK\x03\x04cut", b"\x80\x02."])
-def test_other_files_are_refused(tmp_path, content):
+def test_read_tensors_other_file_is_refused(tmp_path, content):
     path = tmp_path / "file.pt"
     path.write_bytes(content)
     with pytest.raises(UserError):
         read_tensors(path)
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_read_tensors_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match="nowhere"):
         read_tensors(tmp_path / "nowhere.pt")
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_equals_what_pytorch_saved(tmp_path, zipped):
+def test_read_tensors_equals_what_pytorch_saved(tmp_path, zipped):
     torch = pytest.importorskip("torch")
     layer = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
     path = tmp_path / "layer.pth"
@@ -176,7 +176,7 @@ def test_equals_what_pytorch_saved(tmp_path, zipped):
         np.testing.assert_array_equal(read[key], values.numpy())
 
 
-def test_equals_a_torchscript_module(tmp_path):
+def test_read_tensors_equals_a_torchscript_module(tmp_path):
     torch = pytest.importorskip("torch")
     layer = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Linear(4, 2)).eval()
     with warnings.catch_warnings():

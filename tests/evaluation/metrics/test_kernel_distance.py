@@ -18,27 +18,27 @@ def by_hand(first, second):
 
 
 @pytest.mark.parametrize("block", [1, 3, 4096])
-def test_equals_the_sum_over_pairs(block):
+def test_kernel_distance_equals_the_sum_over_pairs(block):
     draws = np.random.default_rng(0)
     first, second = draws.normal(size=(7, 4)), draws.normal(1, 1, (5, 4))
     assert kernel_distance(first, second, block=block) == pytest.approx(by_hand(first, second), rel=1e-12)
 
 
-def test_unbiased_for_one_distribution_and_large_for_two():
+def test_kernel_distance_is_unbiased_for_one_distribution_and_large_for_two():
     draws = np.random.default_rng(1)
     same = [kernel_distance(draws.normal(size=(20, 8)), draws.normal(size=(20, 8))) for _ in range(300)]
     assert abs(np.mean(same)) < 4 * np.std(same) / np.sqrt(300)
     assert kernel_distance(draws.normal(size=(200, 8)), draws.normal(1, 1, (200, 8))) > 1
 
 
-def test_subsets_that_are_too_large_are_refused():
+def test_kernel_distance_of_subsets_too_large_is_refused():
     with pytest.raises(UserError, match="subset"):
         kernel_distance_of_subsets(np.zeros((9, 2)), np.zeros((20, 2)), size=10)
     with pytest.raises(UserError):
         kernel_distance(np.zeros((1, 2)), np.zeros((20, 2)))
 
 
-def test_equals_torch_fidelity():
+def test_kernel_distance_of_subsets_equals_torch_fidelity():
     torch = pytest.importorskip("torch")
     metric = pytest.importorskip("torch_fidelity.metric_kid")
     draws = np.random.default_rng(2)

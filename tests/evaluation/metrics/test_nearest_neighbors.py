@@ -10,7 +10,7 @@ def pictures(count, seed, size=8):
     return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
 
 
-def test_it_is_the_search_written_plainly():
+def test_nearest_equals_a_plain_search():
     images, pool = pictures(7, 0), pictures(5100, 1)  # more than two parts of the pool
     found = nearest(images, pool)
     for i, image in enumerate(images.astype(float)):
@@ -25,7 +25,7 @@ def test_it_is_the_search_written_plainly():
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_a_copy_is_found(mirrored):
+def test_nearest_finds_a_copy(mirrored):
     pool = pictures(200, 2)
     copy = pool[[150]][:, :, ::-1] if mirrored else pool[[150]]
     noisy = np.clip(copy.astype(int) + np.random.default_rng(3).integers(-5, 6, copy.shape), 0, 255).astype(np.uint8)
@@ -37,7 +37,7 @@ def test_a_copy_is_found(mirrored):
     assert nearest(pictures(1, 4), pool).closeness[0] > 0.9
 
 
-def test_a_dark_pool_of_equal_pictures_divides_by_nothing():
+def test_nearest_equal_images_do_not_divide_by_zero():
     black = np.zeros((NUM_NEIGHBORS + 1, 4, 4, 1), np.uint8)
     found = nearest(black[:1], black)
     assert found.distance == [0]
@@ -45,6 +45,6 @@ def test_a_dark_pool_of_equal_pictures_divides_by_nothing():
 
 
 @pytest.mark.parametrize("pool", [pictures(NUM_NEIGHBORS, 5), pictures(100, 5, size=4)], ids=["few", "small"])
-def test_what_does_not_go_together_is_refused(pool):
-    with pytest.raises(ValueError, match="don't go together"):
+def test_nearest_other_shapes_or_small_pool_raise_value_error(pool):
+    with pytest.raises(ValueError, match="must match"):
         nearest(pictures(2, 0), pool)

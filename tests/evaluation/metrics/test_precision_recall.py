@@ -27,19 +27,19 @@ def four(scores):
 
 
 @pytest.mark.parametrize("block", [1, 7, 50, 2048])
-def test_blocks_change_nothing(block):
+def test_manifold_scores_do_not_depend_on_blocks(block):
     draws = np.random.default_rng(0)
     generated, real = draws.normal(0.5, 1, (60, 5)), draws.normal(size=(80, 5))
     scores = manifold_scores(generated, real, k=3, k_coverage=5, block=block)
     np.testing.assert_allclose(four(scores), in_full(generated, real, 3, 5), rtol=1e-12)
 
 
-def test_radii_by_hand():
+def test_neighbor_radii_equal_hand_computed_ones():
     points = np.array([[0.0], [1.0], [3.0], [7.0]])
     np.testing.assert_allclose(neighbor_radii(points, [1, 2], block=2), [[1, 1, 4, 16], [9, 4, 9, 36]])
 
 
-def test_a_collapsed_generator_has_high_precision_and_low_recall_never_the_reverse():
+def test_manifold_scores_collapsed_generator_has_high_precision_and_low_recall():
     draws = np.random.default_rng(1)
     real = draws.normal(size=(400, 6))
     collapsed = real[:1] + draws.normal(0, 1e-3, (400, 6))
@@ -49,7 +49,7 @@ def test_a_collapsed_generator_has_high_precision_and_low_recall_never_the_rever
     assert scores.coverage < 0.05
 
 
-def test_a_noisy_generator_has_low_precision():
+def test_manifold_scores_noisy_generator_has_low_precision():
     draws = np.random.default_rng(2)
     scores = manifold_scores(draws.normal(0, 6, (400, 6)), draws.normal(size=(400, 6)))
     assert scores.precision < 0.3
@@ -57,27 +57,27 @@ def test_a_noisy_generator_has_low_precision():
     assert scores.density < 0.3
 
 
-def test_the_same_distribution_scores_high():
+def test_manifold_scores_same_distribution_is_high():
     draws = np.random.default_rng(3)
     scores = manifold_scores(draws.normal(size=(1000, 4)), draws.normal(size=(1000, 4)))
     assert min(four(scores)) > 0.8
     assert scores.density == pytest.approx(1, abs=0.1)
 
 
-def test_duplicates_are_in_each_others_balls():
+def test_manifold_scores_duplicates_are_in_each_others_balls():
     twice = np.repeat(np.eye(6), 4, axis=0)
     scores = manifold_scores(twice, twice, k=3, k_coverage=5)
     assert (scores.precision, scores.recall) == (1, 1)
 
 
-def test_too_few_images_and_nan_are_refused():
-    with pytest.raises(UserError, match="neighbours"):
+def test_manifold_scores_too_few_images_and_nan_are_refused():
+    with pytest.raises(UserError, match="too few"):
         manifold_scores(np.zeros((5, 2)), np.zeros((50, 2)))
     with pytest.raises(UserError, match="finite"):
         manifold_scores(np.full((9, 2), np.nan), np.zeros((50, 2)))
 
 
-def test_equals_torch_fidelity():
+def test_manifold_scores_equal_torch_fidelity():
     torch = pytest.importorskip("torch")
     metric = pytest.importorskip("torch_fidelity.metric_prc")
     draws = np.random.default_rng(4)

@@ -13,7 +13,7 @@ FEATURES = np.random.default_rng(0).normal(3, 2, (100, 6))
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 100), max_size=8))
-def test_any_cut_gives_numpys_numbers(cuts):
+def test_add_any_batches_equals_numpy(cuts):
     statistics = FeatureStatistics.empty(6)
     for part in np.split(FEATURES, sorted(cuts)):
         statistics = statistics.add(part)
@@ -22,12 +22,12 @@ def test_any_cut_gives_numpys_numbers(cuts):
     np.testing.assert_allclose(statistics.covariance, np.cov(FEATURES, rowvar=False), rtol=1e-11, atol=1e-13)
 
 
-def test_two_partial_streams_merge():
+def test_merge_two_halves_equals_the_whole():
     merged = FeatureStatistics.of(FEATURES[:30]).merge(FeatureStatistics.of(FEATURES[30:]))
     np.testing.assert_allclose(merged.covariance, np.cov(FEATURES, rowvar=False), rtol=1e-11, atol=1e-13)
 
 
-def test_a_large_offset_costs_no_digits():
+def test_add_large_offset_keeps_precision():
     far = FEATURES.astype(np.float32).astype(np.float64) + 1e6
     statistics = FeatureStatistics.empty(6)
     for part in np.array_split(far, 10):
@@ -35,11 +35,11 @@ def test_a_large_offset_costs_no_digits():
     np.testing.assert_allclose(statistics.covariance, np.cov(far, rowvar=False), rtol=1e-8, atol=1e-8)
 
 
-def test_one_image_has_no_covariance():
+def test_covariance_of_one_image_is_refused():
     with pytest.raises(UserError, match="two or more"):
         _ = FeatureStatistics.of(FEATURES[:1]).covariance
 
 
-def test_nan_is_refused():
+def test_of_nan_is_refused():
     with pytest.raises(UserError, match="finite"):
         FeatureStatistics.of(np.array([[np.nan, 1.0]]))
