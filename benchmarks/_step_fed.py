@@ -49,7 +49,7 @@ class InputWorker:
         return {"seconds": time.perf_counter() - start}
 
     def peak(self) -> dict:
-        """The most memory the process has held, in MB."""
+        """Returns the peak memory of the process, in MB."""
         scale = 1e6 if sys.platform == "darwin" else 1e6 / 1024  # macOS counts bytes, Linux KiB
         return {"megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale}
 

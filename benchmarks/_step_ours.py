@@ -46,9 +46,11 @@ def multiply_adds(config: GanConfig, generator, discriminator) -> float:
 
 def layer_costs(network) -> tuple[float, float]:
     """Returns the multiply-adds of one image's forward pass, and those of the first layer."""
+    import keras
+
     costs = []
     for layer in network.layers:
-        if not hasattr(layer, "kernel"):
+        if not isinstance(layer, (keras.layers.Dense, keras.layers.Conv2D, keras.layers.Conv2DTranspose)):
             continue
         transposed = "Transpose" in type(layer).__name__
         shape = layer.input.shape if transposed else layer.output.shape
@@ -90,6 +92,9 @@ def write_start(path: str, gan, batches: list[dict]) -> None:
 class StepWorker:
     """The requests of the benchmark."""
 
+    def __init__(self) -> None:
+        self.matrix = None
+
     def build(self, config: dict, task: str, threads: int, start: str) -> dict:
         """Builds the GAN, writes the common start to ``start``, and does the first step; see ``check_equivalence``."""
         import tensorflow as tf
@@ -129,7 +134,7 @@ class StepWorker:
         """Measures the multiply-adds per second of a large matrix product, after one that is not timed."""
         import tensorflow as tf
 
-        if not hasattr(self, "matrix"):
+        if self.matrix is None:
             self.matrix = tf.cast(tf.random.stateless_normal((size, size), (0, 0)), precision)
             tf.matmul(self.matrix, self.matrix).numpy()
         seconds, _ = timing(lambda: tf.matmul(self.matrix, self.matrix)[0, 0].numpy())

@@ -1,6 +1,6 @@
-"""The peer of ``train_step.py``: the same networks and the same step in PyTorch, written to be fast on a processor.
+"""The peer of ``train_step.py``: the same networks and the same step in PyTorch, written to be fast on a CPU.
 
-Needs PyTorch and NumPy, not TensorFlow. As a program it is a worker; the test uses the class ``Step`` directly.
+Needs PyTorch and NumPy, not TensorFlow. As a script it is a worker process; the test uses the class ``Step`` directly.
 """
 
 import contextlib
@@ -23,20 +23,20 @@ from benchmarks._turns import first_line, serve, timing
 from gan_tf.gan.config import GanConfig
 
 LOSSES = ("gan", "wgangp", "rpgan", "hinge")
-TRIAL_SECONDS = 8.0  # a way is timed for that long, 3 steps at most
+TRIAL_SECONDS = 8.0  # how long each mode is timed, with at most 3 steps
 
 
 @dataclasses.dataclass(frozen=True)
 class ExecutionMode:
-    """One way to run the same step.
+    """How the step is run; the mathematics is the same.
 
     Attributes:
-        passes: real and fake images through D "apart", "joined" in one batch, or joined and the penalty's gradient taken
-            from the same pass ("reused", for R1 + R2).
+        passes: D is applied to real and fake images in "separate" batches, in a "joint" batch, or in a joint batch whose
+            forward pass also serves the penalty ("shared", for R1 + R2).
         adam: "fused" or "foreach".
         layout: "channels_last" or "contiguous".
-        run: "eager", or "compiled": both networks by ``torch.compile``. A compiled network can't be differentiated
-            twice, so the penalty's own pass stays eager.
+        run: "eager", or "compiled": both networks by ``torch.compile``. A compiled network cannot be differentiated
+            twice, so the forward pass of a penalty stays eager.
     """
 
     passes: str
@@ -45,11 +45,11 @@ class ExecutionMode:
     run: str = "eager"
 
     def __str__(self) -> str:
-        return f"{self.run}, {self.layout}, Adam {self.adam}, real and fake {self.passes}"
+        return f"{self.run}, {self.layout}, Adam {self.adam}, {self.passes} passes of real and fake images"
 
 
 def discriminator_loss(loss: str, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
-    """The loss that D minimizes; see ``gan_tf.gan.losses``."""
+    """Computes the loss that D minimizes; see ``gan_tf.gan.losses``."""
     if loss == "gan":
         return F.softplus(-real).mean() + F.softplus(fake).mean()
     if loss == "hinge":
@@ -58,14 +58,14 @@ def discriminator_loss(loss: str, real: torch.Tensor, fake: torch.Tensor) -> tor
 
 
 def generator_loss(loss: str, fake: torch.Tensor, real: torch.Tensor | None) -> torch.Tensor:
-    """The loss that G minimizes; see ``gan_tf.gan.losses``."""
+    """Computes the loss that G minimizes; see ``gan_tf.gan.losses``."""
     if loss == "gan":
         return F.softplus(-fake).mean()
     return F.softplus(real - fake).mean() if loss == "rpgan" else -fake.mean()
 
 
 def squared_gradient_norm(logits: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """‖∇ D(x)‖² of each image, differentiable."""
+    """Returns ‖∇ D(x)‖² of each image; it can be differentiated."""
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.float().square().sum((1, 2, 3))
 
@@ -76,17 +76,17 @@ class Step:
     Args:
         config: one of the losses above, with its presets, on the DCGAN.
         start: weights and batches; see ``_step_ours.write_start``.
-        way: how to run it.
-        sgd: plain descent of this rate instead of Adam, for the test.
+        mode: how to run it.
+        sgd: learning rate of SGD, which replaces Adam if it is not 0, for the test.
     """
 
-    def __init__(self, config: GanConfig, start: dict[str, np.ndarray], way: ExecutionMode, sgd: float = 0.0):
+    def __init__(self, config: GanConfig, start: dict[str, np.ndarray], mode: ExecutionMode, sgd: float = 0.0):
         if config.loss not in LOSSES or config.network != "dcgan" or config.optimizer != "adam" or config.clip:
-            raise ValueError(f"the peer knows the DCGAN with Adam and the losses {', '.join(LOSSES)}")
+            raise ValueError(f"the peer has only the DCGAN with Adam and the losses {', '.join(LOSSES)}")
         if config.penalty not in ("none", "two-sided", "r1r2"):
-            raise ValueError(f"the peer doesn't know the penalty {config.penalty}")
-        self.config, self.way, self.images_seen, self.done = config, way, 0, 0
-        layout = torch.channels_last if way.layout == "channels_last" else torch.contiguous_format
+            raise ValueError(f"the peer does not have the penalty {config.penalty}")
+        self.config, self.mode, self.images_seen, self.done = config, mode, 0, 0
+        layout = torch.channels_last if mode.layout == "channels_last" else torch.contiguous_format
         shape = start["real"].shape[3:]
         networks = {"generator": build_generator(shape, config), "discriminator": build_discriminator(shape, config)}
         for name, network in networks.items():
@@ -94,27 +94,27 @@ class Step:
             network.to(memory_format=layout)
         self.generator, self.discriminator = networks.values()
         self.generator_ema = copy.deepcopy(self.generator)
-        compiled = way.run == "compiled"
+        compiled = mode.run == "compiled"
         self.generate = torch.compile(self.generator) if compiled else self.generator
         self.discriminate = torch.compile(self.discriminator) if compiled else self.discriminator
         self.g_parameters, self.d_parameters = list(self.generator.parameters()), list(self.discriminator.parameters())
-        self.g_optimizer = self.optimizer(self.g_parameters, config.g_lr, sgd)
-        self.d_optimizer = self.optimizer(self.d_parameters, config.d_lr, sgd)
+        self.g_optimizer = self.build_optimizer(self.g_parameters, config.g_lr, sgd)
+        self.d_optimizer = self.build_optimizer(self.d_parameters, config.d_lr, sgd)
         data = {name: torch.from_numpy(start[name]) for name in ("real", "latents", "interpolation")}
         real = data["real"].permute(0, 2, 1, 5, 3, 4)  # [batches, d_steps, batch, channels, height, width]
         self.real = [[images.contiguous(memory_format=layout) for images in batch] for batch in real]
         self.latents = data["latents"].transpose(1, 2).contiguous()
         self.interpolation = data["interpolation"].transpose(1, 2).contiguous()
 
-    def optimizer(self, parameters: list, rate: float, sgd: float) -> torch.optim.Optimizer:
+    def build_optimizer(self, parameters: list, learning_rate: float, sgd: float) -> torch.optim.Optimizer:
         """Returns the Adam of the configuration, with Keras's epsilon."""
         if sgd:
             return torch.optim.SGD(parameters, sgd)
         betas = (self.config.beta1, self.config.beta2)
-        return torch.optim.Adam(parameters, rate, betas, eps=1e-7, **{self.way.adam: True})
+        return torch.optim.Adam(parameters, learning_rate, betas, eps=1e-7, **{self.mode.adam: True})
 
     def __call__(self) -> dict[str, torch.Tensor]:
-        """The next step; its losses."""
+        """Does the next step; returns its losses."""
         s, n = self.config, self.done % len(self.real)
         real, latents, interpolation = self.real[n], self.latents[n], self.interpolation[n]
         if s.shares_fakes:
@@ -142,34 +142,34 @@ class Step:
     def update_discriminator(
         self, real: torch.Tensor, fake: torch.Tensor, interpolation: torch.Tensor
     ) -> dict[str, torch.Tensor]:
-        """One update of D."""
+        """Updates D."""
         s, fake = self.config, fake.float()
         penalty = torch.zeros(())
         with self.autocast():
-            if self.way.passes == "apart":
+            if self.mode.passes == "separate":
                 real_logits, fake_logits = self.discriminate(real).float(), self.discriminate(fake).float()
             else:
-                both = torch.cat([real, fake]).requires_grad_(self.way.passes == "reused")
+                both = torch.cat([real, fake]).requires_grad_(self.mode.passes == "shared")
                 logits = self.discriminate(both).float()
                 real_logits, fake_logits = logits.chunk(2)
             loss = discriminator_loss(s.loss, real_logits, fake_logits)
-            if self.way.passes == "reused":
+            if self.mode.passes == "shared":
                 penalty = 0.5 * squared_gradient_norm(logits, both).sum() / s.batch
             elif s.penalty == "r1r2":
                 both = torch.cat([real, fake]).requires_grad_()
                 penalty = 0.5 * squared_gradient_norm(self.discriminator(both).float(), both).sum() / s.batch
             elif s.penalty == "two-sided":
-                points = torch.lerp(fake, real, interpolation[:, None, None, None]).requires_grad_()
-                norm = torch.sqrt(squared_gradient_norm(self.discriminator(points).float(), points) + 1e-12)
+                interpolates = torch.lerp(fake, real, interpolation[:, None, None, None]).requires_grad_()
+                norm = torch.sqrt(squared_gradient_norm(self.discriminator(interpolates).float(), interpolates) + 1e-12)
                 penalty = (norm - 1).square().mean()
             total = loss + s.penalty_weight * penalty if s.penalty != "none" else loss
         self.d_optimizer.zero_grad(set_to_none=True)
-        total.backward(inputs=self.d_parameters)  # the images that a penalty looked at need no gradient
+        total.backward(inputs=self.d_parameters)  # not by the images, for which a penalty requires gradients
         self.d_optimizer.step()
         return {"d_loss": loss.detach(), "penalty": penalty.detach()}
 
     def update_generator(self, real: torch.Tensor, fake: torch.Tensor) -> dict[str, torch.Tensor]:
-        """One update of G on fakes that hang on its graph; D's weights are frozen, so they get no gradient."""
+        """Updates G on fakes that are part of its graph; D's weights are frozen, so that they get no gradient."""
         s = self.config
         with frozen(self.d_parameters), self.autocast():
             real_logits = None
@@ -193,7 +193,7 @@ class Step:
 
 @contextlib.contextmanager
 def frozen(parameters: list[nn.Parameter]) -> Iterator[None]:
-    """Parameters that ask for no gradient while the forward pass runs."""
+    """Excludes parameters from gradients during the forward pass."""
     for p in parameters:
         p.requires_grad_(False)
     try:
@@ -204,20 +204,20 @@ def frozen(parameters: list[nn.Parameter]) -> Iterator[None]:
 
 
 def alternative_modes(s: GanConfig) -> list[dict[str, str]]:
-    """What to change in a way, one thing after the other, to find the fastest; see ``Peer.choose``."""
-    passes = [] if s.norm == "batch" else ["apart", "reused"] if s.penalty == "r1r2" else ["apart"]
+    """Returns single changes of a mode, which are tried one after another to find the fastest; see ``Peer.choose``."""
+    passes = [] if s.norm == "batch" else ["separate", "shared"] if s.penalty == "r1r2" else ["separate"]
     return [*({"passes": p} for p in passes), {"adam": "foreach"}, {"layout": "contiguous"}, {"run": "compiled"}]
 
 
 class Peer:
-    """The requests that the benchmark may make."""
+    """The requests of the benchmark."""
 
     def build(self, config: dict, threads: int, start: str) -> dict:
-        """Loads the common start and does the first step the plain way; see ``same_mathematics``."""
+        """Loads the common start and does the first step in the simplest mode; see ``check_equivalence``."""
         torch.set_num_threads(threads)
         torch.set_flush_denormal(True)  # as TensorFlow does
         self.config, self.start = GanConfig(**config), dict(np.load(start))
-        self.step = Step(self.config, self.start, ExecutionMode("apart"))
+        self.step = Step(self.config, self.start, ExecutionMode("separate"))
         networks = {"generator": self.step.g_parameters, "discriminator": self.step.d_parameters}
         return {
             "losses": {name: float(value) for name, value in self.step().items()},
@@ -226,31 +226,31 @@ class Peer:
         }
 
     def choose(self) -> dict:
-        """Takes the fastest way: from the likeliest one on, each alternative is kept where it is faster."""
-        best = ExecutionMode("apart" if self.config.norm == "batch" else "joined")
-        seconds, tried = self.trial(best), []
+        """Chooses the fastest mode: starts from the most promising one, and keeps each change that makes it faster."""
+        best = ExecutionMode("separate" if self.config.norm == "batch" else "joint")
+        seconds, tried = self.time_mode(best), []
         tried.append(f"{best}: {seconds:.3f} s")
         for change in alternative_modes(self.config):
-            way = dataclasses.replace(best, **change)
-            if way.run == "compiled" and way.passes == "reused":
-                way = dataclasses.replace(way, passes="joined")  # see ExecutionMode
+            mode = dataclasses.replace(best, **change)
+            if mode.run == "compiled" and mode.passes == "shared":
+                mode = dataclasses.replace(mode, passes="joint")  # see ExecutionMode
             try:
-                taken = self.trial(way)
+                taken = self.time_mode(mode)
             except Exception as error:  # compiling needs a C++ compiler, and fails in many ways without one
-                tried.append(f"{way}: failed ({first_line(error)})")
+                tried.append(f"{mode}: failed ({first_line(error)})")
                 continue
-            tried.append(f"{way}: {taken:.3f} s")
+            tried.append(f"{mode}: {taken:.3f} s")
             if taken < seconds:
-                best, seconds = way, taken
+                best, seconds = mode, taken
         torch.compiler.reset()
         self.step = Step(self.config, self.start, best)
         self.step(), self.step()
-        return {"way": str(best), "seconds": seconds, "tried": tried}
+        return {"mode": str(best), "seconds": seconds, "tried": tried}
 
-    def trial(self, way: ExecutionMode) -> float:
-        """The least seconds of a step, after two that aren't timed: the second one traces what the first left out."""
+    def time_mode(self, mode: ExecutionMode) -> float:
+        """Returns the minimum seconds of a step, after two that are not timed: the second traces what the first did not."""
         torch.compiler.reset()
-        step = Step(self.config, self.start, way)
+        step = Step(self.config, self.start, mode)
         step(), step()
         taken = [timing(step)[0]]
         while len(taken) < 3 and sum(taken) < TRIAL_SECONDS:

@@ -19,13 +19,13 @@ class Variant:
 
     Attributes:
         about: what is changed, in a few words.
-        kept: True if it undoes an optimization that the step has; False if it was tried and rejected.
+        is_part_of_step: True if it undoes an optimization that the step has; False if it was tried and rejected.
         losses: the losses whose step it changes.
         change: makes the change, in a process that has not built the GAN yet.
     """
 
     about: str
-    kept: bool
+    is_part_of_step: bool
     losses: tuple[str, ...]
     change: Callable[[], None]
 
@@ -44,7 +44,7 @@ def library_kernel_gradients() -> None:
     strided_conv.is_faster = lambda *_: False
 
 
-def passes_apart() -> None:
+def separate_passes() -> None:
     """D is applied to real and to fake images separately, for losses without a penalty."""
     import tensorflow as tf
 
@@ -56,7 +56,7 @@ def passes_apart() -> None:
     GAN._discriminator_forward = discriminator_forward
 
 
-def penalty_apart() -> None:
+def separate_penalty() -> None:
     """R1 and R2 are computed in forward passes of their own, one of real and one of fake images."""
     import tensorflow as tf
 
@@ -74,7 +74,7 @@ def penalty_apart() -> None:
     model.forward_with_penalty = forward_with_penalty
 
 
-def fakes_apart() -> None:
+def separate_fakes() -> None:
     """Fakes are generated from the same latents twice, for D's update and again for G's."""
     import tensorflow as tf
 
@@ -215,9 +215,11 @@ VARIANTS: dict[str, Variant] = {
     "library-gradients": Variant(
         "kernel gradients by oneDNN, not as products", True, ("gan", "hinge", "wgangp", "rpgan"), library_kernel_gradients
     ),
-    "passes-apart": Variant("D applied to real and fake images separately, not as one batch", True, ("hinge",), passes_apart),
-    "penalty-apart": Variant("R1 and R2 in forward passes of their own", True, ("rpgan",), penalty_apart),
-    "fakes-apart": Variant("fakes generated again for G's update", True, ("gan", "hinge"), fakes_apart),
+    "separate-passes": Variant(
+        "D applied to real and fake images separately, not as one batch", True, ("hinge",), separate_passes
+    ),
+    "separate-penalty": Variant("R1 and R2 in forward passes of their own", True, ("rpgan",), separate_penalty),
+    "separate-fakes": Variant("fakes generated again for G's update", True, ("gan", "hinge"), separate_fakes),
     "batch-norm-halves": Variant("one batch through D, each half normalized separately", False, ("gan",), batch_norm_in_halves),
     "fused-adam": Variant("Adam as one operation per variable", False, ("gan", "hinge", "wgangp", "rpgan"), fused_adam),
     "leaky-relu": Variant("leaky ReLU as a maximum", False, ("hinge", "wgangp"), leaky_relu_by_maximum),

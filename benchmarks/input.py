@@ -21,6 +21,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -34,39 +35,37 @@ from benchmarks._turns import (
     calls_per_turn,
     check_numbers,
     format_ci,
-    median_ci,
     measure_in_turn,
+    median_ci,
     timing,
 )
-from benchmarks.train_step import shipped_width
+from benchmarks.train_step import default_precision, shipped_hidden_dim
 from gan_tf.gan.config import GanConfig
 from gan_tf.tasks import find_task
-from gan_tf.training.environment import fast_precision
-from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 
 TASK = "anime"
-IN_FOLDER = 1000
-IN_MEMORY = 4_000_000_000  # bytes; as train.py's default
-MIN_STEPS = 5  # in a turn, more than the batches that stand ready when it begins
+FILES_PER_FOLDER = 1000
+MEMORY_BUDGET = 4_000_000_000  # bytes; the default of train.py
+MIN_STEPS = 5  # of a turn: more than the batches that are prefetched when it starts
 HERE = Path(__file__).resolve().parent
 
 
 def multiply_files(source: list[Path], folder: Path, count: int) -> None:
-    """Makes ``count`` files in ``folder``/000, 001, … of 1,000 each: hard links to those of ``source`` in turn, or copies."""
+    """Creates ``count`` files in ``folder``/000, 001, … of 1,000 each: hard links to those of ``source`` in turn, or copies."""
     for n, path in enumerate(itertools.islice(itertools.cycle(source), count)):
-        place = folder / f"{n // IN_FOLDER:03d}"
-        if n % IN_FOLDER == 0:
-            place.mkdir()
-        target = place / f"{n:07d}{path.suffix}"
+        subfolder = folder / f"{n // FILES_PER_FOLDER:03d}"
+        if n % FILES_PER_FOLDER == 0:
+            subfolder.mkdir()
+        target = subfolder / f"{n:07d}{path.suffix}"
         try:
             os.link(path.resolve(), target)
-        except OSError:  # another file system, or one without hard links or with no more of them for this file
+        except OSError:  # another file system, one without hard links, or too many links to this file
             shutil.copyfile(path, target)
 
 
 def measure(name: str, folder: Path, memory_budget: int, config: GanConfig, args: argparse.Namespace) -> dict:
-    """One case.
+    """Measures one case.
 
     Raises:
         WorkerError: a worker failed.
@@ -79,93 +78,99 @@ def measure(name: str, folder: Path, memory_budget: int, config: GanConfig, args
         constant.request("build", folder=None, **common)
         workers = {"stream": fed, "constant": constant}
         count = max(MIN_STEPS, calls_per_turn(args.turn_seconds, constant.request("steps", count=3)["seconds"] / 3))
-        parties = {
+        functions = {
             which: lambda worker=worker: worker.request("steps", count=count)["seconds"] / count
             for which, worker in workers.items()
         }
-        readings = take_turns(parties, args.turns, name)
+        results = measure_in_turn(functions, args.turns, name)
         peaks = {which: worker.request("peak")["megabytes"] for which, worker in workers.items()}
     return {
         "case": name,
         "config": dataclasses.asdict(config),
         **opened,
         "peak_megabytes": peaks,
-        "ratio": median_ci(readings["stream"] / readings["constant"]),
-        "steps_a_turn": count,
-        "seconds_a_step": {which: taken.tolist() for which, taken in readings.items()},
+        "ratio": median_ci(results["stream"] / results["constant"]),
+        "steps_per_turn": count,
+        "seconds_per_step": {which: values.tolist() for which, values in results.items()},
     }
 
 
 HEADER = (
-    "| pictures | opened in | stream / constant [95 %] | step on the stream | peak memory | with one batch |\n"
+    "| images | opened in | stream / constant [95 % CI] | step on the stream | peak memory | with a constant batch |\n"
     "|---|---|---|---|---|---|"
 )
 
 
 def format_row(case: dict) -> str:
-    """A case as a row of the table."""
-    seconds, peaks = {name: np.array(taken) for name, taken in case["seconds_a_step"].items()}, case["peak_megabytes"]
+    """Returns a case as a row of the table."""
+    seconds = {name: np.array(values) for name, values in case["seconds_per_step"].items()}
     ratio, step = format_ci(seconds["stream"] / seconds["constant"], 3), f"{np.median(seconds['stream']):.3f} s"
-    memory = [f"{peaks[name]:,.0f} MB" for name in ("stream", "constant")]
+    memory = [f"{case['peak_megabytes'][name]:,.0f} MB" for name in ("stream", "constant")]
     return "| " + " | ".join([case["case"], f"{case['open_seconds']:.1f} s", ratio, step, *memory]) + " |"
 
 
-def parse_arguments(words: list[str] | None) -> argparse.Namespace:
-    """The command line, checked.
+def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
+    """Returns the arguments, checked.
 
     Raises:
-        UserError: for a value that can't be measured.
+        UserError: a value that is not allowed.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="a folder of pictures, as train.py takes it")
-    about = "files of the second case, 0 leaves it out (default: %(default)s)"
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the task's images, as for train.py")
+    about = "number of files in the second case; 0 skips it (default: %(default)s)"
     parser.add_argument("--files", type=int, default=200_000, metavar="N", help=about)
-    parser.add_argument("--temporary", type=Path, metavar="DIR", help="where to make them (default: the system's own place)")
-    parser.add_argument("--loss", help="another loss's recipe than the task's")
+    parser.add_argument(
+        "--temporary", type=Path, metavar="DIR", help="where to create them (default: the system's temporary folder)"
+    )
+    parser.add_argument("--loss", help="a loss (default: the task's)")
     parser.add_argument("--hidden-dim", type=int, metavar="N", help="channels next to the image (default: as shipped)")
     parser.add_argument("--precision", help="float32 or bfloat16 (default: as train.py chooses on this machine)")
     parser.add_argument("--turns", type=int, default=MIN_TURNS, help="of each side, at least 2 (default: %(default)s)")
-    about = f"least length of a turn; it holds {MIN_STEPS} steps or more (default: %(default)s)"
+    about = f"minimum duration of a turn, which has at least {MIN_STEPS} steps (default: %(default)s)"
     parser.add_argument("--turn-seconds", type=float, default=2.0, metavar="S", help=about)
     parser.add_argument("--threads", type=int, metavar="N", help="cores and threads of each side (default: all allowed)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every reading there")
-    args = parser.parse_args(words)
-    args.hidden_dim = shipped_width() if args.hidden_dim is None else args.hidden_dim
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all measurements")
+    args = parser.parse_args(argv)
+    args.hidden_dim = shipped_hidden_dim() if args.hidden_dim is None else args.hidden_dim
     allowed = len(os.sched_getaffinity(0))
     check_numbers(args, turns=(2, 10**6), files=(0, 10**6), hidden_dim=(1, 10**6), threads=(1, allowed))
     return args
 
 
-def cases(args: argparse.Namespace, folder: Path, config: GanConfig):
-    """Measures one case after the other."""
+def measure_cases(args: argparse.Namespace, folder: Path, config: GanConfig) -> Iterator[dict]:
+    """Measures one case after the other.
+
+    Raises:
+        UserError: the images cannot be read, or do not fit into memory.
+        WorkerError: a worker failed.
+    """
     from pipelines.image_folder import list_images
 
     files = list_images(folder)
-    if len(files) * math.prod(find_task(TASK).image_shape) > IN_MEMORY:
-        problem = f"The {len(files):,} images in {folder} do not fit into {IN_MEMORY / 1e6:,.0f} MB of memory"
+    if len(files) * math.prod(find_task(TASK).image_shape) > MEMORY_BUDGET:
+        problem = f"The {len(files):,} images in {folder} do not fit into {MEMORY_BUDGET / 1e6:,.0f} MB of memory"
         raise UserError(problem, "Name a smaller folder; --files multiplies its images")
-    yield measure(f"{len(files):,} in memory", folder, IN_MEMORY, config, args)
+    yield measure(f"{len(files):,} in memory", folder, MEMORY_BUDGET, config, args)
     if args.files:
         with tempfile.TemporaryDirectory(dir=args.temporary, prefix="input-") as temporary:
             seconds, _ = timing(multiply_files, files, Path(temporary), args.files)
-            print(f"made {args.files:,} files in {seconds:.0f} s", file=sys.stderr)
-            yield measure(f"{args.files:,} decoded as they come", Path(temporary), 0, config, args)
+            print(f"created {args.files:,} files in {seconds:.0f} s", file=sys.stderr)
+            yield measure(f"{args.files:,} decoded on each access", Path(temporary), 0, config, args)
 
 
-def main(words: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Measures and prints the table; returns the exit code."""
     try:
-        args = parse_arguments(words)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the files made are removed
+        args = parse_arguments(argv)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the temporary files are removed
         task = find_task(TASK)
         options = {name: getattr(args, name) for name in ("loss", "hidden_dim", "precision") if getattr(args, name)}
-        import_tensorflow()
-        config = task.family.resolve(task, {}, {"precision": fast_precision(), **options}).config
+        config = task.family.resolve(task, {}, {"precision": default_precision(), **options}).config
         done = []
-        for case in cases(args, task.data.training_dir(args.data), config):
+        for case in measure_cases(args, task.data.training_dir(args.data), config):
             if not done:
                 cores = args.threads or len(os.sched_getaffinity(0))
-                about = f"{config.loss}, hidden {config.hidden_dim}, {config.precision}"
+                about = f"{config.loss}, hidden_dim {config.hidden_dim}, {config.precision}"
                 print(f"{case['version']}; {cores} cores; {about}, batch {config.batch}, {args.turns} turns\n\n{HEADER}")
             done.append(case)
             print(format_row(case), flush=True)
@@ -175,7 +180,7 @@ def main(words: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, UserError) else 1
     if args.turns < MIN_TURNS:
-        print(f"\nA first look: the bounds are worth something from {MIN_TURNS} turns on.")
+        print(f"\nPreliminary: the confidence intervals need at least {MIN_TURNS} turns.")
     return 0
 
 

@@ -30,10 +30,19 @@ from benchmarks._turns import (
     check_names,
     check_numbers,
     format_ci,
-    median_ci,
     measure_in_turn,
+    median_ci,
 )
-from benchmarks.train_step import LOSSES, PRECISIONS, TASK, check_equivalence, cpu_features, default_precision, resolve_config, shipped_hidden_dim
+from benchmarks.train_step import (
+    LOSSES,
+    PRECISIONS,
+    TASK,
+    check_equivalence,
+    cpu_features,
+    default_precision,
+    resolve_config,
+    shipped_hidden_dim,
+)
 from gan_tf.gan.config import GanConfig
 from pipelines.errors import UserError
 
@@ -129,7 +138,9 @@ def main(argv: list[str] | None = None) -> int:
                 print(f"\n{name}, {loss}: not measured: {error}", file=sys.stderr)
                 continue
             if len(done) == 1:
-                about = f"hidden_dim {args.hidden_dim}, {args.precision}, batch {done[0]['config']['batch']}, {args.turns} turns"
+                about = (
+                    f"hidden_dim {args.hidden_dim}, {args.precision}, batch {done[0]['config']['batch']}, {args.turns} turns"
+                )
                 print(f"{done[0]['version']}; {args.threads or len(os.sched_getaffinity(0))} cores; {about}\n\n{HEADER}")
             print(format_row(done[-1], VARIANTS[name]), flush=True)
             if args.json:

@@ -40,8 +40,8 @@ from benchmarks._turns import (
     check_names,
     check_numbers,
     format_ci,
-    median_ci,
     measure_in_turn,
+    median_ci,
 )
 from gan_tf.gan.config import GanConfig
 from gan_tf.tasks import find_task
@@ -189,7 +189,9 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", metavar="PYTHON", default=sys.executable, help="an interpreter that has PyTorch")
     parser.add_argument("--losses", default=",".join(LOSSES), help="some of: %(default)s (default: all)")
-    parser.add_argument("--hidden-dims", default=f"{PAPER_HIDDEN_DIM},shipped", help="channels next to the image (default: %(default)s)")
+    parser.add_argument(
+        "--hidden-dims", default=f"{PAPER_HIDDEN_DIM},shipped", help="channels next to the image (default: %(default)s)"
+    )
     about = "float32, bfloat16, or both separated by a comma (default: float32, and bfloat16 if the CPU has units for it)"
     parser.add_argument("--precision", help=about)
     parser.add_argument("--batch", type=int, default=64, help="images per step (default: %(default)s)")
@@ -205,7 +207,9 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     check_names(args, losses=LOSSES, precision=PRECISIONS)
     values = [str(shipped_hidden_dim()) if value == "shipped" else value for value in args.hidden_dims.split(",")]
     if not all(value.isdecimal() and int(value) > 0 for value in values):
-        problem = "--hidden-dims is not valid: whole numbers of at least 1, or the word shipped, separated by commas, are needed"
+        problem = (
+            "--hidden-dims is not valid: whole numbers of at least 1, or the word shipped, separated by commas, are needed"
+        )
         raise UserError(problem, "Correct the value")
     args.hidden_dims = list(dict.fromkeys(map(int, values)))
     allowed = len(os.sched_getaffinity(0))

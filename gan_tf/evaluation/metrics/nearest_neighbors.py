@@ -41,9 +41,7 @@ def nearest(images: np.ndarray, pool: np.ndarray) -> Nearest:
         ValueError: shapes differ, or the pool is too small.
     """
     if images.shape[1:] != pool.shape[1:] or len(pool) <= NUM_NEIGHBORS:
-        raise ValueError(
-            f"images {images.shape} and a pool {pool.shape}: shapes must match, and the pool must have more than {NUM_NEIGHBORS}"
-        )
+        raise ValueError(f"images {images.shape} must match the pool {pool.shape}, which must exceed {NUM_NEIGHBORS}")
     plain, flipped = (_flatten(x) for x in (images, images[:, :, ::-1]))  # as if the pool were mirrored
     squares = np.empty((len(images), len(pool)), np.float32)
     mirrored = np.empty((len(images), len(pool)), bool)

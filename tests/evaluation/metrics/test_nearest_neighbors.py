@@ -46,5 +46,5 @@ def test_nearest_equal_images_do_not_divide_by_zero():
 
 @pytest.mark.parametrize("pool", [pictures(NUM_NEIGHBORS, 5), pictures(100, 5, size=4)], ids=["few", "small"])
 def test_nearest_other_shapes_or_small_pool_raise_value_error(pool):
-    with pytest.raises(ValueError, match="must match"):
+    with pytest.raises(ValueError, match="must match the pool"):
         nearest(pictures(2, 0), pool)
