@@ -119,9 +119,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the task's images, as for train.py")
     about = "number of files in the second case; 0 skips it (default: %(default)s)"
     parser.add_argument("--files", type=int, default=200_000, metavar="N", help=about)
-    parser.add_argument(
-        "--temporary", type=Path, metavar="DIR", help="where to create them (default: the system's temporary folder)"
-    )
+    parser.add_argument("--temporary", type=Path, metavar="DIR", help="where to create them (default: the system's)")
     parser.add_argument("--loss", help="a loss (default: the task's)")
     parser.add_argument("--hidden-dim", type=int, metavar="N", help="channels next to the image (default: as shipped)")
     parser.add_argument("--precision", help="float32 or bfloat16 (default: as train.py chooses on this machine)")

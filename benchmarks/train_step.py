@@ -4,11 +4,11 @@
 
 PYTHON is the interpreter of an environment with PyTorch and NumPy (default: the one this runs in). Our side is the GAN as
 it is trained: ``training.loop.build_step_function`` with the task's configuration of each loss. The peer has the same
-networks and computes the same step, which is checked before anything is timed: equal numbers of parameters, and equal losses
-from the same weights, latents and images. It has the same optimizations (D and G share fakes; R1 and R2 share a gradient), leaves
-out our metrics and finite check, and runs in the fastest of several modes: eager or compiled, channels_last or not, fused
-or foreach Adam, D applied to real and fake images separately, as one batch, or as one batch whose forward pass also serves
-the penalty.
+networks and computes the same step, which is checked before anything is timed: equal numbers of parameters, and equal
+losses from the same weights, latents and images. It has the same optimizations (D and G share fakes; R1 and R2 share a
+gradient), leaves out our metrics and finite check, and runs in the fastest of several modes: eager or compiled,
+channels_last or not, fused or foreach Adam, D applied to real and fake images separately, as one batch, or as one batch
+whose forward pass also serves the penalty.
 
 Both processes exist at the same time on the same cores with the same number of threads, and run strictly in turn. A ratio
 above 1 means that ours is faster: it is the median over the turns of (peer's seconds / our seconds), with its 95 % CI.
@@ -207,9 +207,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     check_names(args, losses=LOSSES, precision=PRECISIONS)
     values = [str(shipped_hidden_dim()) if value == "shipped" else value for value in args.hidden_dims.split(",")]
     if not all(value.isdecimal() and int(value) > 0 for value in values):
-        problem = (
-            "--hidden-dims is not valid: whole numbers of at least 1, or the word shipped, separated by commas, are needed"
-        )
+        problem = "--hidden-dims is not valid: whole numbers above 0, or the word shipped, separated by commas, are needed"
         raise UserError(problem, "Correct the value")
     args.hidden_dims = list(dict.fromkeys(map(int, values)))
     allowed = len(os.sched_getaffinity(0))

@@ -1,4 +1,4 @@
-"""The pages tell the truth: the commands of the README are valid, and what the pages link to exists."""
+"""The pages are right: commands are valid, snippets run, links exist, and the scores are those of the cards."""
 
 import importlib
 import importlib.util
@@ -23,37 +23,72 @@ def code_blocks(language: str) -> list[tuple[str, str]]:
 
 
 def commands() -> list[str]:
-    """Returns the commands of all pages."""
+    """Returns the commands of all pages: the lines of bash blocks, and commands within a sentence."""
     lines = [line.split("#")[0].strip() for _, block in code_blocks("bash") for line in block.splitlines()]
+    for page in PAGES:
+        text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
+        lines += re.findall(r"`((?:python|bash|gan-tf) [^`]+)`", " ".join(text.split()))
     return sorted({line for line in lines if line})
 
 
-COMMANDS, SNIPPETS = commands(), code_blocks("python")
+def is_template(command: str) -> bool:
+    """Returns whether a part of a command stands for something, as NAME in ``gan_tf.experiments.NAME``."""
+    return command.split()[-1].endswith("NAME")
+
+
+COMMANDS = [command for command in commands() if not is_template(command)]
+SNIPPETS = code_blocks("python")
+
+
+def check_subcommand(name: str, arguments: list[str]) -> None:
+    """Parses the arguments of train.py, infer.py or evaluate.py; raises a UserError if they are wrong."""
+    module = importlib.import_module(f"gan_tf.cli.{name}")
+    module.build_parser(requested_task(arguments)).parse([word for word in arguments if word != "--help"])
+
+
+def check_flags(source: str, arguments: list[str]) -> None:
+    """Checks that the source code of a script defines the flags that it is given."""
+    for flag in [word for word in arguments if word.startswith("--")]:
+        assert f'"{flag}"' in source, flag
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_page_command_is_valid(command):
-    words = shlex.split(command)
-    if words[0] == "bash":
-        assert (ROOT / words[1]).is_file()
-    elif words[:2] == ["python", "-m"]:
-        assert importlib.util.find_spec(words[2]) is not None
-        assert words[2] != "gan_tf" or words[3] in main.COMMANDS
-    else:
-        assert words[0] == "python"
-        assert (ROOT / words[1]).is_file()
-        module = importlib.import_module(f"gan_tf.cli.{Path(words[1]).stem}")
-        module.build_parser(requested_task(words[2:])).parse(words[2:])
+    program, *words = shlex.split(command)
+    if program == "bash":
+        assert (ROOT / words[0]).is_file()
+        return
+    if program == "python" and words[0] == "-m" and words[1] != "gan_tf":
+        spec = importlib.util.find_spec(words[1])
+        assert spec is not None
+        check_flags(Path(spec.origin).read_text(), words[2:])
+        return
+    if program == "python" and words[0] != "-m":
+        assert (ROOT / words[0]).is_file()
+        if words[0].startswith("benchmarks/"):
+            check_flags((ROOT / words[0]).read_text(), words[1:])
+        else:
+            check_subcommand(Path(words[0]).stem, words[1:])
+        return
+    assert program in ("python", "gan-tf")
+    subcommand = words[2:] if program == "python" else words
+    if subcommand:
+        assert subcommand[0] in main.COMMANDS
+    if subcommand[1:]:
+        check_subcommand(subcommand[0], subcommand[1:])
 
 
 def test_pages_have_commands_and_snippets():
-    assert len(COMMANDS) > 20
+    assert len(COMMANDS) > 30
+    assert any(command.startswith("python benchmarks/") for command in COMMANDS)
     assert len(SNIPPETS) >= 2
 
 
 @pytest.mark.parametrize(("page", "code"), SNIPPETS, ids=lambda value: value if value.endswith(".md") else "")
 def test_page_python_snippet_runs(page, code):
-    exec(compile(code, page, "exec"), {})
+    names = {}
+    exec(compile(code, page, "exec"), names)
+    assert names["images"].shape == (16, 64, 64, 3)
 
 
 def heading_names(page: str) -> set[str]:
@@ -78,22 +113,66 @@ def test_page_links_and_images_exist(page):
         assert not heading or heading in heading_names(linked.read_text()), target
 
 
-def test_readme_has_links_and_images():
+def test_readme_links_to_every_page_and_shows_images():
     readme = (ROOT / "README.md").read_text()
-    assert re.search(r"!\[[^\]]*\]\([^)]+\)", readme)
-    assert re.search(r"[^!]\[[^\]]*\]\([^)]+\)", readme)
+    linked = {target.partition("#")[0] for target in re.findall(r"[^!]\[[^\]]*\]\(([^)]+)\)", readme)}
+    assert {page.relative_to(ROOT).as_posix() for page in PAGES[1:]} <= linked
+    assert "samples/gan_original.png" in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", readme)
 
 
-def test_readme_scores_are_those_of_the_cards():
-    """The table of shipped weights rounds the numbers of the cards."""
-    rows = {row.split("`")[1]: row for row in (ROOT / "README.md").read_text().splitlines() if row.startswith("| `")}
-    for variant in ("hinge", "wgangp"):
-        scores = read_card(SHIPPED / "anime" / variant)["scores"]
-        row = rows[f"anime/{variant}"]
-        assert f"FID {scores['fid']['value']:.1f}" in row
-        for name, digits in (("kid", 3), ("precision", 2), ("recall", 2)):
-            assert f"{name.replace('kid', 'KID')} {scores[name]['value']:.{digits}f}" in row
-        assert f"{scores['anime_faces']['value']:.1f} of 25" in row
+def test_code_that_contributing_names_exists():
+    """Paths such as ``gan_tf/gan/losses.py`` and names in capitals such as ``LOSS_PRESETS``."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    paths = re.findall(r"`((?:gan_tf|pipelines|tests|benchmarks)/[\w/]+(?:\.py|/))`", text)
+    assert len(paths) > 20
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    source = "\n".join(path.read_text() for path in [*ROOT.glob("gan_tf/**/*.py"), *ROOT.glob("tests/**/*.py")])
+    names = re.findall(r"`([A-Z][A-Z_]{4,})`", text)
+    assert [name for name in names if not re.search(rf"^{name}\b", source, re.M)] == []
+
+
+def table_rows(page: Path) -> dict[str, str]:
+    """Returns the rows of a page's tables by the first name in code, such as ``anime/hinge``."""
+    return {row.split("`")[1]: row for row in page.read_text().splitlines() if row.startswith("| `")}
+
+
+def stages(card: dict) -> list[dict]:
+    """Returns the stages that shipped weights went through, the last one last."""
+    return [*card.get("initialized_from", []), card]
+
+
+@pytest.mark.parametrize("variant", ["hinge", "wgangp"])
+def test_readme_scores_of_a_gan_are_those_of_its_card(variant):
+    scores = read_card(SHIPPED / "anime" / variant)["scores"]
+    row = table_rows(ROOT / "README.md")[f"anime/{variant}"]
+    assert f"FID {scores['fid']['value']:.1f}" in row
+    assert f"KID {scores['kid']['value']:.3f}" in row
+    assert f"precision {scores['precision']['value']:.2f}" in row
+    assert f"recall {scores['recall']['value']:.2f}" in row
+    assert f"{scores['anime_faces']['value']:.1f} of 25" in row
+    if variant == "hinge":  # the row that states the protocol and the baselines
+        assert f"of {scores['fid']['protocol']['images']:,} images" in row
+        assert f"real faces: {scores['fid']['baseline']['value']:.1f}" in row
+        assert f"real faces: {scores['anime_faces']['baseline']['value']:.1f}" in row
+        assert f"mean of {scores['anime_faces']['protocol']['grids']} grids" in row
+
+
+def test_readme_accuracies_of_the_classifier_are_those_of_its_card():
     scores = read_card(SHIPPED / "digits" / "classifier")["scores"]
-    assert f"{scores['mnist_accuracy']['value']:.2f} %" in rows["digits/classifier"]
-    assert f"{scores['mnistm_accuracy']['value']:.2f} %" in rows["digits/classifier"]
+    row = table_rows(ROOT / "README.md")["digits/classifier"]
+    assert f"{scores['mnist_accuracy']['value']:.2f} %" in row
+    assert f"{scores['mnistm_accuracy']['value']:.2f} %" in row
+
+
+@pytest.mark.parametrize("weights", ["anime/hinge", "anime/wgangp", "digits/classifier"])
+def test_pages_describe_the_training_of_the_card(weights):
+    page, card = ROOT / "docs/weights.md", read_card(SHIPPED / weights)
+    megabytes = (SHIPPED / weights / "weights.npz").stat().st_size / 1e6
+    readme_row, row = table_rows(ROOT / "README.md")[weights], table_rows(page)[weights]
+    assert f"{megabytes:.1f} MB" in readme_row
+    minutes = [round(stage["seconds"] / 60) for stage in stages(card)]
+    steps = " and ".join(f"{stage['step']:,}" for stage in stages(card))
+    assert f"{sum(minutes)} minutes" in readme_row
+    assert f"| {steps} | {' and '.join(map(str, minutes))}" in row
+    lines = page.read_text().splitlines()
+    assert [stage["command"] for stage in stages(card) if stage["command"] not in lines] == []

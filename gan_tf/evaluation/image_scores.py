@@ -1,5 +1,6 @@
 """All scores of generated images against real ones, each with its protocol and its real-vs-real baseline."""
 
+import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gan_tf.evaluation.features.cifar10_head import SCORE, HeadScore
-from gan_tf.evaluation.features.extractor import FeatureExtractor, extract, iterate_batches
+from gan_tf.evaluation.features.extractor import FeatureExtractor, check_images, extract, iterate_batches
 from gan_tf.evaluation.features.feature_cache import pixels_sha256, real_features
 from gan_tf.evaluation.metrics.frechet import frechet_distance_of_features
 from gan_tf.evaluation.metrics.inception_score import inception_score
@@ -60,20 +61,24 @@ class ImageScoreOptions:
 
 
 def as_array(images: ImageSet) -> np.ndarray:
-    """Returns images as one array, uint8 [n, height, width, 3]; without a copy if they are one already."""
-    return images.batches if isinstance(images.batches, np.ndarray) else np.concatenate(list(iterate_batches(images.batches)))
-
-
-def gather(images: ImageSet) -> ImageSet:
-    """Returns the same images as one array in memory, uint8 [n, height, width, 3].
+    """Returns images as one array, uint8 [n, height, width, 3]; without a copy if they are one already.
 
     Raises:
         UserError: none, mixed sizes, or unreadable files.
     """
+    if isinstance(images.batches, np.ndarray):
+        return images.batches
     batches = list(iterate_batches(images.batches))
     if not batches:
         raise UserError(f"There are no images in '{images.name}'", "Check the folder or the count")
-    return ImageSet(images.name, np.concatenate(batches), images.split, images.files)
+    return np.concatenate(batches)
+
+
+def gather(images: ImageSet) -> ImageSet:
+    """Returns the same images as one array in memory; raises as ``as_array``, and for arrays of another kind."""
+    array = as_array(images)
+    check_images(array)
+    return dataclasses.replace(images, batches=array)
 
 
 def score_images(

@@ -28,7 +28,7 @@ def open_record(task: Task, data: Path, minutes: float, runs: Path) -> dict[str,
     Raises:
         UserError: the record was started with other arguments or on another machine.
     """
-    new = {
+    new: dict[str, Any] = {
         "format": FORMAT,
         "task": task.name,
         "minutes": minutes,

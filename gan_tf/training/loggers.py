@@ -65,12 +65,12 @@ def truncate_metrics(path: Path, last_step: int) -> None:
     """Keeps the lines of ``metrics.jsonl`` up to ``last_step``, and none from the first incomplete or damaged line on."""
     if not path.exists():
         return
-    kept = []
+    kept_lines = []
     for line in path.read_bytes().splitlines(keepends=True):
         try:
             if not line.endswith(b"\n") or json.loads(line)["step"] > last_step:
                 break
         except (ValueError, KeyError, TypeError):  # no JSON, or JSON of something else
             break
-        kept.append(line)
-    write_atomic(path, b"".join(kept))
+        kept_lines.append(line)
+    write_atomic(path, b"".join(kept_lines))

@@ -1,4 +1,4 @@
-"""A small extractor in place of Inception, so that the whole path runs in milliseconds."""
+"""A small extractor instead of Inception, so that all of the evaluation runs in milliseconds."""
 
 import numpy as np
 import pytest
@@ -41,8 +41,8 @@ def photos():
     """Smooth random images, uint8 [n, 8, 8, 3]; other seeds give other samples of one distribution."""
 
     def make(n, seed):
-        draws = np.random.default_rng(seed)
-        corners = draws.uniform(0, 255, (n, 2, 2, 3))
+        random = np.random.default_rng(seed)
+        corners = random.uniform(0, 255, (n, 2, 2, 3))
         return np.kron(corners, np.ones((1, 4, 4, 1))).round().astype(np.uint8)
 
     return make

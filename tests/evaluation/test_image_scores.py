@@ -38,11 +38,11 @@ def test_score_images_fid_is_that_of_numpy_statistics(extractor, photos):
 
 
 def damages(images):
-    draws = np.random.default_rng(9)
+    random = np.random.default_rng(9)
     for amount in (1, 3):
         yield "blur", gaussian_filter(images, (0, amount, amount, 0))
     for amount in (20, 90):
-        yield "noise", (images + draws.normal(0, amount, (len(images), 1, 1, 3))).clip(0, 255).astype(np.uint8)
+        yield "noise", (images + random.normal(0, amount, (len(images), 1, 1, 3))).clip(0, 255).astype(np.uint8)
     bright = images.mean(axis=(1, 2, 3))
     for amount in (0.6, 0.2):
         yield "modes", images[np.argsort(bright)[: int(len(images) * amount)]]
@@ -124,3 +124,8 @@ def test_score_images_without_a_classifier_has_no_inception_score(make_extractor
 def test_score_images_too_few_images_are_refused(extractor, photos, count):
     with pytest.raises(UserError):
         score([photos(1, 0)] * count, photos(40, 1), extractor, splits=1)
+
+
+def test_score_images_empty_reference_is_refused(extractor, photos):
+    with pytest.raises(UserError, match="There are no images in 'real'"):
+        score(photos(5, 0), [], extractor)

@@ -75,12 +75,12 @@ def test_train_equals_keras_fit(tmp_path):
 
 
 def test_train_resumed_gives_the_same_bits(tmp_path):
-    whole, _, _ = run(tmp_path / "whole", 12)
-    run(tmp_path / "parts", 5, checkpoint_every=5)
-    parts, last_step, _ = run(tmp_path / "parts", 12, first_step=5)
+    uninterrupted, _, _ = run(tmp_path / "uninterrupted", 12)
+    run(tmp_path / "resumed", 5, checkpoint_every=5)
+    resumed, last_step, _ = run(tmp_path / "resumed", 12, first_step=5)
     assert last_step == 12
-    assert state(whole) == state(parts)
-    assert (tmp_path / "whole/metrics.jsonl").read_text() == (tmp_path / "parts/metrics.jsonl").read_text()
+    assert state(uninterrupted) == state(resumed)
+    assert (tmp_path / "uninterrupted/metrics.jsonl").read_text() == (tmp_path / "resumed/metrics.jsonl").read_text()
 
 
 class Interrupt(Callback):
@@ -126,14 +126,14 @@ def test_train_user_error_in_the_stream_is_raised(tmp_path):
 
 
 def test_train_time_limit_stops_with_a_checkpoint_and_resumes_with_the_same_bits(tmp_path):
-    whole, _, _ = run(tmp_path / "whole", 12)
-    model, last_step, plan = run(tmp_path / "parts", 12, seconds=1e-6)
+    uninterrupted, _, _ = run(tmp_path / "uninterrupted", 12)
+    model, last_step, plan = run(tmp_path / "resumed", 12, seconds=1e-6)
     assert last_step == 1
     assert plan.time_is_up
-    assert Checkpoints(tmp_path / "parts/checkpoints", model).newest() == 1
-    parts, last_step, _ = run(tmp_path / "parts", 12, first_step=1)
+    assert Checkpoints(tmp_path / "resumed/checkpoints", model).newest() == 1
+    resumed, last_step, _ = run(tmp_path / "resumed", 12, first_step=1)
     assert last_step == 12
-    assert state(whole) == state(parts)
+    assert state(uninterrupted) == state(resumed)
 
 
 def test_train_time_limit_counts_the_time_before_a_resume(tmp_path):

@@ -1,4 +1,4 @@
-"""Features of real images, kept by the digest of their pixels and of the network: never by a name."""
+"""Features of real images, cached by the digest of their pixels and of the network: never by a name."""
 
 import hashlib
 import logging

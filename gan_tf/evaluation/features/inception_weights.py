@@ -153,7 +153,7 @@ def from_tensors(tensors: Mapping[str, np.ndarray], source: str) -> InceptionWei
     try:
         if not named and len(tensors) != 4 * len(kernel_shapes()):
             raise ValueError(f"{len(tensors)} tensors")
-        layers = {name: read(tensors, name, place) for place, name in enumerate(kernel_shapes())}
+        layers = {name: read(tensors, name, index) for index, name in enumerate(kernel_shapes())}
         for name, shape in kernel_shapes().items():
             _check(name, layers[name], shape)
         classifier = _classifier(tensors) if named and "fc.weight" in tensors else None
@@ -163,7 +163,7 @@ def from_tensors(tensors: Mapping[str, np.ndarray], source: str) -> InceptionWei
     return InceptionWeights(layers, classifier, digest(layers))
 
 
-def _named_layer(tensors: Mapping[str, np.ndarray], name: str, _place: int) -> Convolution:
+def _named_layer(tensors: Mapping[str, np.ndarray], name: str, _index: int) -> Convolution:
     mean = tensors[f"{name}.bn.running_mean"]
     return Convolution(
         tensors[f"{name}.conv.weight"].transpose(2, 3, 1, 0),
@@ -174,8 +174,8 @@ def _named_layer(tensors: Mapping[str, np.ndarray], name: str, _place: int) -> C
     )
 
 
-def _ordered_layer(tensors: Mapping[str, np.ndarray], _name: str, place: int) -> Convolution:
-    names = list(tensors)[4 * place : 4 * place + 4]
+def _ordered_layer(tensors: Mapping[str, np.ndarray], _name: str, index: int) -> Convolution:
+    names = list(tensors)[4 * index : 4 * index + 4]
     if [name.rpartition(".")[2] for name in names] != ["weight", "beta", "mean", "var"]:
         raise ValueError(f"{names[0]} was not expected here")
     kernel, beta, mean, variance = (tensors[name] for name in names)

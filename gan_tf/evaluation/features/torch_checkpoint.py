@@ -20,7 +20,7 @@ import numpy as np
 
 from pipelines.errors import UserError
 
-# Kept as strings: a pickle can change the state of an object that it names, but not that of a string.
+# Strings, because a pickle can change the state of an object that it names, but not that of a string.
 _STORAGES = {
     "FloatStorage": "<f4",
     "DoubleStorage": "<f8",

@@ -121,7 +121,7 @@ def test_read_tensors_executes_nothing(tmp_path, layout, function):
 )
 def test_read_tensors_malformed_pickle_is_refused_on_one_line(tmp_path, harm):
     with pytest.raises(UserError) as caught:
-        read_tensors(archive(tmp_path / "odd.pt", dictionary(w=harm), {}))
+        read_tensors(archive(tmp_path / "bad.pt", dictionary(w=harm), {}))
     assert "\n" not in str(caught.value)
 
 

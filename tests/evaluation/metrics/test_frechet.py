@@ -72,8 +72,8 @@ def test_frechet_distance_nearly_singular_covariances_is_accurate():
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1000))
 def test_frechet_distance_is_symmetric_and_not_negative(seed):
-    draws = np.random.default_rng(seed)
-    means, ranks = draws.normal(size=(2, 8)), draws.integers(1, 12, 2)
+    random = np.random.default_rng(seed)
+    means, ranks = random.normal(size=(2, 8)), random.integers(1, 12, 2)
     one, two = (covariance(8, rank, seed + i) for i, rank in enumerate(ranks))
     forth = frechet_distance(means[0], one, means[1], two)
     assert forth >= 0
@@ -82,8 +82,8 @@ def test_frechet_distance_is_symmetric_and_not_negative(seed):
 
 @pytest.mark.parametrize("counts", [(10, 12), (10, 90), (90, 10), (10, 200), (70, 90), (2, 2)])
 def test_frechet_distance_of_features_equals_that_of_statistics(counts):
-    draws = np.random.default_rng(5)
-    first, second = (draws.normal(i, 1 + i, (count, 64)) for i, count in enumerate(counts))
+    random = np.random.default_rng(5)
+    first, second = (random.normal(i, 1 + i, (count, 64)) for i, count in enumerate(counts))
     assert frechet_distance_of_features(first, second) == pytest.approx(by_statistics(first, second), rel=1e-6)
 
 

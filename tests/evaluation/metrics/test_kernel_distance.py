@@ -19,16 +19,16 @@ def by_hand(first, second):
 
 @pytest.mark.parametrize("block", [1, 3, 4096])
 def test_kernel_distance_equals_the_sum_over_pairs(block):
-    draws = np.random.default_rng(0)
-    first, second = draws.normal(size=(7, 4)), draws.normal(1, 1, (5, 4))
+    random = np.random.default_rng(0)
+    first, second = random.normal(size=(7, 4)), random.normal(1, 1, (5, 4))
     assert kernel_distance(first, second, block=block) == pytest.approx(by_hand(first, second), rel=1e-12)
 
 
 def test_kernel_distance_is_unbiased_for_one_distribution_and_large_for_two():
-    draws = np.random.default_rng(1)
-    same = [kernel_distance(draws.normal(size=(20, 8)), draws.normal(size=(20, 8))) for _ in range(300)]
+    random = np.random.default_rng(1)
+    same = [kernel_distance(random.normal(size=(20, 8)), random.normal(size=(20, 8))) for _ in range(300)]
     assert abs(np.mean(same)) < 4 * np.std(same) / np.sqrt(300)
-    assert kernel_distance(draws.normal(size=(200, 8)), draws.normal(1, 1, (200, 8))) > 1
+    assert kernel_distance(random.normal(size=(200, 8)), random.normal(1, 1, (200, 8))) > 1
 
 
 def test_kernel_distance_of_subsets_too_large_is_refused():
@@ -41,8 +41,8 @@ def test_kernel_distance_of_subsets_too_large_is_refused():
 def test_kernel_distance_of_subsets_equals_torch_fidelity():
     torch = pytest.importorskip("torch")
     metric = pytest.importorskip("torch_fidelity.metric_kid")
-    draws = np.random.default_rng(2)
-    first, second = (draws.exponential(0.4, (count, 256)).astype(np.float32) for count in (600, 700))
+    random = np.random.default_rng(2)
+    first, second = (random.exponential(0.4, (count, 256)).astype(np.float32) for count in (600, 700))
     theirs = metric.kid_features_to_metric(
         torch.from_numpy(first), torch.from_numpy(second), kid_subsets=20, kid_subset_size=300, rng_seed=7, verbose=False
     )

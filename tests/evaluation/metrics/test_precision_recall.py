@@ -28,8 +28,8 @@ def four(scores):
 
 @pytest.mark.parametrize("block", [1, 7, 50, 2048])
 def test_manifold_scores_do_not_depend_on_blocks(block):
-    draws = np.random.default_rng(0)
-    generated, real = draws.normal(0.5, 1, (60, 5)), draws.normal(size=(80, 5))
+    random = np.random.default_rng(0)
+    generated, real = random.normal(0.5, 1, (60, 5)), random.normal(size=(80, 5))
     scores = manifold_scores(generated, real, k=3, k_coverage=5, block=block)
     np.testing.assert_allclose(four(scores), in_full(generated, real, 3, 5), rtol=1e-12)
 
@@ -40,9 +40,9 @@ def test_neighbor_radii_equal_hand_computed_ones():
 
 
 def test_manifold_scores_collapsed_generator_has_high_precision_and_low_recall():
-    draws = np.random.default_rng(1)
-    real = draws.normal(size=(400, 6))
-    collapsed = real[:1] + draws.normal(0, 1e-3, (400, 6))
+    random = np.random.default_rng(1)
+    real = random.normal(size=(400, 6))
+    collapsed = real[:1] + random.normal(0, 1e-3, (400, 6))
     scores = manifold_scores(collapsed, real)
     assert scores.precision > 0.95
     assert scores.recall < 0.05
@@ -50,16 +50,16 @@ def test_manifold_scores_collapsed_generator_has_high_precision_and_low_recall()
 
 
 def test_manifold_scores_noisy_generator_has_low_precision():
-    draws = np.random.default_rng(2)
-    scores = manifold_scores(draws.normal(0, 6, (400, 6)), draws.normal(size=(400, 6)))
+    random = np.random.default_rng(2)
+    scores = manifold_scores(random.normal(0, 6, (400, 6)), random.normal(size=(400, 6)))
     assert scores.precision < 0.3
     assert scores.recall > 0.9
     assert scores.density < 0.3
 
 
 def test_manifold_scores_same_distribution_is_high():
-    draws = np.random.default_rng(3)
-    scores = manifold_scores(draws.normal(size=(1000, 4)), draws.normal(size=(1000, 4)))
+    random = np.random.default_rng(3)
+    scores = manifold_scores(random.normal(size=(1000, 4)), random.normal(size=(1000, 4)))
     assert min(four(scores)) > 0.8
     assert scores.density == pytest.approx(1, abs=0.1)
 
@@ -80,8 +80,8 @@ def test_manifold_scores_too_few_images_and_nan_are_refused():
 def test_manifold_scores_equal_torch_fidelity():
     torch = pytest.importorskip("torch")
     metric = pytest.importorskip("torch_fidelity.metric_prc")
-    draws = np.random.default_rng(4)
-    generated, real = draws.normal(0.2, 1, (500, 32)), draws.normal(size=(600, 32))
+    random = np.random.default_rng(4)
+    generated, real = random.normal(0.2, 1, (500, 32)), random.normal(size=(600, 32))
     theirs = metric.prc_features_to_metric(
         torch.from_numpy(generated), torch.from_numpy(real), prc_neighborhood=3, verbose=False
     )
