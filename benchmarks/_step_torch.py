@@ -136,7 +136,7 @@ class Step:
         return losses
 
     def autocast(self) -> contextlib.AbstractContextManager:
-        """Computes in bfloat16 if the configuration says so; ends before weights change, since it keeps copies of them."""
+        """Computes in the configured precision; ends before weights change, since it keeps copies of them."""
         return torch.autocast("cpu", torch.bfloat16, enabled=self.config.precision == "bfloat16")
 
     def update_discriminator(

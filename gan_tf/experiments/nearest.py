@@ -35,7 +35,7 @@ def build_parser(task: Task | None) -> Parser:
     """Returns the arguments of the command."""
     description = (
         "Finds the training images nearest to a GAN's samples, mirrored ones too, and compares with held-out real images.\n\n"
-        "  python -m gan_tf.experiments.nearest --data FOLDER --picture side_by_side.png"
+        "  python -m gan_tf.experiments.nearest --data FOLDER --neighbors side_by_side.png"
     )
     parser = Parser(prog="python -m gan_tf.experiments.nearest", description=description)
     parser.add_argument("--data", type=Path, metavar="DIR", help="the task's images, training and validation")
@@ -47,7 +47,7 @@ def build_parser(task: Task | None) -> Parser:
     about = f"PNG file for the image without training images ({figure})"
     parser.add_argument("--figure", type=Path, default=figure, metavar="FILE", help=about)
     about = "PNG file for the samples and their nearest training images"
-    parser.add_argument("--picture", type=Path, metavar="FILE", help=about)
+    parser.add_argument("--neighbors", type=Path, metavar="FILE", help=about)
     return parser
 
 
@@ -62,7 +62,7 @@ def run(argv: Sequence[str]) -> int:
     training_dir, heldout_dir = find_image_dirs(task, args.data)
     if args.count < NUM_SHOWN:
         raise UserError(f"--count {args.count} is not valid: a whole number of at least {NUM_SHOWN} is needed", "Correct it")
-    for path in filter(None, (args.figure, args.picture)):
+    for path in filter(None, (args.figure, args.neighbors)):
         if path.suffix.lower() != ".png":
             raise UserError(f"{path} must be a .png file", "Correct the name")
     weights = export.find_weights(task.name, args.weights, task.default_variant, args.runs)
@@ -81,9 +81,9 @@ def run(argv: Sequence[str]) -> int:
     print(findings)
     write_atomic(args.figure, render_figure(samples, nearest_to_samples, nearest_to_heldout, findings))
     print(f"wrote {args.figure}")
-    if args.picture:
-        write_pairs(args.picture, samples[:NUM_SHOWN], nearest_to_samples, training)
-        print(f"wrote {args.picture}, which contains training images")
+    if args.neighbors:
+        write_pairs(args.neighbors, samples[:NUM_SHOWN], nearest_to_samples, training)
+        print(f"wrote {args.neighbors}, which contains training images")
     return 0
 
 

@@ -82,36 +82,19 @@ def train_run(request: TrainingRequest) -> int:
     strategy = build_strategy(find_gpus(), resolved.config.batch)
     data = request.data or _previous_data(previous)
     sources = open_sources(request.task, resolved.config, data, int(request.options.memory_budget * 1e6))
-    run_dir = request.run_dir
-    if run_dir is None:
-        names = "-".join(source.name for source in sources.values())
-        run_dir = create_run_dir(request.runs, request.task.name, f"{request.task.family.variant(resolved.config)}-{names}")
-        run_dir.lock()
-    elif previous:
-        _compare_data(run_dir, previous, sources)
-    workflow = build_workflow(request.task, resolved.config)
-    with strategy.scope() if strategy else contextlib.nullcontext():
-        model = workflow.build_model()
-    seconds = 60 * request.minutes if request.minutes else None
-    plan = TrainingPlan(request.steps, request.options.log_every, request.options.checkpoint_every, seconds=seconds)
-    checkpoints = Checkpoints(run_dir.path / "checkpoints", model, keep_every=request.options.keep_every)
-    config = _describe_run(request, resolved, sources, data, previous)
+    run_dir = _open_run_dir(request, resolved.config, sources, previous)
     try:
-        first_step = _restore(checkpoints, plan) if request.run_dir else 0
-        if request.initial_weights and request.initial_task:
-            initialization = initialize_model(model, request.initial_task, request.initial_weights)
-            print(*initialization.lines, sep="\n")
-            config["initialized_from"] = initialization.stages
-            checkpoints.save(0)  # otherwise a run killed before its first checkpoint would resume from other weights
-        _check_progress(plan, first_step, request.minutes)
+        config = _describe_run(request, resolved, sources, data, previous)
+        workflow = build_workflow(request.task, resolved.config)
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            model = workflow.build_model()
+        plan = _build_plan(request)
+        checkpoints = Checkpoints(run_dir.path / "checkpoints", model, keep_every=request.options.keep_every)
+        first_step = _initialize(request, model, checkpoints, plan, config)
         run_dir.write_config(config)
-        (run_dir.path / FAILURE).unlink(missing_ok=True)
-        print(f"run folder: {run_dir.path}; watch it with: tensorboard --logdir {shlex.quote(str(run_dir.path))}", flush=True)
-        with file_errors(run_dir.path):
-            loggers = Loggers(run_dir.path, first_step)
         stream = workflow.build_stream(model, sources)
-        run = RunContext(request.task.name, run_dir, config, request.options, stream, loggers, plan, strategy)
-        with contextlib.closing(loggers):
+        with contextlib.closing(_open_loggers(run_dir, first_step)) as loggers:
+            run = RunContext(request.task.name, run_dir, config, request.options, stream, loggers, plan, strategy)
             last_step = _train(run, model, checkpoints, workflow.callbacks(run, model), first_step)
         return _finish(request, run, last_step)
     finally:
@@ -162,6 +145,44 @@ def open_sources(task: "Task", config: Any, data: Path | None, memory_budget: in
     for source in sources.values():
         print(source.summary, flush=True)
     return sources
+
+
+def _open_run_dir(request: TrainingRequest, config: Any, sources: dict[str, Source], previous: dict[str, Any] | None) -> RunDir:
+    """Returns the folder of the run, locked: a new one, or that of the run to resume, whose images must be the same."""
+    if request.run_dir is not None and previous is not None:
+        _compare_data(request.run_dir, previous, sources)
+        return request.run_dir
+    names = "-".join(source.name for source in sources.values())
+    run_dir = create_run_dir(request.runs, request.task.name, f"{request.task.family.variant(config)}-{names}")
+    run_dir.lock()
+    return run_dir
+
+
+def _build_plan(request: TrainingRequest) -> TrainingPlan:
+    seconds = 60 * request.minutes if request.minutes else None
+    return TrainingPlan(request.steps, request.options.log_every, request.options.checkpoint_every, seconds)
+
+
+def _initialize(
+    request: TrainingRequest, model: Any, checkpoints: Checkpoints, plan: TrainingPlan, config: dict[str, Any]
+) -> int:
+    """Restores the run that is resumed, or copies the weights of ``--init-from``; returns the step to start from."""
+    first_step = _restore(checkpoints, plan) if request.run_dir else 0
+    if request.initial_weights is not None and request.initial_task is not None:
+        initialization = initialize_model(model, request.initial_task, request.initial_weights)
+        print(*initialization.lines, sep="\n")
+        config["initialized_from"] = initialization.stages
+        checkpoints.save(0)  # otherwise a run killed before its first checkpoint would resume from other weights
+    _check_progress(plan, first_step, request.minutes)
+    return first_step
+
+
+def _open_loggers(run_dir: RunDir, first_step: int) -> Loggers:
+    """Opens the loggers of a run and prints where it is."""
+    (run_dir.path / FAILURE).unlink(missing_ok=True)
+    print(f"run folder: {run_dir.path}; watch it with: tensorboard --logdir {shlex.quote(str(run_dir.path))}", flush=True)
+    with file_errors(run_dir.path):
+        return Loggers(run_dir.path, first_step)
 
 
 def _train(run: RunContext, model: Any, checkpoints: Checkpoints, callbacks: list[Callback], first_step: int) -> int:

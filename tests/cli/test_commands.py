@@ -215,6 +215,15 @@ def test_train_run_is_locked_while_it_is_scored(image_dir, tmp_path, monkeypatch
     RunDir(refused[0]).lock()
 
 
+def test_train_diverged_run_records_the_failure(image_dir, tmp_path, capsys):
+    words = [*ANIME, "--runs", tmp_path, "--data", image_dir, *TINY, "--loss", "wgan", "--clip", 1e30, "--d-lr", 1e30]
+    assert call("train", *words, "--steps", 50) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    failure = json.loads((only_run(tmp_path) / training_run.FAILURE).read_text())
+    assert failure["kind"] == "non-finite"
+    assert f"step {failure['step']}, because {failure['quantity']} was not finite" in line
+
+
 def test_recorded_command_hides_own_paths():
     words = ["train.py", "--task", "anime", "--data", "/home/me/faces", "--runs=/tmp/r", "--resume", "--loss", "gan"]
     assert recorded_command(words) == "python train.py --task anime --data DIR --loss gan"

@@ -34,13 +34,13 @@ def samples(monkeypatch):
 
 
 def test_nearest_copies_are_counted_and_shown(data, samples, tmp_path, capsys):
-    figure, picture = tmp_path / "figure.png", tmp_path / "picture.png"
-    arguments = ["--data", str(data), "--count", "20", "--figure", str(figure), "--picture", str(picture)]
+    figure, pairs = tmp_path / "figure.png", tmp_path / "pairs.png"
+    arguments = ["--data", str(data), "--count", "20", "--figure", str(figure), "--neighbors", str(pairs)]
     assert command.main(arguments) == 0
     output = capsys.readouterr().out
     assert "20 samples and 20 held-out real images, compared with 60 training images: 3 and 5 are copies" in output
     assert " 0.00 % of the samples are closer" in output  # without the copies
-    above, below = np.split(np.asarray(Image.open(picture)), 2)
+    above, below = np.split(np.asarray(Image.open(pairs)), 2)
     assert above.shape == (64, 16 * 64, 3)
     np.testing.assert_array_equal(above, np.concatenate(samples[:16], axis=1))
     for i, tile in enumerate(np.split(below, 16, axis=1)):
@@ -48,7 +48,7 @@ def test_nearest_copies_are_counted_and_shown(data, samples, tmp_path, capsys):
     assert Image.open(figure).size[0] > 500
 
 
-def test_nearest_without_picture_writes_no_training_image(data, samples, tmp_path, monkeypatch):
+def test_nearest_without_neighbors_flag_writes_no_training_image(data, samples, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "write_pairs", lambda *_: pytest.fail("not requested"))
     assert command.main(["--data", str(data), "--count", "20", "--figure", str(tmp_path / "a.png")]) == 0
 

@@ -1,4 +1,4 @@
-"""The reader against archives assembled by hand, against PyTorch where it is, and against files that mean harm."""
+"""The reader against archives assembled by hand, against PyTorch where it is installed, and against malicious files."""
 
 import pickle
 import struct

@@ -1,4 +1,4 @@
-"""The Inception Score against its extremes, the formula in plain loops, and torch-fidelity where it is."""
+"""The Inception Score against its extremes, the formula in plain loops, and torch-fidelity where it is installed."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""KID against sums over pairs by hand, against its expectation, and against torch-fidelity where it is."""
+"""KID against sums over pairs by hand, against its expectation, and against torch-fidelity where it is installed."""
 
 import numpy as np
 import pytest

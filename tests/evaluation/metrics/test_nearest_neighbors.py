@@ -1,4 +1,4 @@
-"""The nearest pictures against a search written plainly, and copies that must be found."""
+"""The nearest images against a plain search, and copies that must be found."""
 
 import numpy as np
 import pytest
