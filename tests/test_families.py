@@ -24,7 +24,7 @@ def write_images(task: Task, folder) -> None:
     """Writes six images of the task's size: as a folder, or with the tables of labels that classifiers train on."""
     labeled = task.family.name == "classifier"
     image_dir = folder / ("data" if labeled else "faces")
-    image_dir.mkdir()
+    image_dir.mkdir(parents=True)
     for i in range(6):
         pixels = np.random.default_rng(i).integers(0, 256, task.image_shape, np.uint8)
         Image.fromarray(pixels.squeeze()).save(image_dir / f"{i}.png")
@@ -42,9 +42,9 @@ def tiny_options(task: Task) -> list:
 def trained(request, tmp_path_factory):
     """A run of two steps on a handful of images of the task's size."""
     task, folder = TASKS[request.param], tmp_path_factory.mktemp(request.param)
-    write_images(task, folder)
+    write_images(task, folder / "input")
     words = ["--task", task.name, "--runs", folder / "runs", *tiny_options(task)]
-    assert call("train", *words, "--data", folder, "--steps", 2, "--log-every", 1) == 0
+    assert call("train", *words, "--data", folder / "input", "--steps", 2, "--log-every", 1) == 0
     return task, folder, only_run(folder / "runs", task.name)
 
 
@@ -78,7 +78,7 @@ def test_train_resume_continues(trained, capsys):
 def test_infer_uses_the_run(trained, tmp_path, capsys):
     task, folder, run = trained
     if task.family.name == "classifier":
-        assert call("infer", "--task", task.name, "--weights", run, folder / "data", tmp_path / "out.csv") == 0
+        assert call("infer", "--task", task.name, "--weights", run, folder / "input/data", tmp_path / "out.csv") == 0
         header, *rows = (tmp_path / "out.csv").read_text().splitlines()
         assert header == "image_name,label"
         assert [row.split(",")[0] for row in rows] == [f"{i}.png" for i in range(6)]
@@ -107,13 +107,13 @@ def test_load_gives_the_verb_of_the_family(trained):
 def test_fit_gives_the_weights_of_the_command(trained, tmp_path):
     """``model.fit`` in a notebook trains exactly as ``train.py`` does."""
     task, folder, _ = trained
-    words = ["--task", task.name, "--runs", tmp_path, *tiny_options(task), "--data", folder, "--steps", 3]
+    words = ["--task", task.name, "--runs", tmp_path, *tiny_options(task), "--data", folder / "input", "--steps", 3]
     assert call("train", *words) == 0
     run = only_run(tmp_path, task.name)
     config = from_values(task.family.config, read_run_config(run)["config"], "config.json")
     workflow = build_workflow(task, config)
     model = workflow.build_model()
-    stream = workflow.build_stream(model, open_sources(task, config, folder, 1 << 30))
+    stream = workflow.build_stream(model, open_sources(task, config, folder / "input", 1 << 30))
     model.fit(stream.dataset(0, 3), verbose=0)
     for name, network in model.exported(stream).items():
         expected = gan_tf.export.read_weights(run).networks[name]

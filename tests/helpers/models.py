@@ -8,10 +8,9 @@ import tensorflow as tf
 
 from gan_tf.gan.config import GanConfig, resolve_gan
 from gan_tf.gan.model import GAN
-from gan_tf.gan.networks import baseline, dcgan, residual
+from gan_tf.gan.workflow import NETWORKS
 
 SHAPE, LATENT_DIM, HIDDEN_DIM, BATCH = (16, 16, 3), 6, 4, 4
-NETWORKS = {"dcgan": dcgan, "baseline": baseline, "residual": residual}
 NORMS = GanConfig.__dataclass_fields__["norm"].metadata["choices"]
 
 
