@@ -14,6 +14,7 @@ from gan_tf.utils.files import file_errors, write_json
 from pipelines.errors import UserError
 
 FORMAT = 2
+FAILURE = "failure.json"  # written where a number that is not finite ended the training
 _NAME = re.compile(r"(\d{3,})-.+")
 # The keys of config.json that other code relies on. "initialized_from" is there only after --init-from.
 _CONTENT = {

@@ -27,13 +27,12 @@ from gan_tf.experiments.recipe_record import (
 )
 from gan_tf.gan.config import GAN_FAMILY
 from gan_tf.options import suggest
-from gan_tf.run_dir import RunDir, find_newest_run
+from gan_tf.run_dir import FAILURE, RunDir, find_newest_run
 from gan_tf.tasks import Task, find_task
 from pipelines.errors import UserError
 
 # More steps than any run does in its minutes: time ends it, and nothing is scored on validation images.
 _STEPS = 10**9
-_FAILURE = "failure.json"  # ``training.run.FAILURE``, which cannot be imported without TensorFlow
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,7 @@ def _read_progress(run_dir: RunDir) -> dict[str, Any]:
 
 def _read_failure(run_dir: RunDir) -> dict[str, Any] | None:
     """Returns the record of a training that diverged; None if it did not."""
-    path = run_dir.path / _FAILURE
+    path = run_dir.path / FAILURE
     if not path.is_file():
         return None
     failure: dict[str, Any] = json.loads(path.read_text())

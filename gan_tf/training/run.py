@@ -15,7 +15,7 @@ from gan_tf import export
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.report import render_table, to_json
 from gan_tf.options import Resolved, format_config
-from gan_tf.run_dir import FORMAT, RunDir, create_run_dir, read_run_config
+from gan_tf.run_dir import FAILURE, FORMAT, RunDir, create_run_dir, read_run_config
 from gan_tf.training import environment
 from gan_tf.training.callbacks import Callback
 from gan_tf.training.checkpoints import Checkpoints
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 _FREE_SPACE = 500_000_000  # bytes: checkpoints of the largest network, four at once, with room for curves and images
 _TIMED_STEPS = 4  # of --dry-run
-FAILURE = "failure.json"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from PIL import Image
 from gan_tf import export
 from gan_tf.cli.main import main
 from gan_tf.cli.train import recorded_command
-from gan_tf.run_dir import RunDir, read_run_config
+from gan_tf.run_dir import FAILURE, RunDir, read_run_config
 from gan_tf.training import run as training_run
 from pipelines.errors import UserError
 
@@ -219,7 +219,7 @@ def test_train_diverged_run_records_the_failure(image_dir, tmp_path, capsys):
     words = [*ANIME, "--runs", tmp_path, "--data", image_dir, *TINY, "--loss", "wgan", "--clip", 1e30, "--d-lr", 1e30]
     assert call("train", *words, "--steps", 50) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    failure = json.loads((only_run(tmp_path) / training_run.FAILURE).read_text())
+    failure = json.loads((only_run(tmp_path) / FAILURE).read_text())
     assert failure["kind"] == "non-finite"
     assert f"step {failure['step']}, because {failure['quantity']} was not finite" in line
 

@@ -9,8 +9,7 @@ import pytest
 
 from gan_tf.experiments import recipes
 from gan_tf.experiments.recipes import Recipe
-from gan_tf.run_dir import FORMAT
-from gan_tf.training.run import FAILURE
+from gan_tf.run_dir import FAILURE, FORMAT
 from gan_tf.utils.images import write_png
 
 RECIPES = (Recipe("one", "the first", {"loss": "gan"}), Recipe("two", "the second", {"loss": "hinge", "hidden_dim": 8}))
