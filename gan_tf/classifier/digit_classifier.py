@@ -10,9 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from gan_tf import export
+from gan_tf.classifier.config import ClassifierConfig
 from gan_tf.classifier.networks import build_classifier
 from gan_tf.evaluation.digits import classify
 from gan_tf.evaluation.features.extractor import check_images, in_fixed_batches
+from gan_tf.options import from_values
 
 BATCH = 256
 """Images in one call of the network; the last call is padded, so that no value depends on how many there are."""
@@ -65,7 +67,8 @@ def load_digit_classifier(directory: Path | None = None) -> DigitClassifier:
         UserError: there are no weights, or those of another network.
     """
     exported = export.read_weights(export.SHIPPED / "digits" / "classifier" if directory is None else directory)
-    network = build_classifier((SIZE, SIZE, 3), int(exported.config["hidden_dim"]))
+    config = from_values(ClassifierConfig, exported.config, str(exported.directory))
+    network = build_classifier((SIZE, SIZE, 3), config.hidden_dim)
     exported.assign("network", network)
     digest = hashlib.sha256()
     for values in network.get_weights():

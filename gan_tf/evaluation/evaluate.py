@@ -3,7 +3,7 @@
 import dataclasses
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -54,16 +54,12 @@ def find_real_images(
     return RealImages(reference, _name_below(data, sample, training_dir))
 
 
-class DigitClassifier(FeatureExtractor, Protocol):
-    """A feature extractor whose logits are those of the ten digits; see ``gan_tf.classifier.digit_classifier``."""
-
-
 def evaluate_images(
     generated: ImageSet,
     real: RealImages | None,
     options: EvaluationOptions,
     detector: str | None = None,
-    classifier: DigitClassifier | None = None,
+    classifier: FeatureExtractor | None = None,
 ) -> dict[str, Score]:
     """Scores generated images.
 

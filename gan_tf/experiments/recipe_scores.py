@@ -40,12 +40,7 @@ def score_run(directory: Path, data: Path, count: int) -> tuple[dict[str, Any], 
         UserError: the run, the images or the weights of the FID network are missing.
     """
     import_tensorflow()
-    from gan_tf.evaluation.features.extractor import extract
-    from gan_tf.evaluation.features.feature_cache import real_features
-    from gan_tf.evaluation.metrics.frechet import frechet_distance_of_features
-    from gan_tf.evaluation.metrics.kernel_distance import kernel_distance_of_subsets
-    from gan_tf.training import callbacks
-    from gan_tf.utils.cache import cache_folder
+    from gan_tf.training.callbacks import TrainingSetMetrics
     from gan_tf.workflow import load_workflow
 
     seed = GanConfig.seed  # one sample of training images and latents for all recipes, whatever their own seeds
@@ -53,17 +48,13 @@ def score_run(directory: Path, data: Path, count: int) -> tuple[dict[str, Any], 
     # The budget decides whether damaged files are left out or replaced.
     source = workflow.data_spec.open(data, "train", int(RunOptions.memory_budget * 1e6))["real"]
     generator = workflow.load(directory)
-    extractor = callbacks.fid_extractor()
-    count = min(count, len(source))
-    indices = np.sort(np.random.default_rng(seed).choice(len(source), count, replace=False))
-    real, _ = real_features(extractor, np.asarray(source.take(indices)), cache_folder())
-    generated, _ = extract(extractor, generator.generate(count, seed))
-    size = min(callbacks.KID_SUBSET_SIZE, count)
-    kid, _ = kernel_distance_of_subsets(generated, real, subsets=callbacks.KID_SUBSETS, size=size, seed=seed)
+    metrics = TrainingSetMetrics(source, count, seed)
+    fid, kid = metrics.compute(generator.generate(metrics.count, seed))
+    extractor = metrics.extractor
     scores = {
-        "fid": frechet_distance_of_features(generated, real),
+        "fid": fid,
         "kid": kid,
-        "images": count,
+        "images": metrics.count,
         "seed": seed,
         "parameters": {name: _count_parameters(network) for name, network in workflow.build_model().networks().items()},
         "protocol": {name: getattr(extractor, name) for name in ("name", "weights_sha256", "protocol", "resize", "warning")},

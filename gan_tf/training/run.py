@@ -34,7 +34,7 @@ from pipelines.source import Source
 if TYPE_CHECKING:
     from gan_tf.tasks import Task
 
-_FREE_SPACE = 500_000_000  # bytes: checkpoints of the largest network, four at once, with room for curves and images
+_FREE_SPACE = 500_000_000  # bytes: checkpoints of the largest network, four at once, with space for curves and images
 _TIMED_STEPS = 4  # of --dry-run
 
 
