@@ -79,8 +79,7 @@ def train_run(request: TrainingRequest) -> int:
     require_space(request.run_dir.path if request.run_dir else request.runs, _FREE_SPACE)
     resolved = request.resolved if previous else _choose_precision(request.resolved)
     strategy = build_strategy(find_gpus(), resolved.config.batch)
-    data = request.data or _previous_data(previous)
-    sources = open_sources(request.task, resolved.config, data, int(request.options.memory_budget * 1e6))
+    data, sources = _open_data(request, resolved.config, previous)
     run_dir = _open_run_dir(request, resolved.config, sources, previous)
     try:
         config = _describe_run(request, resolved, sources, data, previous)
@@ -106,11 +105,10 @@ def describe_training(request: TrainingRequest) -> None:
     Raises:
         UserError: as ``train_run``.
     """
-    resolved = _choose_precision(request.resolved) if request.run_dir is None else request.resolved
-    print(format_config(resolved))
     previous = read_run_config(request.run_dir.path) if request.run_dir else None
-    data = request.data or _previous_data(previous)
-    sources = open_sources(request.task, resolved.config, data, int(request.options.memory_budget * 1e6))
+    resolved = request.resolved if previous else _choose_precision(request.resolved)
+    print(format_config(resolved))
+    _, sources = _open_data(request, resolved.config, previous)
     workflow = build_workflow(request.task, resolved.config)
     model = workflow.build_model()
     for name, network in model.networks().items():
@@ -201,9 +199,11 @@ def _choose_precision(resolved: Resolved) -> Resolved:
     return dataclasses.replace(resolved, config=config, sources={**resolved.sources, "precision": "machine"})
 
 
-def _previous_data(previous: dict[str, Any] | None) -> Path | None:
-    path = previous["data"]["path"] if previous else None
-    return Path(path) if path else None
+def _open_data(request: TrainingRequest, config: Any, previous: dict[str, Any] | None) -> tuple[Path | None, dict[str, Source]]:
+    """Returns the data folder, which is by default that of the run to resume, and the training images in it."""
+    former = previous["data"]["path"] if previous else None
+    data = request.data or (Path(former) if former else None)
+    return data, open_sources(request.task, config, data, int(request.options.memory_budget * 1e6))
 
 
 def _compare_data(run_dir: RunDir, previous: dict[str, Any], sources: dict[str, Source]) -> None:
