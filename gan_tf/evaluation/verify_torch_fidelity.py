@@ -12,14 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_tf.evaluation.features.extractor import fid_extractor
-from gan_tf.evaluation.features.feature_cache import real_features
 from gan_tf.evaluation.metrics.frechet import frechet_distance_of_features
 from gan_tf.evaluation.metrics.inception_score import inception_score
 from gan_tf.evaluation.metrics.kernel_distance import kernel_distance_of_subsets
 from gan_tf.evaluation.metrics.precision_recall import manifold_scores
 from gan_tf.evaluation.report import protocol_line
 from gan_tf.utils.cache import cache_folder
+from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 from pipelines.formats.cifar10 import read_cifar10
 
@@ -91,6 +90,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--inception-weights", metavar="FILE", help="the FID network's weights (default: in the cache folder)")
     args = parser.parse_args(arguments)
     try:
+        import_tensorflow()
+        from gan_tf.evaluation.features.extractor import fid_extractor
+        from gan_tf.evaluation.features.feature_cache import real_features
+
         extractor = fid_extractor(args.inception_weights, "torch-fidelity")
         samples = reference_images(args.cifar or cache_folder() / _ARCHIVE, args.seed)
         (first, logits), (second, _) = (real_features(extractor, sample, cache_folder()) for sample in samples)
