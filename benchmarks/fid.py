@@ -26,7 +26,6 @@ from benchmarks._turns import timing
 from gan_tf.evaluation.features.extractor import BATCH, PROTOCOLS, FeatureExtractor, fid_extractor
 from gan_tf.evaluation.features.inception_weights import InceptionWeights, load_weights, to_tensors
 from gan_tf.evaluation.image_files import read_image_dir
-from gan_tf.evaluation.image_scores import as_array
 from gan_tf.evaluation.metrics.frechet import frechet_distance, frechet_distance_of_features
 from gan_tf.evaluation.metrics.statistics import FeatureStatistics
 from pipelines.errors import UserError
@@ -39,7 +38,7 @@ def load_images(folder: str | None, count: int) -> np.ndarray:
     """Returns ``count`` images of a folder, or noise without one, on which the network is equally fast."""
     if folder is None:
         return np.random.default_rng(0).integers(0, 256, (count, 64, 64, 3), np.uint8)
-    return as_array(read_image_dir(folder, count=count))
+    return np.asarray(read_image_dir(folder, count=count).images[:])
 
 
 def build_peers(weights: InceptionWeights) -> dict[str, tuple[Any, Callable]]:

@@ -135,6 +135,11 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
+def training_folder(data: Path) -> Path:
+    """Returns the folder below ``data`` whose images a training takes."""
+    return find_task(TASK).data.open(data, "train", 0)["real"].folder
+
+
 def measure_cases(args: argparse.Namespace, folder: Path, config: GanConfig) -> Iterator[dict]:
     """Measures one case after the other.
 
@@ -165,7 +170,7 @@ def main(argv: list[str] | None = None) -> int:
         options = {name: getattr(args, name) for name in ("loss", "hidden_dim", "precision") if getattr(args, name)}
         config = task.family.resolve(task, {}, {"precision": default_precision(), **options}).config
         done = []
-        for case in measure_cases(args, task.data.training_dir(args.data), config):
+        for case in measure_cases(args, training_folder(args.data), config):
             if not done:
                 cores = args.threads or len(os.sched_getaffinity(0))
                 about = f"{config.loss}, hidden_dim {config.hidden_dim}, {config.precision}"

@@ -11,7 +11,7 @@ from gan_tf.gan.config import GAN_FAMILY
 from gan_tf.options import suggest
 from pipelines.errors import UserError
 from pipelines.formats.digits import LabeledDigitsData
-from pipelines.formats.image_dirs import ImageFolderData
+from pipelines.formats.image_dirs import FolderPair, ImageFolderData
 from pipelines.source import DataSpec
 
 
@@ -54,9 +54,8 @@ ANIME = Task(
     family=GAN_FAMILY,
     data=ImageFolderData(
         image_shape=(64, 64, 3),
-        training_dirs=("extra_data/images", "extra_data", "faces"),
-        reference_dirs=("extra_val", "val"),
         synthetic="pipelines.synthetic.anime:SyntheticFaces",
+        pairs=(FolderPair("extra_data/images", "extra_val"), FolderPair("extra_data", "extra_val"), FolderPair("faces", "val")),
     ),
     image_shape=(64, 64, 3),
     networks=("dcgan", "baseline", "residual"),

@@ -1,11 +1,13 @@
-"""Decodes one image file (JPEG, PNG, BMP, WebP) to a uint8 array, fitted to a square.
+"""Decodes one image file (JPEG, PNG, BMP, WebP) to a uint8 array, at its own size or fitted to a square.
 
 Pillow decodes, because ``tf.io`` decodes neither WebP files nor CMYK, palette and rotated (EXIF) images correctly. Plain
 JPEG files that need no fitting, as in data sets of faces, take a faster path to the same bits.
 """
 
+import io
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +25,7 @@ _TRANSPOSE = {  # what undoes each EXIF orientation
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SWAPPING = (5, 6, 7, 8)  # orientations that swap height and width
 _ORIENTATION_MARKERS = (b"Exif\0", b"http://ns.adobe.com/xap/")  # of the blocks of a JPEG file that may hold an orientation
 
 _Result = TypeVar("_Result")
@@ -36,94 +39,149 @@ class UnreadableImage(Exception):
         super().__init__(f"{path}: {reason}")
 
 
-def decode(path: str | os.PathLike[str], size: int, channels: int = 3) -> np.ndarray:
-    """Decodes one image, resized (Lanczos) to cover a square and cropped to its center; unchanged if it has that size.
+@dataclass(frozen=True)
+class DecodedImage:
+    """An image and the size that it has in its file.
 
-    EXIF orientation is applied, transparency is composited on white, 16-bit gray is scaled to 8 bits; of an animation the
-    first frame is used. JPEG files at least four times as large are decoded at a reduced scale, twice as large or more, as
-    for Pillow's thumbnails.
+    Attributes:
+        pixels: uint8 [height, width, channels], in [0, 255].
+        own_size: height and width in the file, after its EXIF orientation.
+    """
 
-    Args:
-        path: a JPEG, PNG, BMP or WebP file.
-        size: height and width of the square in pixels.
-        channels: 3 for RGB, 1 for grayscale.
+    pixels: np.ndarray
+    own_size: tuple[int, int]
+
+
+def decode(path: str | os.PathLike[str], size: int | None = None, channels: int = 3) -> np.ndarray:
+    """Reads a file and decodes it as ``decode_bytes``.
 
     Returns:
-        uint8 [size, size, channels], in [0, 255].
+        uint8 [size, size, channels], or [height, width, channels] of the file's own size without ``size``; in [0, 255].
+    """
+    return decode_bytes(read_bytes(path), path, size, channels).pixels
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Returns the content of a file.
 
     Raises:
-        UnreadableImage: the file holds no complete image.
+        UnreadableImage: it cannot be read, or it is empty.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise UnreadableImage(Path(path), error.strerror or type(error).__name__) from error
+    if not data:
+        raise UnreadableImage(Path(path), "empty file")
+    return data
+
+
+def decode_bytes(data: bytes, path: str | os.PathLike[str], size: int | None = None, channels: int = 3) -> DecodedImage:
+    """Decodes the bytes of a file; this is the only way in which images are seen, in training and in scoring.
+
+    EXIF orientation is applied, transparency is composited on white, 16-bit gray is scaled to 8 bits; of an animation the
+    first frame is used. With ``size``, the image is resized (Lanczos) to cover a square and cropped to its center, and left
+    as it is if it has that size. JPEG files at least four times as large are then decoded at a reduced scale, twice as
+    large or more, as for Pillow's thumbnails.
+
+    Args:
+        data: a JPEG, PNG, BMP or WebP file.
+        path: where it was read, for the error.
+        size: height and width of the square in pixels; None keeps the image's own size.
+        channels: 3 for RGB, 1 for grayscale.
+
+    Raises:
+        UnreadableImage: the bytes hold no complete image.
         ValueError: ``channels`` is neither 1 nor 3.
     """
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 or 3, not {channels}")
     if channels == 3:
-        pixels = _decode_plain_jpeg(Path(path), size)
-        if pixels is not None:
-            return pixels
-    image = _open(Path(path), lambda image: _load(image, size))
-    if image.size != (size, size):
+        plain = _decode_plain_jpeg(data, size)
+        if plain is not None:
+            return DecodedImage(plain, plain.shape[:2])
+    image, own_size = _open(data, Path(path), lambda image: _load(image, size))
+    if size is not None and image.size != (size, size):
         image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
     pixels = np.asarray(_convert(image, "RGB" if channels == 3 else "L"))
-    return pixels.reshape(size, size, channels)
+    return DecodedImage(pixels.reshape(image.height, image.width, channels), own_size)
 
 
-def _decode_plain_jpeg(path: Path, size: int) -> np.ndarray | None:
-    """Decodes a complete JPEG file of exactly that size in YCbCr without an orientation.
+def _decode_plain_jpeg(data: bytes, size: int | None) -> np.ndarray | None:
+    """Decodes a complete JPEG file in YCbCr without an orientation, which has the given size if there is one.
 
     libjpeg-turbo decodes it, as it does for Pillow, so the bits are the same; Pillow's overhead takes most of the time.
 
     Returns:
-        uint8 [size, size, 3]; None for any other file, and if the decoder gives a warning: then Pillow decides.
+        uint8 [height, width, 3]; None for any other file, and if the decoder gives a warning: then Pillow decides.
     """
     try:
-        data = path.read_bytes()
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
-        if (height, width, colorspace) != (size, size, "YCbCr") or any(marker in data for marker in _ORIENTATION_MARKERS):
+        if size is not None and (height, width) != (size, size):
+            return None
+        if colorspace != "YCbCr" or any(marker in data for marker in _ORIENTATION_MARKERS):
             return None
         return simplejpeg.decode_jpeg(data, "RGB", strict=True)
-    except (OSError, ValueError):
+    except ValueError:
         return None
 
 
-def check_header(path: str | os.PathLike[str]) -> None:
-    """Checks that a file is not empty and that its header is that of a supported format and states a size within limits.
+def read_size(data: bytes, path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Returns the height and width that the header of an image states, after its EXIF orientation.
 
     The pixels are not decoded, so a file that is truncated further on passes.
 
+    Args:
+        data: the bytes of a file.
+        path: where they were read, for the error.
+
     Raises:
-        UnreadableImage: one of these is not the case.
+        UnreadableImage: the header is not that of a supported format, or states a size beyond the limits.
     """
-    _open(Path(path), lambda image: image.size)
+    return _open(data, Path(path), _own_size)
 
 
-def _open(path: Path, use: Callable[[Image.Image], _Result]) -> _Result:
+def _open(data: bytes, path: Path, use: Callable[[Image.Image], _Result]) -> _Result:
     try:
-        if not os.path.getsize(path):
-            raise UnreadableImage(path, "empty file")
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             return use(image)
-    except (UnreadableImage, MemoryError):
+    except MemoryError:
         raise
     except Image.UnidentifiedImageError as error:
         raise UnreadableImage(path, "not an image in a supported format") from error
     except Image.DecompressionBombError as error:
         raise UnreadableImage(path, f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from error
     except Exception as error:  # damaged bytes lead Pillow's parsers into errors of many classes
-        strerror = error.strerror if isinstance(error, OSError) else None
-        reason = strerror or str(error) or type(error).__name__
-        raise UnreadableImage(path, " ".join(reason.split())) from error
+        raise UnreadableImage(path, " ".join(str(error).split()) or type(error).__name__) from error
 
 
-def _load(image: Image.Image, size: int) -> Image.Image:
-    image.draft(None, (2 * size, 2 * size))
-    image.load()
+def _own_size(image: Image.Image) -> tuple[int, int]:
+    """Returns height and width of an image that is not loaded yet, after its orientation."""
+    return (image.width, image.height) if _orientation(image) in _SWAPPING else (image.height, image.width)
+
+
+def _orientation(image: Image.Image) -> int:
     try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # a damaged EXIF block says nothing about the pixels
-        orientation = 1
+        return 1
+
+
+def _load(image: Image.Image, size: int | None) -> tuple[Image.Image, tuple[int, int]]:
+    """Returns the image upright, in mode L or RGB, perhaps at a reduced scale, and its own size."""
+    own_size = image.size
+    if size is not None:
+        image.draft(None, (2 * size, 2 * size))
+    image.load()
+    orientation = _orientation(image)  # of a PNG file it is known only now, since it may follow the pixels
     if orientation in _TRANSPOSE:
         image = image.transpose(_TRANSPOSE[orientation])
+    width, height = own_size[::-1] if orientation in _SWAPPING else own_size
+    return _flatten(image), (height, width)
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """Returns the image in mode L or RGB: 16 bits scaled to 8, transparency on white."""
     if image.mode.startswith("I"):
         return _from_16_bits(image)
     if image.has_transparency_data:

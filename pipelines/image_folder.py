@@ -6,15 +6,16 @@ import os
 import re
 import threading
 from collections import Counter
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from pipelines.decode import UnreadableImage, check_header, decode
+from pipelines.decode import UnreadableImage, decode, decode_bytes, read_bytes, read_size
 from pipelines.errors import UserError
 from pipelines.transforms import take_rows
 
@@ -37,6 +38,22 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
     Raises:
         UserError: there is no such folder, it is a file, it cannot be read, or there is no image in it.
     """
+    return list_images_except(folder, ())[0]
+
+
+def list_images_except(folder: str | os.PathLike[str], skipped_names: Collection[str]) -> tuple[list[Path], list[Path]]:
+    """Lists images as ``list_images``, but none in folders of certain names.
+
+    Args:
+        folder: where to look.
+        skipped_names: names of folders in lower case; they are skipped at any depth, whatever their case.
+
+    Returns:
+        The images, and the folders that were skipped, both sorted.
+
+    Raises:
+        UserError: as ``list_images``.
+    """
     root = Path(folder)
     if not root.exists():
         nearest = next(parent for parent in root.absolute().parents if parent.exists())
@@ -44,25 +61,34 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
     if not root.is_dir():
         raise UserError(f"{root} is not a folder", f"Give a folder of images, perhaps {root.absolute().parent}")
     try:
-        images, others = _scan(root)
+        found = _scan(root, skipped_names)
     except OSError as error:
         hint = "Make it readable, or give another folder"
         raise UserError(f"{error.filename} cannot be read ({error.strerror})", hint) from error
-    if not images and others:
-        kinds = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in others.most_common(5))
-        problem = f"No images were found in {root}; it holds {others.total()} other files ({kinds})"
+    if not found.images and found.skipped:
+        problem = f"No images were found in {root} but in {', '.join(found.skipped)}, which is held out from training"
+        raise UserError(problem, f"Put training images into {root / 'train'}")
+    if not found.images and found.others:
+        kinds = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in found.others.most_common(5))
+        problem = f"No images were found in {root}; it holds {found.others.total()} other files ({kinds})"
         raise UserError(problem, "Convert them to PNG, or give another folder")
-    if not images:
+    if not found.images:
         problem = f"No images were found in {root} (it is empty)"
         raise UserError(problem, f"Put image files there ({', '.join(SUFFIXES)}), or give another folder")
-    return [root / relative for relative in sorted(images)]
+    return [root / image for image in sorted(found.images)], [root / skipped for skipped in sorted(found.skipped)]
 
 
-def _scan(root: Path) -> tuple[list[str], Counter[str]]:
-    """The relative paths of images, and how many other files there are of each suffix."""
-    images: list[str] = []
-    others: Counter[str] = Counter()
-    pending, visited = [""], set()
+@dataclass
+class _Found:
+    """What lies below a folder: relative paths of images and of skipped folders, and how many other files of each suffix."""
+
+    images: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+
+
+def _scan(root: Path, skipped_names: Collection[str]) -> _Found:
+    found, pending, visited = _Found(), [""], set()
     while pending:
         relative = pending.pop()
         status = os.stat(root / relative)
@@ -75,80 +101,106 @@ def _scan(root: Path) -> tuple[list[str], Counter[str]]:
                     continue
                 suffix = os.path.splitext(entry.name)[1].lower()
                 if entry.is_dir():
-                    pending.append(f"{relative}{entry.name}/")
+                    if entry.name.lower() in skipped_names:
+                        found.skipped.append(relative + entry.name)
+                    else:
+                        pending.append(f"{relative}{entry.name}/")
                 elif suffix in SUFFIXES:
-                    images.append(relative + entry.name)
+                    found.images.append(relative + entry.name)
                 else:
-                    others[suffix] += 1
-    return images, others
+                    found.others[suffix] += 1
+    return found
 
 
 class ImageFolder:
-    """A source (see ``pipelines.source.Source``) of the images below a folder, in the order of ``list_images``.
+    """A source (see ``pipelines.source.Source``) of images below a folder, by default all in the order of ``list_images``.
 
     If all fit the memory budget, they are decoded once, here, and unreadable files are left out. Otherwise only headers
-    are checked here (``check_header``) and images are decoded on each access. A file that turns out to be damaged only
-    then is replaced by the next readable one in the list (the first follows the last), and named in the log and in
-    ``summary``: so training continues, and an image is still a pure function of its index and the files.
+    are checked here, unless ``check_pixels`` is set, and images are decoded on each access. A file that turns out to be
+    damaged only then is replaced by the next readable one in the list (the first follows the last), and named in the log
+    and in ``summary``: so training continues, and an image is still a pure function of its index and the files.
 
     Args:
         folder: searched at any depth.
-        size: height and width of the images in pixels.
+        size: height and width that images are fitted to, in pixels; None keeps their own size, which must be the same.
         channels: 3 for RGB, 1 for grayscale.
         memory_budget: bytes that decoded images may take; 0 decodes them on each access.
+        files: some of the images below the folder; None takes all.
+        check_pixels: whether every image is decoded here, so that no unreadable one is found later.
 
     Attributes:
         paths: the files behind the indices.
+        image_shape: height, width and channels.
         memory_bytes: what the decoded images take in memory, 0 if they are decoded on each access.
+        digest: SHA-256 (hex) over the relative paths and the contents of the files used.
+        own_sizes: how many images there are of each (height, width) in their files.
         name: the folder's own name, safe as a part of a file name, unless it is set to another one.
         split: the part of the data set; "" unless it is set.
         note: what ``summary`` should say besides; "" unless it is set.
 
     Raises:
-        UserError: as ``list_images``, or none of the files is readable.
+        UserError: as ``list_images``, none of the files is readable, or they have several sizes and ``size`` is None.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], size: int, channels: int = 3, memory_budget: int = 2 << 30):
-        self.folder, self.size, self.channels, self.memory_budget = Path(folder), size, channels, memory_budget
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        size: int | None,
+        channels: int = 3,
+        memory_budget: int = 2 << 30,
+        *,
+        files: Sequence[Path] | None = None,
+        check_pixels: bool = False,
+    ):
+        self.folder, self.memory_budget = Path(folder), memory_budget
         self.name = re.sub(r"[^\w.-]+", "-", self.folder.resolve().name) or "folder"
         self.split, self.note = "", ""
         self._lock = threading.Lock()
-        files = list_images(folder)
-        self._needed_bytes = len(files) * size * size * channels
+        files = list_images(folder) if files is None else files
+        height, width = self._first_size(files) if size is None else (size, size)
+        self._size, self.image_shape = size, (height, width, channels)
+        self._needed_bytes = len(files) * height * width * channels
         fits = self._needed_bytes <= memory_budget
-        pixels = np.empty((len(files) if fits else 0, size, size, channels), np.uint8)
+        self._is_checked = fits or check_pixels
+        pixels = np.empty((len(files) if fits else 0, *self.image_shape), np.uint8)
 
-        def read(index: int) -> UnreadableImage | None:
+        def read(index: int) -> "_FileFacts | UnreadableImage":
+            path = files[index]
             try:
-                if fits:
-                    pixels[index] = decode(files[index], size, channels)
+                data = read_bytes(path)
+                if not self._is_checked:
+                    own_size = read_size(data, path)
                 else:
-                    check_header(files[index])
+                    decoded = decode_bytes(data, path, size, channels)
+                    own_size = decoded.own_size
+                    if fits and decoded.pixels.shape == self.image_shape:
+                        pixels[index] = decoded.pixels
             except UnreadableImage as error:
                 return error
-            return None
+            return _FileFacts(own_size, hashlib.sha256(data).digest())
 
-        def read_all(indices: range) -> list[UnreadableImage | None]:
+        def read_all(indices: range) -> "list[_FileFacts | UnreadableImage]":
             return [read(index) for index in indices]
 
-        if fits:
-            tasks = [range(start, min(start + _FILES_PER_TASK, len(files))) for start in range(0, len(files), _FILES_PER_TASK)]
-            with ThreadPoolExecutor(min(8, os.cpu_count() or 1), "decode") as pool:
-                errors = list(chain.from_iterable(pool.map(read_all, tasks)))
-        else:  # headers are parsed by Python alone, where threads only wait for one another
-            errors = read_all(range(len(files)))
-        kept = [index for index, error in enumerate(errors) if error is None]
-        self._unreadable = {error.path: error.reason for error in errors if error}
+        tasks = [range(start, min(start + _FILES_PER_TASK, len(files))) for start in range(0, len(files), _FILES_PER_TASK)]
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1), "decode") as pool:
+            results = list(chain.from_iterable(pool.map(read_all, tasks)))
+        facts = {index: result for index, result in enumerate(results) if isinstance(result, _FileFacts)}
+        self._unreadable = {result.path: result.reason for result in results if isinstance(result, UnreadableImage)}
         self._num_left_out = len(self._unreadable)
-        if not kept:
+        if not facts:
             problem = f"None of the {len(files):,} images in {folder} is readable: {self._first_unreadable()}"
             raise UserError(problem, "Download or copy the images again")
-        self.paths = [files[index] for index in kept]
+        self.paths = [files[index] for index in facts]
+        self.own_sizes = Counter(fact.own_size for fact in facts.values())
+        if size is None and len(self.own_sizes) > 1:
+            raise self._several_sizes([fact.own_size for fact in facts.values()])
+        self.digest = self._combine_digests([fact.digest for fact in facts.values()])
         if fits and self._num_left_out:
-            for target, index in enumerate(kept):  # in place, because a second array might not fit
+            for target, index in enumerate(facts):  # in place, because a second array might not fit
                 pixels[target] = pixels[index]
-        self._pixels = pixels[: len(kept)] if fits else None
-        self.memory_bytes = len(kept) * size * size * channels if fits else 0
+        self._pixels = pixels[: len(facts)] if fits else None
+        self.memory_bytes = self._pixels.nbytes if self._pixels is not None else 0
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -157,32 +209,25 @@ class ImageFolder:
         """Returns the images at ``indices`` (integers [n] in 0 .. len - 1), eagerly or inside ``tf.data.Dataset.map``.
 
         Returns:
-            uint8 [n, size, size, channels], in [0, 255].
+            uint8 [n, height, width, channels], in [0, 255].
 
         Raises:
             ValueError: as ``pipelines.transforms.take_rows``.
             UserError: many files in a row have become unreadable; in a graph as ``pipelines.transforms.take_rows``.
         """
-        return take_rows(self._rows, indices, (len(self), self.size, self.size, self.channels))
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 (hex) over the relative paths and sizes in bytes of the files used; their contents are not read."""
-        digest = hashlib.sha256()
-        for path in self.paths:
-            relative = os.fsencode(path.relative_to(self.folder).as_posix())
-            digest.update(relative + b"\0" + str(os.path.getsize(path)).encode() + b"\n")
-        return digest.hexdigest()
+        return take_rows(self._rows, indices, (len(self), *self.image_shape))
 
     @property
     def summary(self) -> str:
-        """One line: how many images, where they are held, and which files were unreadable (the first five by name)."""
-        line = f"{self.name}: {len(self):,} images of {self.size}x{self.size}x{self.channels}, "
+        """One line: how many images, how they are fitted, where they are held, which were unreadable (the first five)."""
+        height, width, channels = self.image_shape
+        line = f"{self.name}: {len(self):,} images of {width}x{height}x{channels}, "
+        line += self._describe_fitting()
         if self._pixels is not None:
             line += f"held in memory ({_megabytes(self.memory_bytes)})"
         else:
             line += f"decoded on each access ({_megabytes(self._needed_bytes)} exceed the memory budget of "
-            line += f"{_megabytes(self.memory_budget)}; only headers were checked)"
+            line += f"{_megabytes(self.memory_budget)}{'' if self._is_checked else '; only headers were checked'})"
         if self.note:
             line += f"; {self.note}"
         if self._num_left_out:
@@ -191,6 +236,39 @@ class ImageFolder:
         if num_replaced:
             line += f"; {num_replaced:,} damaged files replaced by the next"
         return line + (f": {self._first_unreadable()}" if self._unreadable else "")
+
+    def _describe_fitting(self) -> str:
+        """Returns what was done to images that had another size in their files; "" if none had."""
+        others = {own_size: count for own_size, count in self.own_sizes.items() if own_size != self.image_shape[:2]}
+        if not others:
+            return ""
+        num_smaller = sum(count for own_size, count in others.items() if min(own_size) < min(self.image_shape[:2]))
+        sizes = _format_size(next(iter(others))) if len(others) == 1 else f"{len(others):,} other sizes"
+        line = f"{sum(others.values()):,} resized and cropped from {sizes}, "
+        return line + (f"{num_smaller:,} of them enlarged, " if num_smaller else "")
+
+    def _first_size(self, files: Sequence[Path]) -> tuple[int, int]:
+        """Returns the own size of the first readable image; that of an image without pixels if there is none."""
+        for path in files:
+            try:
+                return read_size(read_bytes(path), path)
+            except UnreadableImage:  # is counted when all files are read
+                continue
+        return (0, 0)
+
+    def _several_sizes(self, own_sizes: Sequence[tuple[int, int]]) -> UserError:
+        """Returns the error for images of several sizes, with the number of each of the most frequent ones."""
+        (usual, count), *_ = self.own_sizes.most_common(1)
+        index = next(index for index, own_size in enumerate(own_sizes) if own_size != usual)
+        problem = f"{self.folder} has images of several sizes: {count:,} of {len(own_sizes):,} have {_format_size(usual)} "
+        problem += f"pixels, but {self._relative(self.paths[index])} has {_format_size(own_sizes[index])}"
+        return UserError(problem, "Name one size for all by --image-size, or remove the others")
+
+    def _combine_digests(self, digests: Sequence[bytes]) -> str:
+        digest = hashlib.sha256()
+        for path, content in zip(self.paths, digests, strict=True):
+            digest.update(os.fsencode(path.relative_to(self.folder).as_posix()) + b"\0" + content)
+        return digest.hexdigest()
 
     def _first_unreadable(self) -> str:
         with self._lock:
@@ -205,7 +283,7 @@ class ImageFolder:
     def _rows(self, indices: np.ndarray) -> np.ndarray:
         if self._pixels is not None:
             return self._pixels[indices]
-        rows = np.empty((len(indices), self.size, self.size, self.channels), np.uint8)
+        rows = np.empty((len(indices), *self.image_shape), np.uint8)
         for row, index in enumerate(indices):  # without threads: where they help, the stream takes several batches at once
             rows[row] = self._decode_at(int(index))
         return rows
@@ -215,7 +293,10 @@ class ImageFolder:
         for offset in range(num_tried):
             path = self.paths[(index + offset) % len(self)]
             try:
-                return decode(path, self.size, self.channels)
+                pixels = decode(path, self._size, self.image_shape[2])
+                if pixels.shape != self.image_shape:
+                    raise UnreadableImage(path, f"its size has changed to {_format_size(pixels.shape)}")
+                return pixels
             except UnreadableImage as error:
                 self._add_unreadable(error)
         problem = f"{num_tried} images in a row have become unreadable in {self.folder}: {self._first_unreadable()}"
@@ -228,6 +309,19 @@ class ImageFolder:
             num_replaced = len(self._unreadable) - self._num_left_out
         if not is_known and num_replaced <= _MAX_NAMED:
             _log.warning("%s is damaged (%s) and is replaced by the next image", self._relative(error.path), error.reason)
+
+
+@dataclass(frozen=True)
+class _FileFacts:
+    """What is known of a readable file: the image's own height and width, and the SHA-256 of the content."""
+
+    own_size: tuple[int, int]
+    digest: bytes
+
+
+def _format_size(shape: tuple[int, ...]) -> str:
+    """Returns width x height, as people write them, of a shape that starts with height and width."""
+    return f"{shape[1]}x{shape[0]}"
 
 
 def _megabytes(count: int) -> str:

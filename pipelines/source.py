@@ -47,7 +47,12 @@ class Source(Protocol):
 
 
 class DataSpec(abc.ABC):
-    """Where the data sets of a task lie below a directory, and how they are read."""
+    """Where the data sets of a task lie below a folder, and how they are read."""
+
+    @property
+    @abc.abstractmethod
+    def layout(self) -> str:
+        """What the folder holds, in words that follow "a folder with": help, documentation and messages say it so."""
 
     @abc.abstractmethod
     def open(self, path: Path, split: Split, memory_budget: int) -> dict[str, Source]:
@@ -70,9 +75,5 @@ class DataSpec(abc.ABC):
         """Returns sources of the same names with synthetic images, for machines without data."""
 
     @abc.abstractmethod
-    def training_dir(self, path: Path) -> Path:
-        """Returns the directory below ``path`` (or itself) that holds the training data."""
-
-    @abc.abstractmethod
-    def reference_dir(self, path: Path) -> Path | None:
-        """Returns the directory below ``path`` with the real images that generated ones are compared with, if there is one."""
+    def has_validation(self, path: Path) -> bool:
+        """Returns whether ``open(path, "val", …)`` finds real images that generated ones can be compared with."""

@@ -2,11 +2,14 @@
 
 import hashlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from pipelines.errors import UserError, graph_error
+
+_DIGEST_BATCH = 1024
 
 
 def take_rows(
@@ -64,10 +67,16 @@ def random_flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.raw_ops.Select(condition=is_flipped, x=tf.reverse(images, [2]), y=images)
 
 
-def pixels_sha256(images: np.ndarray, labels: np.ndarray | None = None) -> str:
-    """Returns SHA-256 (hex) over the shape and the pixels of uint8 images, and over their labels if there are any."""
-    digest = hashlib.sha256(repr(images.shape).encode())
-    digest.update(np.ascontiguousarray(images).data)
+def pixels_sha256(images: Any, labels: np.ndarray | None = None) -> str:
+    """Returns SHA-256 (hex) over the shape and the pixels of uint8 images, and over their labels if there are any.
+
+    Args:
+        images: an array, or something with the shape and the slices of one; it is read in batches.
+        labels: an array, or None.
+    """
+    digest = hashlib.sha256(repr(tuple(images.shape)).encode())
+    for start in range(0, len(images), _DIGEST_BATCH):
+        digest.update(np.ascontiguousarray(images[start : start + _DIGEST_BATCH]).data)
     if labels is not None:
         digest.update(np.ascontiguousarray(labels).data)
     return digest.hexdigest()

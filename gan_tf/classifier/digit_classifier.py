@@ -1,7 +1,6 @@
 """The trained digit classifier, ready for use: it classifies images, and is a feature extractor for scores."""
 
 import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from gan_tf.classifier.config import ClassifierConfig
 from gan_tf.classifier.networks import build_classifier
 from gan_tf.evaluation.digits import classify
 from gan_tf.evaluation.features.extractor import check_images, in_fixed_batches
+from gan_tf.evaluation.image_files import SourceImages
 from gan_tf.options import from_values
 
 BATCH = 256
@@ -55,8 +55,8 @@ class DigitClassifier:
         features, logits = in_fixed_batches(self._apply, images, BATCH)
         return features, logits
 
-    def predict(self, images: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
-        """Returns the digits [n] that images uint8 [n, height, width, 3] show; images may come as several arrays."""
+    def predict(self, images: np.ndarray | SourceImages) -> np.ndarray:
+        """Returns the digits [n] that images uint8 [n, height, width, 3] show."""
         return classify(self, images)
 
 

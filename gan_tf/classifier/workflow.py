@@ -14,6 +14,7 @@ from gan_tf.classifier.digit_classifier import DigitClassifier, load_digit_class
 from gan_tf.classifier.model import Classifier
 from gan_tf.classifier.networks import build_classifier
 from gan_tf.evaluation.digits import labeled_scores
+from gan_tf.evaluation.image_files import SourceImages
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import Score
 from gan_tf.training.callbacks import Callback, ExportWeights, SampleGrid
@@ -31,7 +32,6 @@ from pipelines.stream import Stream
 from pipelines.transforms import normalize
 
 _GRID_ROWS = 8
-_READ_BATCH = 1024
 
 
 class ClassifierWorkflow(Workflow):
@@ -80,8 +80,7 @@ class ClassifierWorkflow(Workflow):
         classifier = self.load(directory)
         images = ImageFolder(options.images, height, channels)
         print(images.summary, flush=True)
-        batches = np.array_split(np.arange(len(images)), -(-len(images) // _READ_BATCH))
-        labels = classifier.predict(images.take(batch).numpy() for batch in batches)
+        labels = classifier.predict(SourceImages(images))
         table = io.StringIO()
         rows: Any = csv.writer(table, lineterminator="\n")
         rows.writerow(("image_name", "label"))

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gan_tf.cli.arguments import Parser, add_options, build_options, requested_task
 from gan_tf.cli.infer import add_weights_arguments
@@ -14,6 +15,9 @@ from gan_tf.tasks import Task, find_task
 from gan_tf.utils.files import write_atomic
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def build_parser(task: Task | None) -> Parser:
@@ -29,6 +33,7 @@ def build_parser(task: Task | None) -> Parser:
     parser.add_argument("--data", type=Path, metavar="DIR", help="the task's images, whose validation part is the reference")
     parser.add_argument("--images", type=Path, metavar="PATH", help="score the images of this folder instead of a model's")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores with their protocols")
+    parser.add_argument("--verbose", action="store_true", help="print the whole protocol below the table")
     add_options(parser, EvaluationOptions())
     return parser
 
@@ -52,7 +57,7 @@ def run(argv: Sequence[str]) -> int:
     thresholds = task.thresholds if task else ()
     if args.json:
         write_atomic(args.json, to_json(scores, thresholds).encode())
-    print(render_table(scores, thresholds), end="")
+    print(render_table(scores, thresholds, args.verbose), end="")
     return 0
 
 
@@ -70,20 +75,38 @@ def _score_weights(task: Task, args: argparse.Namespace, options: EvaluationOpti
 
 
 def _score_images(task: Task | None, args: argparse.Namespace, options: EvaluationOptions) -> Mapping[str, Score]:
-    """Scores the images of a folder."""
+    """Scores the images of a folder, or counts the anime faces in one image."""
     import_tensorflow()
-    from gan_tf.evaluation.evaluate import evaluate_images, find_real_images
+    from gan_tf.evaluation.evaluate import evaluate_images, find_real_images, grid_scores, scored_size
     from gan_tf.evaluation.image_files import read_image_dir
 
-    real = find_real_images(task.data if task else None, args.data, options)
-    generated = read_image_dir(args.images, count=options.count, seed=options.seed)
+    detector = task.detector if task else None
+    if args.images.is_file():
+        if (options.detector or detector) != "anime":
+            raise UserError(f"--images {args.images} is a file, not a folder", "Name a folder, or add --detector anime")
+        return grid_scores(read_image(args.images), args.images.name, options.cascade)
+    real = find_real_images(task, task.data if task else None, args.data, options)
+    generated = read_image_dir(args.images, scored_size(task, options), count=options.count, seed=options.seed)
     classifier = None
     if options.classifier == "digits":
         from gan_tf.classifier.digit_classifier import load_digit_classifier
 
         classifier = load_digit_classifier()
-    detector = task.detector if task else None
     return evaluate_images(generated, real, options, detector=detector, classifier=classifier)
+
+
+def read_image(path: Path) -> "np.ndarray":
+    """Returns an image file's pixels, uint8 [height, width, 3].
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    from pipelines.decode import UnreadableImage, decode
+
+    try:
+        return decode(path)
+    except UnreadableImage as error:
+        raise UserError(f"{path} cannot be read as an image ({error.reason})", "Name another file") from None
 
 
 def _data_of_run(weights: Path) -> Path | None:

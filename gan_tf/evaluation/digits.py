@@ -8,6 +8,7 @@ protocol.
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,10 +18,13 @@ from gan_tf.evaluation.scores import ImageSet, Score
 from pipelines.errors import UserError
 from pipelines.labeled import LabeledImages
 
+if TYPE_CHECKING:
+    from gan_tf.evaluation.image_files import SourceImages
+
 _NAME = re.compile(r"([0-9])_.*")
 
 
-def classify(classifier: FeatureExtractor, images: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
+def classify(classifier: FeatureExtractor, images: "np.ndarray | SourceImages") -> np.ndarray:
     """Returns the digits [n] that a classifier sees in images uint8 [n, height, width, 3]."""
     logits = extract(classifier, images)[1]
     assert logits is not None  # a classifier has logits
@@ -52,13 +56,13 @@ def digit_scores(
     """Computes the class-conditional accuracy in percent, that of the worst digit, and ``classifier_fid``.
 
     Args:
-        generated: held as one array.
+        generated: the images.
         requested: the digit [n] that each image should show.
         real: real digits; None leaves ``classifier_fid`` out.
         classifier: the digit classifier.
         seed: of the halves of the reference for the baseline.
     """
-    correct = classify(classifier, generated.batches) == requested
+    correct = classify(classifier, generated.images) == requested
     protocol = {
         "classifier": classifier.name,
         "classifier_sha256": classifier.weights_sha256,

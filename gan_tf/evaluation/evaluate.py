@@ -1,32 +1,34 @@
 """Scores images: which real images they are compared with, and which scores are computed of them."""
 
-import dataclasses
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gan_tf.evaluation.detectors import detect_anime_faces, detect_faces, find_cascade
+from gan_tf.evaluation.detectors import count_anime_faces, detect_anime_faces, detect_faces
 from gan_tf.evaluation.digits import digit_scores, requested_digits
 from gan_tf.evaluation.features import extractor as extractors
 from gan_tf.evaluation.features.cifar10_head import cifar10_head_score, find_cifar10
 from gan_tf.evaluation.features.extractor import FeatureExtractor
-from gan_tf.evaluation.image_files import read_image_dir
-from gan_tf.evaluation.image_scores import ImageScoreOptions, RealImages, as_array, gather, score_by_head, score_images
+from gan_tf.evaluation.image_files import MEMORY_BUDGET, read_image_dir, source_images
+from gan_tf.evaluation.image_scores import ImageScoreOptions, RealImages, score_by_head, score_images
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import ImageSet, Score
 from pipelines.errors import UserError
-from pipelines.image_folder import list_images
 from pipelines.source import DataSpec
+
+if TYPE_CHECKING:
+    from gan_tf.tasks import Task
 
 
 def find_real_images(
-    spec: DataSpec | None, data: Path | None, options: EvaluationOptions, count: int | None = None
+    task: "Task | None", spec: DataSpec | None, data: Path | None, options: EvaluationOptions, count: int | None = None
 ) -> RealImages | None:
     """Returns what generated images are compared with; None, and a printed line, if there is nothing.
 
     Args:
+        task: whose images are scored, at the task's size; None takes images of any size.
         spec: where the task's images lie below ``data``; None without a task.
         data: what ``--data`` names, or what a run was trained on; None without any.
         options: ``reference`` overrides the task's own images.
@@ -36,22 +38,23 @@ def find_real_images(
         UserError: a folder without images.
     """
     if options.reference is not None:
-        return RealImages(read_image_dir(options.reference))
+        return RealImages(read_image_dir(options.reference, scored_size(task, options)))
     if spec is None or data is None:
         if options.detector is None and options.classifier is None:
-            print("no FID, KID, precision or recall: there are no real images to compare with; add --data or --reference")
+            print("no FID, KID, precision or recall: there are no real images to compare with (--data or --reference)")
         return None
-    reference_dir = spec.reference_dir(data)
-    if reference_dir is None:
-        print(f"no FID, KID, precision or recall: {data} has no folder of validation images; name real images by --reference")
+    if not spec.has_validation(data):
+        print(f"no FID, KID, precision or recall: {data} has no validation images; a folder for them is called val/ or test/")
         return None
-    reference = _name_below(data, read_image_dir(reference_dir), reference_dir)
-    training_dir = spec.training_dir(data)
-    if training_dir == data:
-        return RealImages(reference)
-    available = len(list_images(training_dir))
-    sample = read_image_dir(training_dir, count=min(count or available, available), seed=options.seed)
-    return RealImages(reference, _name_below(data, sample, training_dir))
+    (reference,) = spec.open(data, "val", MEMORY_BUDGET).values()
+    print(f"real images: {reference.summary}", flush=True)
+    (training,) = spec.open(data, "train", 0).values()
+    return RealImages(source_images(reference), source_images(training, count, options.seed))
+
+
+def scored_size(task: "Task | None", options: EvaluationOptions) -> int | None:
+    """Returns the height and width that images of folders are brought to: the given one, else the task's, else none."""
+    return options.image_size or (task.image_shape[0] if task else None)
 
 
 def evaluate_images(
@@ -61,7 +64,7 @@ def evaluate_images(
     detector: str | None = None,
     classifier: FeatureExtractor | None = None,
 ) -> dict[str, Score]:
-    """Scores generated images.
+    """Scores generated images. What was not requested and cannot be computed is left out with one printed line.
 
     Args:
         generated: the images.
@@ -71,45 +74,52 @@ def evaluate_images(
         classifier: the digit classifier, where class-conditional accuracy is wanted: the file names request the digits.
 
     Raises:
-        UserError: there is nothing to compute, or images, weights or a detector's files are missing.
+        UserError: there is nothing to compute, or what was requested cannot be computed.
     """
     if options.head is not None:
         find_cifar10(options.cifar)  # what is missing is reported before anything that takes long
     elif options.cifar is not None:
         raise UserError("--cifar applies to --head only", "Add --head cifar10, or leave --cifar out")
-    detector = options.detector or _usable_detector(detector, options)
-    if real is None and detector is None and classifier is None and options.head is None:
-        raise UserError("There is nothing to score against", "Name real images by --reference, or add --detector or --head")
-    requested = requested_digits(generated.files) if classifier is not None else None
-    generated = gather(generated)
-    if real is not None:
-        real = dataclasses.replace(real, reference=gather(real.reference))
     scores: dict[str, Score] = {}
-    if classifier is not None and requested is not None:
-        scores |= digit_scores(generated, requested, real, classifier, seed=options.seed)
+    extractor = _build_extractor(real, options)
+    if classifier is not None:
+        scores |= digit_scores(generated, requested_digits(generated.files), real, classifier, seed=options.seed)
+    elif options.detector is not None:
+        scores |= detector_scores(options.detector, generated, real.reference if real else None, options.cascade)
     elif detector is not None:
-        scores |= detector_scores(detector, generated, real.reference if real else None, options.cascade)
-    if real is not None or options.head is not None:
-        scores |= _network_scores(generated, real, options)
+        try:
+            scores |= detector_scores(detector, generated, real.reference if real else None, options.cascade)
+        except UserError as error:
+            print(f"left out: {detector} faces are not counted ({error.problem})")
+    if extractor is not None:
+        scores |= _network_scores(generated, real, extractor, options)
+    if not scores:
+        raise UserError("There is nothing to score against", "Name real images by --reference, or add --detector or --head")
     return scores
 
 
-def _usable_detector(detector: str | None, options: EvaluationOptions) -> str | None:
-    """Returns the task's detector; None, and a printed line, if it was not requested and its cascade is not available."""
-    if detector != "anime" or options.cascade is not None:
-        return detector
-    try:
-        find_cascade()
-    except UserError as error:
-        print(f"the anime face detector is left out: {error}")
+def _build_extractor(real: RealImages | None, options: EvaluationOptions) -> FeatureExtractor | None:
+    """Returns the Inception network; None if nothing needs it, or, with a printed line, if its weights are not there.
+
+    Raises:
+        UserError: its weights are not there although a score on its features was requested.
+    """
+    if real is None and options.head is None:
         return None
-    return detector
-
-
-def _network_scores(generated: ImageSet, real: RealImages | None, options: EvaluationOptions) -> dict[str, Score]:
-    """Computes the scores on the features of an Inception network."""
     build = extractors.fid_extractor if options.inception == "fid" else extractors.imagenet_extractor
-    extractor = build(options.inception_weights, options.protocol)
+    try:
+        return build(options.inception_weights, options.protocol)
+    except UserError as error:
+        if any((options.reference, options.head, options.inception_weights, options.inception != "fid")):
+            raise
+        print(f"left out: FID, KID, precision and recall ({error.problem}). {error.hint}.")
+        return None
+
+
+def _network_scores(
+    generated: ImageSet, real: RealImages | None, extractor: FeatureExtractor, options: EvaluationOptions
+) -> dict[str, Score]:
+    """Computes the scores on the features of an Inception network."""
     head = None
     if options.head is not None:
         head = cifar10_head_score(extractor, options.cifar, report=partial(print, flush=True))
@@ -122,14 +132,28 @@ def _network_scores(generated: ImageSet, real: RealImages | None, options: Evalu
     if options.inception == "imagenet":
         scores = {f"imagenet_{name}": score for name, score in scores.items()}
     if not extractor.has_logits:
-        print("inception_score: not computed, since these weights have no classifier; name others by --inception-weights")
+        print("left out: inception_score (these weights have no classifier; --inception-weights names others)")
     return scores
+
+
+def grid_scores(image: np.ndarray, name: str, cascade: str | Path | None = None) -> dict[str, Score]:
+    """Counts anime faces in one whole image, as the handout does in its grid of 25 ("anime_faces").
+
+    Args:
+        image: uint8 [height, width, 3].
+        name: what a reader knows it by.
+        cascade: the anime cascade's file; by default the one in the cache folder.
+    """
+    result = count_anime_faces([image], cascade)
+    height, width, _ = image.shape
+    protocol = {"detector": result.detector, "cascade_sha256": result.sha256, "generated": name, "size": f"{width}x{height}"}
+    return {"anime_faces": Score(result.counts[0], protocol)}
 
 
 def detector_scores(
     detector: str, generated: ImageSet, reference: ImageSet | None, cascade: str | Path | None = None
 ) -> dict[str, Score]:
-    """Computes a face detector's scores of images that are held as arrays, and the same of real images as the baseline.
+    """Computes a face detector's scores of images, and the same of real images as the baseline.
 
     Args:
         detector: "anime" ("anime_faces": faces in a 5x5 grid, mean over the grids; "anime_faces_worst": in the worst grid)
@@ -138,32 +162,29 @@ def detector_scores(
         reference: real images, of which as many are used as there are generated ones; None: no baseline.
         cascade: the anime cascade's file; by default the one in the cache folder.
     """
-    count = len(as_array(generated))
+    count = len(generated)
     scores = _detect(detector, generated, count, cascade)
-    if reference is None or (detector == "anime" and len(as_array(reference)) < 25):
+    if reference is None or (detector == "anime" and len(reference) < 25):
         return scores
     baselines = _detect(detector, reference, count, cascade)
     return {name: Score(s.value, s.protocol, s.deviation, baselines[name]) for name, s in scores.items()}
 
 
 def _detect(detector: str, images: ImageSet, limit: int, cascade: str | Path | None) -> dict[str, Score]:
-    pixels = as_array(images)[:limit]
+    pixels = images.images[:limit]
     result = detect_anime_faces(pixels, cascade) if detector == "anime" else detect_faces(pixels)
     protocol: dict[str, Any] = {
         "detector": result.detector,
         "cascade_sha256": result.sha256,
         "generated": images.name,
         "images": len(pixels),
+        "size": images.size,
     }
     if detector == "face":
         return {"one_face": Score(100 * result.fraction_with_one, protocol)}
     protocol["grids"] = len(result.counts)
+    deviation = float(np.std(result.counts)) if len(result.counts) > 1 else None
     return {
-        "anime_faces": Score(result.mean, protocol, float(np.std(result.counts))),
+        "anime_faces": Score(result.mean, protocol, deviation),
         "anime_faces_worst": Score(min(result.counts), protocol),
     }
-
-
-def _name_below(data: Path, images: ImageSet, directory: Path) -> ImageSet:
-    """Returns the same images, named by their path below the data folder: a protocol holds no path of one's own machine."""
-    return dataclasses.replace(images, name=Path(data.resolve().name, *directory.relative_to(data).parts).as_posix())

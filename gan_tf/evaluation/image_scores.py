@@ -1,7 +1,7 @@
 """All scores of generated images against real ones, each with its protocol and its real-vs-real baseline."""
 
-import dataclasses
-from collections.abc import Collection
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from gan_tf.evaluation.features.cifar10_head import SCORE, HeadScore
-from gan_tf.evaluation.features.extractor import FeatureExtractor, check_images, extract, iterate_batches
-from gan_tf.evaluation.features.feature_cache import pixels_sha256, real_features
+from gan_tf.evaluation.features.extractor import FeatureExtractor, extract
+from gan_tf.evaluation.features.feature_cache import real_features
+from gan_tf.evaluation.image_files import sample_indices
 from gan_tf.evaluation.metrics.frechet import frechet_distance_of_features
 from gan_tf.evaluation.metrics.inception_score import inception_score
 from gan_tf.evaluation.metrics.kernel_distance import kernel_distance_of_subsets
@@ -18,10 +19,12 @@ from gan_tf.evaluation.metrics.precision_recall import manifold_scores
 from gan_tf.evaluation.scores import ImageSet, Score, count_warning
 from gan_tf.utils.cache import cache_folder
 from pipelines.errors import UserError
+from pipelines.transforms import pixels_sha256
 
 METRICS = ("fid", "kid", "precision", "recall", "density", "coverage", "inception_score")
 _KID_SUBSETS, _KID_SUBSET_SIZE = 100, 1000
 _K, _K_COVERAGE = 3, 5
+_MIN_IMAGES = {"fid": 2, "kid": 2} | dict.fromkeys(("precision", "recall", "density", "coverage"), _K_COVERAGE + 1)
 _NEIGHBORS = {"precision": _K, "recall": _K, "density": _K_COVERAGE, "coverage": _K_COVERAGE}
 
 
@@ -60,27 +63,6 @@ class ImageScoreOptions:
         return cache_folder() if self.cache is None else self.cache
 
 
-def as_array(images: ImageSet) -> np.ndarray:
-    """Returns images as one array, uint8 [n, height, width, 3]; without a copy if they are one already.
-
-    Raises:
-        UserError: none, mixed sizes, or unreadable files.
-    """
-    if isinstance(images.batches, np.ndarray):
-        return images.batches
-    batches = list(iterate_batches(images.batches))
-    if not batches:
-        raise UserError(f"There are no images in '{images.name}'", "Check the folder or the count")
-    return np.concatenate(batches)
-
-
-def gather(images: ImageSet) -> ImageSet:
-    """Returns the same images as one array in memory; raises as ``as_array``, and for arrays of another kind."""
-    array = as_array(images)
-    check_images(array)
-    return dataclasses.replace(images, batches=array)
-
-
 def score_images(
     generated: ImageSet,
     real: RealImages,
@@ -92,7 +74,8 @@ def score_images(
 
     The baseline of each distance is the same distance of a second real sample, of as many images as were generated if it
     has so many; without one, of one half of the reference against the other. The Inception Score, which has no
-    reference, has the reference's own score as its baseline.
+    reference, has the reference's own score as its baseline. A score for which there are too few images is left out with
+    one printed line.
 
     Args:
         generated: uint8 images, already rounded.
@@ -102,38 +85,89 @@ def score_images(
         head: adds the Inception Score by a head of CIFAR-10's classes, under its own name.
 
     Raises:
-        UserError: a side has too few images, mixed sizes, or features that are not finite.
+        UserError: a side has no images, or features that are not finite.
     """
-    reference = as_array(real.reference)
-    reference_features, reference_logits = real_features(extractor, reference, options.cache_dir)
-    features, logits = extract(extractor, generated.batches)
+    reference = real.reference
+    if not len(reference):
+        raise UserError(f"There are no images in '{reference.name}'", "Check the folder or the count")
+    reference_features, reference_logits = real_features(extractor, reference.images, options.cache_dir)
+    features, logits = extract(extractor, generated.images)
     protocol = _extractor_protocol(extractor) | {
         "generated": generated.name,
-        "images": len(features),
-        "reference": real.reference.name,
+        "images": len(generated),
+        "size": generated.size,
+        "reference": reference.name,
         "reference_images": len(reference),
-        "reference_sha256": pixels_sha256(reference),
-        "split": real.reference.split,
+        "reference_size": reference.size,
+        "reference_sha256": pixels_sha256(reference.images),
+        "split": reference.split,
         "seed": options.seed,
     }
-    values = _distances(features, reference_features, protocol, options)
+    protocol = _add_warnings(protocol, _comparison_warnings(generated, real))
+    values, too_few = _distances(features, reference_features, protocol, options)
+    _report_left_out(too_few, len(generated), len(reference), "")
     sample, other_sample, differences = _baseline_samples(len(features), reference_features, real, extractor, options)
-    baselines = _distances(sample, other_sample, protocol | differences, options)
-    scores = {name: Score(s.value, s.protocol, s.deviation, baselines[name]) for name, s in values.items()}
+    baselines, too_few = _distances(sample, other_sample, protocol | differences, options)
+    _report_left_out([name for name in too_few if name in values], len(sample), len(other_sample), "real-vs-real baseline of ")
+    scores = {name: Score(s.value, s.protocol, s.deviation, baselines.get(name)) for name, s in values.items()}
     if logits is not None and reference_logits is not None and "inception_score" in options.metrics:
-        scores["inception_score"] = _inception_score(logits, reference_logits, protocol, real.reference.name, options)
+        if min(len(logits), len(reference_logits)) < options.splits:
+            print(f"left out: inception_score ({len(logits):,} images cannot be divided into {options.splits} splits)")
+        else:
+            scores["inception_score"] = _inception_score(logits, reference_logits, protocol, reference.name, options)
     if head is not None:
         scores[SCORE] = head(features, protocol, splits=options.splits, seed=options.seed)
     return scores
+
+
+def _report_left_out(names: Collection[str], count: int, reference_count: int, of: str) -> None:
+    """Prints one line about the distances for which there are too few images."""
+    if names:
+        least = max(_MIN_IMAGES[name] for name in names)
+        print(f"left out: {of}{', '.join(names)} ({count:,} and {reference_count:,} images; each side needs {least} or more)")
+
+
+def _comparison_warnings(generated: ImageSet, real: RealImages) -> list[str]:
+    """Returns what makes the comparison of two sets of images misleading."""
+    warnings, reference, second = [], real.reference, real.second_sample
+    if generated.size != reference.size:
+        sizes = f"generated images have {generated.size} pixels, real ones {reference.size}"
+        warnings.append(f"{sizes}: the size changes the features; --image-size brings both to one")
+    shared = _count_shared(generated, reference)
+    if shared:
+        warnings.append(f"{shared:,} of the {len(generated):,} generated images are copies of real ones, pixel by pixel")
+    if second is None:
+        half = len(reference) // 2
+        counts = f"{min(len(generated), half):,} with {len(reference) - half:,}"
+        warnings.append(f"real images: two halves of the reference, {counts}; with fewer images the distances are larger")
+    else:
+        shared = _count_shared(second, reference)
+        if shared:
+            warnings.append(f"{shared:,} of the {len(second):,} images of {second.name} are also in {reference.name}")
+    return warnings
+
+
+def _count_shared(images: ImageSet, others: ImageSet) -> int:
+    """Returns how many images are also among the others, pixel by pixel."""
+    if images.size != others.size:
+        return 0
+    digests = {hashlib.sha256(image.tobytes()).digest() for image in others.images}
+    return sum(hashlib.sha256(image.tobytes()).digest() in digests for image in images.images)
+
+
+def _add_warnings(protocol: Mapping[str, Any], warnings: Iterable[str | None]) -> dict[str, Any]:
+    """Returns a protocol with more warnings, if there are any."""
+    texts = [text for text in (protocol.get("warning"), *warnings) if text]
+    return {**protocol, "warning": "; ".join(texts)} if texts else dict(protocol)
 
 
 def score_by_head(
     generated: ImageSet, extractor: FeatureExtractor, head: HeadScore, options: ImageScoreOptions = ImageScoreOptions()
 ) -> dict[str, Score]:
     """Computes only the score that ``score_images`` adds for a head, which needs no reference. Errors as there."""
-    features, _ = extract(extractor, generated.batches)
+    features, _ = extract(extractor, generated.images)
     protocol = _extractor_protocol(extractor)
-    protocol |= {"generated": generated.name, "images": len(features), "seed": options.seed}
+    protocol |= {"generated": generated.name, "images": len(features), "size": generated.size, "seed": options.seed}
     return {SCORE: head(features, protocol, splits=options.splits, seed=options.seed)}
 
 
@@ -149,33 +183,39 @@ def _extractor_protocol(extractor: FeatureExtractor) -> dict[str, Any]:
 
 def _distances(
     features: np.ndarray, reference: np.ndarray, protocol: dict[str, Any], options: ImageScoreOptions
-) -> dict[str, Score]:
-    """Computes the metrics of two sets of features, without the Inception Score."""
-    few = count_warning(len(features), len(reference))
-    if few:
-        protocol = protocol | {"warning": "; ".join(filter(None, (protocol.get("warning"), few)))}
+) -> tuple[dict[str, Score], list[str]]:
+    """Computes the metrics of two sets of features, without the Inception Score.
+
+    Returns:
+        The scores, and the names of those for which there are too few images.
+    """
+    wanted = [name for name in _MIN_IMAGES if name in options.metrics]
+    count = min(len(features), len(reference))
+    too_few = [name for name in wanted if count < _MIN_IMAGES[name]]
+    possible = [name for name in wanted if name not in too_few]
+    protocol = _add_warnings(protocol, [count_warning(len(features), len(reference))])
     scores = {}
-    if "fid" in options.metrics:
+    if "fid" in possible:
         scores["fid"] = Score(frechet_distance_of_features(features, reference), protocol)
-    if "kid" in options.metrics:
-        size = min(_KID_SUBSET_SIZE, len(features), len(reference))
+    if "kid" in possible:
+        size = min(_KID_SUBSET_SIZE, count)
         mean, deviation = kernel_distance_of_subsets(features, reference, subsets=_KID_SUBSETS, size=size, seed=options.seed)
-        scores["kid"] = Score(mean, protocol | {"subsets": _KID_SUBSETS, "subset_size": size}, deviation)
-    if any(name in options.metrics for name in _NEIGHBORS):
+        subsets = _KID_SUBSETS if deviation is not None else 1
+        scores["kid"] = Score(mean, protocol | {"subsets": subsets, "subset_size": size}, deviation)
+    if any(name in possible for name in _NEIGHBORS):
         manifold = manifold_scores(features, reference, k=_K, k_coverage=_K_COVERAGE)
         for name, neighbors in _NEIGHBORS.items():
-            if name in options.metrics:
+            if name in possible:
                 scores[name] = Score(getattr(manifold, name), protocol | {"neighbors": neighbors})
-    return scores
+    return scores, too_few
 
 
 def _baseline_samples(
     count: int, reference_features: np.ndarray, real: RealImages, extractor: FeatureExtractor, options: ImageScoreOptions
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Returns the features of two real samples, and what differs in their protocol from that of the generated images."""
-    random = np.random.default_rng(options.seed)
     if real.second_sample is None:
-        order = random.permutation(len(reference_features))
+        order = np.random.default_rng(options.seed).permutation(len(reference_features))
         half = len(order) // 2
         size = min(count, half)
         differences = {
@@ -185,11 +225,11 @@ def _baseline_samples(
             "reference_images": len(order) - half,
         }
         return reference_features[order[:size]], reference_features[order[half:]], differences
-    images = as_array(real.second_sample)
-    size = min(count, len(images))
-    images = images[np.sort(random.choice(len(images), size, replace=False))]
+    second = real.second_sample
+    size = min(count, len(second))
+    images = second.images[sample_indices(len(second), size, options.seed)]
     features, _ = real_features(extractor, images, options.cache_dir)
-    return features, reference_features, {"generated": real.second_sample.name, "images": size}
+    return features, reference_features, {"generated": second.name, "images": size}
 
 
 def _inception_score(

@@ -12,6 +12,12 @@ class EvaluationOptions:
 
     reference: Path | None = option(None, "real images to compare with, instead of the task's own", metavar="DIR")
     count: int | None = option(None, "score N images instead of all (or of the task's number)", minimum=1)
+    image_size: int | None = option(
+        None,
+        "bring the images of folders to NxN pixels first, as training does",
+        minimum=2,
+        shown_default="a task's own size, otherwise as they are",
+    )
     protocol: str = option("pytorch-fid", "whose resize and scaling", choices=("pytorch-fid", "torch-fidelity"))
     inception: str = option(
         "fid", "the FID's network, or Keras's for ImageNet, which gives other scores", choices=("fid", "imagenet")

@@ -23,23 +23,43 @@ def to_json(scores: Mapping[str, Score], thresholds: Iterable[Threshold] = ()) -
     return json.dumps(values, indent=2, allow_nan=False) + "\n"
 
 
-def render_table(scores: Mapping[str, Score], thresholds: Iterable[Threshold] = ()) -> str:
-    """Returns a table with one row per score, and below it the protocol and the warnings, one line each.
+def render_table(scores: Mapping[str, Score], thresholds: Iterable[Threshold] = (), verbose: bool = False) -> str:
+    """Returns a table with one row per score, and below it what was compared and the warnings, one line each.
 
     Args:
         scores: by name, in the order of the rows.
         thresholds: those on other scores are ignored.
+        verbose: whether to print the whole protocol too.
     """
     thresholds = list(thresholds)
-    rows = [("score", "value", "real images", "threshold")]
+    rows = [("score", "value", "images", "real images", "threshold")]
     for name, score in scores.items():
         verdicts = [_describe_threshold(threshold, score.value) for threshold in thresholds if threshold.score == name]
-        baseline = "" if score.baseline is None else _format_score(score.baseline)
-        rows.append((name, _format_score(score), baseline, "; ".join(verdicts)))
+        baseline = "" if score.baseline is None else f"{_format_score(score.baseline)}  ({_format_counts(score.baseline)})"
+        rows.append((name, _format_score(score), _format_counts(score), baseline, "; ".join(verdicts)))
     lines = [*_align_columns(rows)]
     if scores:
-        lines += [f"protocol: {_describe_protocols(scores)}", *_list_warnings(scores)]
+        lines += [_describe_comparison(scores), *_list_warnings(scores)]
+    if scores and verbose:
+        lines.append(f"protocol: {_describe_protocols(scores)}")
     return "\n".join(lines) + "\n"
+
+
+def _describe_comparison(scores: Mapping[str, Score]) -> str:
+    """Returns what was compared with what by which protocol, in one line."""
+    protocols = [score.protocol for score in scores.values()]
+    compared = next((protocol for protocol in protocols if "reference" in protocol), protocols[0])
+    parts = [str(compared.get("generated", compared.get("data", "")))]
+    if "reference" in compared:
+        parts.append(f"against {compared['reference']}, protocol {compared['protocol']}")
+    comparison = " ".join(part for part in parts if part)
+    return f"{comparison}{'; ' if comparison else ''}--verbose or --json FILE for the whole protocol"
+
+
+def _format_counts(score: Score) -> str:
+    """Returns how many images were compared with how many, as far as the protocol says."""
+    counts = [score.protocol[key] for key in ("images", "reference_images") if key in score.protocol]
+    return " vs ".join(f"{count:,}" for count in counts)
 
 
 def protocol_line(protocol: Mapping[str, Any]) -> str:

@@ -1,12 +1,14 @@
 """A score and its protocol: a number without its protocol cannot be compared. Free of TensorFlow and NumPy."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from gan_tf.evaluation.image_files import SourceImages
 
 FEW_IMAGES = 2048
 """With fewer images the covariance of 2048 features is singular, and the FID depends strongly on the count."""
@@ -18,15 +20,24 @@ class ImageSet:
 
     Attributes:
         name: what a reader knows it by, for example a folder's name.
-        batches: uint8 [n, height, width, 3], or an iterable of such arrays of any lengths, which is read once.
+        images: uint8 [n, height, width, 3]: an array, or a sequence whose slices are arrays, such as ``SourceImages``.
         split: which part of a data set it is; empty if that means nothing.
         files: the files behind the images, if there are any.
     """
 
     name: str
-    batches: "np.ndarray | Iterable[np.ndarray]"
+    images: "np.ndarray | SourceImages"
     split: str = ""
     files: tuple[Path, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def size(self) -> str:
+        """Width x height in pixels."""
+        height, width = self.images.shape[1:3]
+        return f"{width}x{height}"
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,10 @@ from gan_tf.utils.files import write_atomic
 from gan_tf.utils.images import write_png
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
+from pipelines.source import Source
 
 NUM_SHOWN = 16
+MEMORY_BUDGET = 8 << 30  # bytes: all training images are held in memory
 COPY = 0.2  # at a lower closeness, two images are the same one, compressed differently
 PERCENTILE = 1.0  # of the held-out images' closeness; without copying, as many percent of the samples are below it
 
@@ -59,7 +61,8 @@ def run(argv: Sequence[str]) -> int:
     """
     args = build_parser(requested_task(argv)).parse(argv)
     task = find_task(args.task)
-    training_dir, heldout_dir = find_image_dirs(task, args.data)
+    import_tensorflow()
+    training_source, heldout_source = open_real_images(task, args.data)
     if args.count < NUM_SHOWN:
         raise UserError(f"--count {args.count} is not valid: a whole number of at least {NUM_SHOWN} is needed", "Correct it")
     for path in filter(None, (args.figure, args.neighbors)):
@@ -68,14 +71,14 @@ def run(argv: Sequence[str]) -> int:
     weights = export.find_weights(task.name, args.weights, task.default_variant, args.runs)
     print(f"weights: {export.describe_weights(weights)}", flush=True)
     samples = generate_samples(task, weights, args.count, args.seed)
-    training = read_images(task, training_dir)
-    heldout = read_images(task, heldout_dir)[: args.count]
+    training = all_images(training_source)
+    heldout = all_images(heldout_source)[: args.count]
     if len(training) <= NUM_NEIGHBORS:
-        problem = f"There are only {len(training)} images in {training_dir}, but more than {NUM_NEIGHBORS} are needed"
+        problem = f"There are only {len(training)} images in {training_source.name}, but more than {NUM_NEIGHBORS} are needed"
         raise UserError(problem, "Name a folder with more training images by --data")
     nearest_to_samples, nearest_to_heldout = nearest(samples, training), nearest(heldout, training)
     if (nearest_to_heldout.closeness < COPY).all():
-        problem = f"All images of {heldout_dir} are copies of training images, so there is nothing to compare with"
+        problem = f"All images of {heldout_source.name} are copies of training images, so there is nothing to compare with"
         raise UserError(problem, "Put other images there")
     findings = describe_findings(nearest_to_samples.closeness, nearest_to_heldout.closeness, len(training))
     print(findings)
@@ -87,8 +90,8 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-def find_image_dirs(task: Task, data: Path | None) -> tuple[Path, Path]:
-    """Returns the directories of training images and of held-out images.
+def open_real_images(task: Task, data: Path | None) -> tuple[Source, Source]:
+    """Returns the training images and the held-out images.
 
     Raises:
         UserError: one of them is missing, or the task has no GAN.
@@ -99,30 +102,24 @@ def find_image_dirs(task: Task, data: Path | None) -> tuple[Path, Path]:
         raise UserError("No --data was given", "Add --data DIR with the task's images")
     if not data.is_dir():
         raise UserError(f"--data {data} is not a folder", "Give the folder with the task's images")
-    training_dir, heldout_dir = task.data.training_dir(data), task.data.reference_dir(data)
-    if heldout_dir is None or training_dir == data:  # which would contain the held-out images too
-        missing = "validation" if heldout_dir is None else "training"
-        problem = f"{data} has no folder of {missing} images of its own"
+    if not task.data.has_validation(data):
+        problem = f"{data} has no validation images"
         raise UserError(problem, "Name the folder that contains both training and validation images by --data")
-    return training_dir, heldout_dir
+    (training,) = task.data.open(data, "train", MEMORY_BUDGET).values()
+    (heldout,) = task.data.open(data, "val", MEMORY_BUDGET).values()
+    return training, heldout
 
 
 def generate_samples(task: Task, weights: Path, count: int, seed: int) -> np.ndarray:
     """Returns images of a GAN, uint8 ``[count, height, width, channels]``."""
-    import_tensorflow()
     from gan_tf.workflow import load_workflow
 
     samples: np.ndarray = load_workflow(task, weights).load(weights).generate(count, seed)
     return samples
 
 
-def read_images(task: Task, directory: Path) -> np.ndarray:
-    """Returns the images below a directory, uint8 ``[n, height, width, channels]``."""
-    import_tensorflow()
-    from pipelines.image_folder import ImageFolder
-
-    height, _, channels = task.image_shape
-    source = ImageFolder(directory, height, channels)
+def all_images(source: Source) -> np.ndarray:
+    """Returns the images of a source, uint8 ``[n, height, width, channels]``."""
     return np.asarray(source.take(np.arange(len(source))))
 
 

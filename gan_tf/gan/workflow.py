@@ -150,6 +150,6 @@ class GanWorkflow(Workflow):
         """Returns the scores of generated images against the task's reference images; raises as ``Workflow.evaluate``."""
         count = options.count or self.task.num_scored
         name = f"{self.task.name} {directory.name}, seed {options.seed}"
-        generated = ImageSet(name, self.load(directory).iterate(count, options.seed))
-        real = find_real_images(self.data_spec, data, options, count)
+        real = find_real_images(self.task, self.data_spec, data, options, count)
+        generated = ImageSet(name, self.load(directory).generate(count, options.seed))
         return evaluate_images(generated, real, options, detector=self.task.detector)

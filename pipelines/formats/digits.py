@@ -21,6 +21,11 @@ CSV_DIRS = (".", "mnistm", "digits/mnistm")
 class LabeledDigitsData(DataSpec):
     """MNIST and MNIST-M as one source of images [28, 28, 3] with labels 0 to 9."""
 
+    @property
+    def layout(self) -> str:
+        """What the data folder holds; see ``DataSpec.layout``."""
+        return "MNIST's IDX files there or in mnist/, or data/*.png with train.csv and val.csv there or in mnistm/"
+
     def open(self, path: Path, split: Split, memory_budget: int) -> dict[str, Source]:
         """Reads the digits of a split; see ``DataSpec.open``. They are held in memory, whatever the budget."""
         return {"real": read_training_digits(path) if split == "train" else _join(read_digit_sets(path, split), split)}
@@ -31,13 +36,9 @@ class LabeledDigitsData(DataSpec):
 
         return {"real": SyntheticDigits()}
 
-    def training_dir(self, path: Path) -> Path:
-        """Returns ``path``: training and validation digits may lie in the same folders."""
-        return path
-
-    def reference_dir(self, path: Path) -> Path | None:
-        """Returns None: the validation digits are no folder of images of their own; ``open`` reads them."""
-        return None
+    def has_validation(self, path: Path) -> bool:
+        """Returns False: digits are no images that generated ones are compared with."""
+        return False
 
 
 def read_digit_sets(folder: str | Path, split: Split) -> "list[LabeledImages]":

@@ -1,4 +1,4 @@
-"""Directories of images without labels, where a data set may keep its training and validation images apart.
+"""Folders of images without labels, where a data set may keep its training and validation images apart.
 
 Free of TensorFlow until images are read.
 """
@@ -10,55 +10,141 @@ from pathlib import Path
 from pipelines.errors import UserError
 from pipelines.source import DataSpec, Source, Split
 
+TRAINING_NAMES = ("train", "training")
+VALIDATION_NAMES = ("val", "valid", "validation", "test", "testing")
+"""What folders are called in every data set, in any case. Images in a folder of the second kind are never trained on."""
+
+_MAX_NAMED = 5  # entries of the data folder that a message names
+
+
+@dataclass(frozen=True)
+class FolderPair:
+    """Folders below the data folder that a certain data set calls otherwise: of its training and its validation images."""
+
+    training: str
+    validation: str
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where the two kinds of images lie; there may be no validation images."""
+
+    training: Path
+    validation: Path | None
+
 
 @dataclass(frozen=True)
 class ImageFolderData(DataSpec):
-    """Images below a directory, at any depth.
+    """Images below a folder, at any depth.
+
+    Training images are those of the first pair whose training folder exists, else those of ``TRAINING_NAMES``, else all
+    images below the data folder. Whichever it is, folders with the name of a validation folder are held out at any depth.
 
     Attributes:
         image_shape: height, width and channels that images are fitted to; height and width are equal.
-        training_dirs: where training images may lie below the data directory, so that validation images beside them are
-            never trained on. The first that exists is used, otherwise the data directory itself.
-        reference_dirs: where validation images may lie below the data directory; the first that exists is used.
         synthetic: dotted path of the function that returns a source of synthetic images ("module:function").
+        pairs: what this data set calls its folders, in the order of preference.
     """
 
     image_shape: tuple[int, int, int]
-    training_dirs: tuple[str, ...]
-    reference_dirs: tuple[str, ...]
     synthetic: str
+    pairs: tuple[FolderPair, ...] = ()
+
+    @property
+    def layout(self) -> str:
+        """What the data folder holds; see ``DataSpec.layout``."""
+        named = "".join(f", or {pair.training}/ and {pair.validation}/" for pair in self.pairs)
+        return f"images at any depth, with validation images in val/ or test/ if there are any{named}"
 
     def open(self, path: Path, split: Split, memory_budget: int) -> dict[str, Source]:
         """Reads the images of a split; see ``DataSpec.open``. The source is named by its path below ``path``."""
-        from pipelines.image_folder import ImageFolder
+        from pipelines.image_folder import ImageFolder, list_images, list_images_except
 
-        folder = self.training_dir(path) if split == "train" else self.reference_dir(path)
-        if folder is None:
-            hint = f"Put them into {path / self.reference_dirs[0]}" if self.reference_dirs else "Use training images"
-            raise UserError(f"{path} has no folder of validation images ({', '.join(self.reference_dirs)})", hint)
+        if split == "train":
+            folder = self._find(path).training
+            files, held_out = list_images_except(folder, self._validation_names())
+        else:
+            validation = self._find_validation(path)
+            if validation is None:
+                raise UserError(f"{path} has no folder of validation images", f"Put them into {path / VALIDATION_NAMES[0]}")
+            folder, held_out = validation, []
+            files = list_images(folder)
         size, _, channels = self.image_shape
-        source = ImageFolder(folder, size, channels, memory_budget)
+        source = ImageFolder(folder, size, channels, memory_budget, files=files, check_pixels=split == "val")
         source.name = Path(path.resolve().name, *folder.relative_to(path).parts).as_posix()
         source.split = split
-        if folder != path:
-            source.note = f"nothing else in {path} is used"
+        if split == "train":
+            source.note = self._describe_rest(path, folder, held_out)
         return {"real": source}
 
     def open_synthetic(self) -> dict[str, Source]:
         """Returns synthetic images; see ``DataSpec.open_synthetic``."""
         return {"real": pkgutil.resolve_name(self.synthetic)()}
 
-    def training_dir(self, path: Path) -> Path:
-        """Returns the first of ``training_dirs`` that exists below ``path``, otherwise ``path``."""
-        return _first_dir(path, self.training_dirs) or path
+    def has_validation(self, path: Path) -> bool:
+        """Returns whether there is a folder of validation images; see ``DataSpec.has_validation``."""
+        return self._find_validation(path) is not None
 
-    def reference_dir(self, path: Path) -> Path | None:
-        """Returns the first of ``reference_dirs`` that exists below ``path``, otherwise None."""
-        return _first_dir(path, self.reference_dirs)
+    def _find(self, path: Path) -> _Places:
+        """Returns where the images lie, as far as the folders directly below ``path`` say."""
+        own_names = [pair.validation for pair in self.pairs]
+        for pair in self.pairs:
+            training = _find_dir(path, pair.training)
+            if training is not None:
+                return _Places(training, _first_dir(path, (pair.validation, *VALIDATION_NAMES)))
+        validation = _first_dir(path, (*VALIDATION_NAMES, *own_names))
+        return _Places(_first_dir(path, TRAINING_NAMES) or path, validation)
+
+    def _find_validation(self, path: Path) -> Path | None:
+        """Returns the folder of validation images: the one directly below ``path``, else the only one at any depth."""
+        from pipelines.image_folder import list_images_except
+
+        validation = self._find(path).validation
+        if validation is not None:
+            return validation
+        _, held_out = list_images_except(path, self._validation_names())
+        return held_out[0] if len(held_out) == 1 else None
+
+    def _validation_names(self) -> set[str]:
+        """The names, in lower case, of folders whose images are never trained on."""
+        return {*VALIDATION_NAMES, *(Path(pair.validation).name.lower() for pair in self.pairs)}
+
+    def _describe_rest(self, path: Path, training: Path, held_out: list[Path]) -> str:
+        """Returns what in the data folder is held out, and what else is not used; "" if all is used."""
+        validation = self._find_validation(path)
+        held_out = sorted({*held_out, *([validation] if validation else [])})
+        parts = [f"held out: {', '.join(_relative(path, folder) for folder in held_out)}"] if held_out else []
+        if training != path:
+            used = {training.relative_to(path).parts[0], *(folder.relative_to(path).parts[0] for folder in held_out)}
+            others = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith(".") and entry.name not in used)
+            if others:
+                parts.append(
+                    f"not used: {', '.join(others[:5])}" + (f" and {len(others) - 5:,} more" if len(others) > 5 else "")
+                )
+        return "; ".join(parts)
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return f"{folder.relative_to(path).as_posix()}/"
 
 
 def _first_dir(path: Path, names: tuple[str, ...]) -> Path | None:
-    for name in names:
-        if (path / name).is_dir():
-            return path / name
-    return None
+    """Returns the first of several folders that exists below ``path``."""
+    return next((found for name in names if (found := _find_dir(path, name)) is not None), None)
+
+
+def _find_dir(path: Path, name: str) -> Path | None:
+    """Returns the folder ``name`` (perhaps several names, "a/b") below ``path``, whatever its case; None without one."""
+    for part in Path(name).parts:
+        if (path / part).is_dir():
+            path = path / part
+            continue
+        try:
+            entries = sorted(path.iterdir())
+        except OSError:  # is reported when images are listed
+            return None
+        same = [entry for entry in entries if entry.name.lower() == part.lower() and entry.is_dir()]
+        if not same:
+            return None
+        path = same[0]
+    return path

@@ -16,6 +16,7 @@ from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import ImageSet
 from gan_tf.tasks import ANIME
 from pipelines.errors import UserError
+from pipelines.image_folder import ImageFolder
 
 
 def write_images(directory, images):
@@ -47,11 +48,13 @@ def test_command_two_folders_prints_a_table_and_writes_json(folders, small_netwo
     words = ["--images", folders[0], "--reference", folders[1], "--json", tmp_path / "s.json", "--protocol", "torch-fidelity"]
     assert call("evaluate", *words) == 0
     output = capsys.readouterr().out
-    assert "protocol: extractor small" in output
+    assert f"{folders[0]} against {folders[1]}, protocol test; --verbose" in output
+    assert "protocol: " not in output
     assert output.count("no classifier") == 1
     values = json.loads((tmp_path / "s.json").read_text())
     assert values["fid"]["protocol"]["images"] == 30
     assert values["fid"]["protocol"]["generated"] == str(folders[0])
+    assert values["fid"]["protocol"]["size"] == values["fid"]["protocol"]["reference_size"] == "8x8"
     assert small_network == [(None, "torch-fidelity")]
 
 
@@ -64,26 +67,19 @@ def test_command_task_compares_thresholds_and_names_the_reference_by_its_place(
     write_images(data / "faces", photos(50, 2))
     counts = detectors.FaceCounts((22,), "stub")
     monkeypatch.setattr(evaluate, "detect_anime_faces", lambda images, cascade: counts)
-    monkeypatch.setattr(evaluate, "find_cascade", lambda: None)
-    assert call("evaluate", "--task", "anime", "--images", generated, "--data", data) == 0
+    assert call("evaluate", "--task", "anime", "--images", generated, "--data", data, "--verbose") == 0
     output = capsys.readouterr().out
     assert ">= 21 (MLDS HW3-1): passed" in output
     assert "reference data/val" in output
     assert "real images: generated data/faces" in output
-
-
-def test_evaluate_images_several_batches_are_gathered(photos, small_network):
-    batches = iter([photos(20, 0), photos(20, 3)])
-    real = RealImages(ImageSet("real", photos(40, 1)))
-    scores = evaluate_images(ImageSet("shipped weights", batches), real, EvaluationOptions())
-    assert scores["fid"].protocol["generated"] == "shipped weights"
-    assert scores["fid"].protocol["images"] == 40
+    assert "25 resized and cropped from 8x8, 25 of them enlarged" in output
+    assert "size 64x64" in output
 
 
 def test_command_count_samples_from_the_folder(folders, small_network, capsys):
     words = ["--images", folders[0], "--reference", folders[1]]
     assert call("evaluate", *words, "--count", 20) == 0
-    assert "images 20," in capsys.readouterr().out
+    assert "20 vs 40" in capsys.readouterr().out
     assert call("evaluate", *words, "--count", 31) == 2
     assert "Lower --count" in capsys.readouterr().err
 
@@ -105,21 +101,142 @@ def truncate(folder):
     file.write_bytes(file.read_bytes()[:60])
 
 
-def change_size(folder):
-    Image.fromarray(np.zeros((8, 10, 3), np.uint8)).save(folder / "0003.png")
-
-
 def write_text(folder):
     (folder / "0003.png").write_text("text")
 
 
-@pytest.mark.parametrize("damage", [truncate, change_size, write_text])
+@pytest.mark.parametrize("damage", [truncate, write_text])
 @pytest.mark.parametrize("which", [0, 1])
-def test_command_bad_file_is_named_on_one_line(folders, small_network, damage, which, capsys):
+def test_command_unreadable_file_is_left_out_and_named(folders, small_network, damage, which, tmp_path, capsys):
     damage(folders[which])
-    assert call("evaluate", "--images", folders[0], "--reference", folders[1]) == 2
+    words = ["--images", folders[0], "--reference", folders[1], "--json", tmp_path / "s.json"]
+    assert call("evaluate", *words) == 0
+    assert "1 unreadable files left out: 0003.png" in capsys.readouterr().out
+    protocol = json.loads((tmp_path / "s.json").read_text())["fid"]["protocol"]
+    assert (protocol["images"], protocol["reference_images"]) == ((29, 40), (30, 39))[which]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_command_odd_size_is_refused_by_name_before_the_network_is_built(folders, small_network, which, capsys):
+    Image.fromarray(np.zeros((8, 10, 3), np.uint8)).save(folders[which] / "0003.png")
+    words = ["--images", folders[0], "--reference", folders[1]]
+    assert call("evaluate", *words) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert "0003.png" in line
+    assert "0003.png has 10x8" in line
+    assert small_network == []
+    assert call("evaluate", *words, "--image-size", 8) == 0
+
+
+def as_16_bit_gray(photo):
+    return Image.fromarray((photo[..., 0].astype(np.uint16)) * 257)
+
+
+def as_transparent(photo):
+    alpha = np.full((*photo.shape[:2], 1), 255, np.uint8)
+    alpha[:4] = 0  # the colors below are hidden
+    return Image.fromarray(np.concatenate([photo, alpha], axis=2))
+
+
+def as_palette(photo):
+    return Image.fromarray(photo).quantize(16)
+
+
+@pytest.mark.parametrize("convert", [as_16_bit_gray, as_transparent, as_palette])
+def test_command_images_and_what_training_makes_of_them_have_fid_0(tmp_path, photos, small_network, convert):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for index, photo in enumerate(photos(30, 0)):
+        convert(photo).save(folder / f"{index:04}.png")
+    trained_on = write_images(tmp_path / "trained", ImageFolder(folder, 8).take(range(30)).numpy())
+    assert call("evaluate", "--images", folder, "--reference", trained_on, "--json", tmp_path / "s.json") == 0
+    values = json.loads((tmp_path / "s.json").read_text())
+    assert values["fid"]["value"] == pytest.approx(0, abs=1e-9)
+    assert "30 of the 30 generated images are copies of real ones" in values["fid"]["protocol"]["warning"]
+
+
+def test_command_rotated_jpeg_files_and_what_training_makes_of_them_have_fid_0(tmp_path, photos, small_network):
+    folder, exif = tmp_path / "files", Image.Exif()
+    folder.mkdir()
+    exif[0x0112] = 6
+    for index, photo in enumerate(photos(30, 0)):
+        Image.fromarray(photo).save(folder / f"{index:04}.jpg", exif=exif)
+    trained_on = write_images(tmp_path / "trained", ImageFolder(folder, 8).take(range(30)).numpy())
+    assert call("evaluate", "--images", folder, "--reference", trained_on, "--json", tmp_path / "s.json") == 0
+    assert json.loads((tmp_path / "s.json").read_text())["fid"]["value"] == pytest.approx(0, abs=1e-9)
+
+
+def test_command_other_sizes_are_warned_of_in_free_folders_and_fitted_for_a_task(tmp_path, photos, small_network, capsys):
+    small = write_images(tmp_path / "small", photos(30, 0))
+    large = write_images(tmp_path / "large", np.kron(photos(30, 0), np.ones((1, 2, 2, 1), np.uint8)))
+    json_file = tmp_path / "s.json"
+    assert call("evaluate", "--images", small, "--reference", large, "--json", json_file) == 0
+    protocol = json.loads(json_file.read_text())["fid"]["protocol"]
+    assert (protocol["size"], protocol["reference_size"]) == ("8x8", "16x16")
+    assert "warning: generated images have 8x8 pixels, real ones 16x16" in capsys.readouterr().out
+    words = ["--images", small, "--reference", large, "--json", json_file]
+    for more, size in ((["--image-size", 8], "8x8"), (["--task", "anime"], "64x64")):
+        assert call("evaluate", *words, *more) == 0
+        protocol = json.loads(json_file.read_text())["fid"]["protocol"]
+        assert protocol["size"] == protocol["reference_size"] == size
+        assert "pixels, real ones" not in capsys.readouterr().out
+
+
+def test_command_few_images_give_the_scores_that_are_possible(tmp_path, photos, small_network, capsys):
+    """Twelve against eight: halves of eight are too few for a baseline of precision and recall."""
+    generated, real = write_images(tmp_path / "g", photos(12, 0)), write_images(tmp_path / "r", photos(8, 1))
+    assert call("evaluate", "--images", generated, "--reference", real, "--json", tmp_path / "s.json") == 0
+    values = json.loads((tmp_path / "s.json").read_text())
+    assert {"fid", "kid", "precision", "recall"} <= values.keys()
+    assert "baseline" not in values["precision"]
+    assert values["fid"]["baseline"]["protocol"]["images"] == 4
+    output = capsys.readouterr().out
+    assert "left out: real-vs-real baseline of precision, recall, density, coverage (4 and 4 images" in output
+    for file in sorted(real.iterdir())[5:]:
+        file.unlink()
+    assert call("evaluate", "--images", generated, "--reference", real) == 0
+    assert "left out: precision, recall, density, coverage (12 and 5 images; each side needs 6" in capsys.readouterr().out
+
+
+def test_command_a_detector_that_was_not_requested_refuses_nothing(tmp_path, photos, small_network, capsys):
+    data = tmp_path / "data"
+    write_images(data / "val", photos(40, 1))
+    generated = write_images(tmp_path / "generated", photos(10, 0))
+    words = ["--task", "anime", "--images", generated, "--data", data / "val", "--reference", data / "val"]
+    assert call("evaluate", *words) == 0
+    output = capsys.readouterr().out
+    assert "left out: anime faces are not counted (10 images are too few" in output
+    assert "fid " in output
+    assert call("evaluate", *words, "--detector", "anime") == 2
+
+
+def test_command_a_network_that_was_not_requested_refuses_nothing(tmp_path, photos, monkeypatch, capsys):
+    """Without the FID network's weights a task's detector still counts, and one line says what to do."""
+    write_images(tmp_path / "data/faces", photos(3, 1))
+    write_images(tmp_path / "data/val", photos(3, 1))
+    generated = write_images(tmp_path / "generated", photos(25, 0))
+    monkeypatch.setattr(evaluate, "detect_anime_faces", lambda images, cascade: detectors.FaceCounts((22,), "stub"))
+    words = ["--task", "anime", "--images", generated]
+    assert call("evaluate", *words, "--data", tmp_path / "data") == 0
+    output = capsys.readouterr().out
+    assert "left out: FID, KID, precision and recall (There are no weights" in output
+    assert "anime_faces " in output
+    assert call("evaluate", *words, "--reference", tmp_path / "data/val") == 2
+
+
+def test_command_one_image_file_counts_the_faces_of_a_grid(tmp_path, photos, monkeypatch, capsys):
+    grid = write_images(tmp_path / "grids", np.tile(photos(1, 0), (1, 40, 40, 1))) / "0000.png"
+    shapes = []
+
+    def count(images, cascade):
+        shapes.extend(image.shape for image in images)
+        return detectors.FaceCounts((24,), "stub")
+
+    monkeypatch.setattr(evaluate, "count_anime_faces", count)
+    assert call("evaluate", "--task", "anime", "--images", grid) == 0
+    assert shapes == [(320, 320, 3)]
+    assert ">= 21 (MLDS HW3-1): passed" in capsys.readouterr().out
+    assert call("evaluate", "--images", grid) == 2
+    assert "is a file, not a folder" in capsys.readouterr().err
 
 
 def test_command_one_image_or_none_is_refused(folders, photos, small_network, tmp_path, capsys):
@@ -143,25 +260,42 @@ def test_evaluate_images_detector_has_real_images_as_the_baseline(photos, monkey
     assert (scores["one_face"].value, scores["one_face"].baseline.value) == (90.0, 90.0)
 
 
+def find_anime_images(data, count=None):
+    return find_real_images(ANIME, ANIME.data, data, EvaluationOptions(), count)
+
+
 def test_find_real_images_without_a_reference_folder_says_so(tmp_path, photos, capsys):
     write_images(tmp_path / "faces", photos(3, 0))
-    assert find_real_images(ANIME.data, tmp_path, EvaluationOptions()) is None
-    assert "no folder of validation images" in capsys.readouterr().out
-    assert find_real_images(ANIME.data, None, EvaluationOptions()) is None
-    assert "add --data or --reference" in capsys.readouterr().out
+    assert find_anime_images(tmp_path) is None
+    assert "no validation images; a folder for them is called val/ or test/" in capsys.readouterr().out
+    assert find_anime_images(None) is None
+    assert "--data or --reference" in capsys.readouterr().out
 
 
 def test_find_real_images_count_limits_the_training_sample(tmp_path, photos):
     write_images(tmp_path / "faces", photos(9, 0))
     write_images(tmp_path / "val", photos(5, 1))
-    real = find_real_images(ANIME.data, tmp_path, EvaluationOptions(), count=4)
-    assert (len(real.reference.files), len(real.second_sample.files)) == (5, 4)
+    real = find_anime_images(tmp_path, count=4)
+    assert (len(real.reference), len(real.second_sample)) == (5, 4)
     assert real.second_sample.split == "4 sampled from 9"
     assert real.reference.name == f"{tmp_path.name}/val"
+
+
+def test_find_real_images_are_those_that_training_holds_out(tmp_path, photos):
+    """Images beside val/ are trained on, so a sample of them is the baseline; those in val/ are the reference."""
+    write_images(tmp_path / "data", photos(9, 0))
+    write_images(tmp_path / "data/val", photos(5, 1))
+    real = find_anime_images(tmp_path / "data")
+    assert (len(real.reference), len(real.second_sample)) == (5, 9)
+    trained_on = ANIME.data.open(tmp_path / "data", "train", 0)["real"]
+    np.testing.assert_array_equal(real.second_sample.images[:], trained_on.take(range(9)))
 
 
 def test_read_image_dir_reads_the_pixels_in_the_order_of_names(tmp_path, photos):
     images = photos(5, 0)
     read = read_image_dir(write_images(tmp_path / "images", images))
-    np.testing.assert_array_equal(np.concatenate(list(read.batches)), images)
+    np.testing.assert_array_equal(read.images[:], images)
+    np.testing.assert_array_equal(np.stack(list(read.images)), images)
+    np.testing.assert_array_equal(read.images[np.array([3, 1])], images[[3, 1]])
+    assert (read.images.shape, len(read), read.size) == (images.shape, 5, "8x8")
     assert [file.name for file in read.files] == [f"{i:04}.png" for i in range(5)]

@@ -6,6 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from gan_tf.evaluation.image_scores import METRICS, ImageScoreOptions, RealImages, score_images
 from gan_tf.evaluation.metrics.frechet import frechet_distance
+from gan_tf.evaluation.report import render_table
 from gan_tf.evaluation.scores import ImageSet
 from pipelines.errors import UserError
 
@@ -72,14 +73,41 @@ def test_score_images_collapsed_generator_has_low_recall_and_coverage(extractor,
     assert scores["coverage"].value < 0.2
 
 
-def test_score_images_batches_do_not_matter_and_seeds_do(extractor, photos):
+def test_score_images_seeds_matter_to_the_baseline_only(extractor, photos):
     generated, real = photos(50, 0), photos(70, 1)
-    whole = score(generated, real, extractor)
-    parts = score(iter([generated[:7], generated[7:]]), iter([real[:60], real[60:]]), extractor)
-    assert {name: s.to_dict() for name, s in parts.items()} == {n: s.to_dict() for n, s in whole.items()}
-    other = score(generated, real, extractor, seed=1)
+    whole, other = score(generated, real, extractor), score(generated, real, extractor, seed=1)
     assert other["fid"].value == whole["fid"].value
     assert other["fid"].baseline.value != whole["fid"].baseline.value
+
+
+def test_score_images_halves_as_the_baseline_state_their_counts(extractor, photos):
+    fid = score(photos(150, 0), photos(150, 1), extractor)["fid"]
+    assert (fid.baseline.protocol["images"], fid.baseline.protocol["reference_images"]) == (75, 75)
+    assert "two halves of the reference, 75 with 75" in fid.protocol["warning"]
+    assert "(75 vs 75)" in render_table({"fid": fid})
+
+
+def test_score_images_identical_sets_are_warned_of(extractor, photos):
+    images = photos(40, 0)
+    assert "40 of the 40 generated images are copies" in score(images, images, extractor)["fid"].protocol["warning"]
+    second = ImageSet("train", np.concatenate([images[:3], photos(20, 2)]))
+    warning = score(photos(40, 1), images, extractor, second)["fid"].protocol["warning"]
+    assert "3 of the 23 images of train are also in real" in warning
+
+
+def test_score_images_deviations_that_mean_nothing_are_left_out(extractor, photos):
+    """KID's subsets of all images are all the same, and one split has no deviation."""
+    scores = score(photos(40, 0), photos(40, 1), extractor, splits=1)
+    assert (scores["kid"].deviation, scores["kid"].protocol["subsets"]) == (None, 1)
+    assert scores["inception_score"].deviation is None
+    assert score(photos(40, 0), photos(50, 1), extractor)["kid"].deviation > 0
+
+
+def test_score_images_fewer_images_than_splits_leave_the_inception_score_out(extractor, photos, capsys):
+    scores = score(photos(8, 0), photos(40, 1), extractor, splits=10)
+    assert "inception_score" not in scores
+    assert "fid" in scores
+    assert "left out: inception_score (8 images cannot be divided into 10 splits)" in capsys.readouterr().out
 
 
 def test_score_images_baseline_uses_a_second_sample_of_the_same_count(extractor, photos):
@@ -120,12 +148,8 @@ def test_score_images_without_a_classifier_has_no_inception_score(make_extractor
     assert "inception_score" not in score(photos(40, 0), photos(40, 1), make_extractor(has_logits=False))
 
 
-@pytest.mark.parametrize("count", [0, 1])
-def test_score_images_too_few_images_are_refused(extractor, photos, count):
-    with pytest.raises(UserError):
-        score([photos(1, 0)] * count, photos(40, 1), extractor, splits=1)
-
-
-def test_score_images_empty_reference_is_refused(extractor, photos):
+def test_score_images_no_images_are_refused(extractor, photos):
+    with pytest.raises(UserError, match="There are no images"):
+        score(photos(40, 1)[:0], photos(40, 1), extractor)
     with pytest.raises(UserError, match="There are no images in 'real'"):
-        score(photos(5, 0), [], extractor)
+        score(photos(5, 0), photos(5, 0)[:0], extractor)

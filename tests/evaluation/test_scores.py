@@ -26,15 +26,20 @@ def test_to_json_holds_values_and_protocols():
     assert [(entry["source"], entry["passed"]) for entry in values["thresholds"]] == [("H1 strong", True), ("own", False)]
 
 
-def test_render_table_has_values_baselines_thresholds_and_one_protocol_line():
+def test_render_table_has_values_counts_baselines_and_thresholds():
     rows = render_table(SCORES, THRESHOLDS).splitlines()
-    assert rows[2].split()[:3] == ["fid", "26.5100", "18.7500"]
+    assert rows[2].split()[:5] == ["fid", "26.5100", "2,500", "18.7500", "(1,000)"]
     assert "<= 27 (H1 strong): passed; < 20 (own): not passed" in rows[2]
     assert "0.00123 ± 0.0004" in rows[3]
-    assert [row for row in rows if row.startswith("protocol:")] == [rows[4]]
-    assert "weights sha256 abababababab," in rows[4]
-    assert "kid: subsets 100" in rows[4]
-    assert "real images: images 1,000" in rows[4]
+    assert rows[4:] == ["--verbose or --json FILE for the whole protocol"]
+
+
+def test_render_table_verbose_has_one_protocol_line():
+    rows = render_table(SCORES, THRESHOLDS, verbose=True).splitlines()
+    assert [row for row in rows if row.startswith("protocol:")] == [rows[5]]
+    assert "weights sha256 abababababab," in rows[5]
+    assert "kid: subsets 100" in rows[5]
+    assert "real images: images 1,000" in rows[5]
 
 
 def test_render_table_repeated_warning_is_printed_once():

@@ -83,7 +83,7 @@ def test_nearest_all_heldout_images_are_copies_is_refused(data, samples, tmp_pat
         ([], "--data"),
         (["--data", "{data}", "--count", "3"], "--count 3"),
         (["--data", "{data}", "--figure", "a.jpg"], "a.jpg"),
-        (["--data", "{data}/val"], "no folder of validation images"),
+        (["--data", "{data}/val"], "no validation images"),
         (["--data", "{data}", "--task", "digits"], "--task digits"),
         (["--data", "{data}", "--weights", "lsgan"], "lsgan"),
     ],

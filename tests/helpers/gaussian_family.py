@@ -61,11 +61,12 @@ class GaussianData(DataSpec):
     def open_synthetic(self) -> dict[str, Source]:
         return {"real": Gaussians25()}
 
-    def training_dir(self, path: Path) -> Path:
-        return path
+    @property
+    def layout(self) -> str:
+        return "anything"
 
-    def reference_dir(self, path: Path) -> Path | None:
-        return None
+    def has_validation(self, path: Path) -> bool:
+        return False
 
 
 class PointSampler:

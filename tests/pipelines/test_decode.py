@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipelines import decode as module
-from pipelines.decode import UnreadableImage, _from_16_bits, check_header, decode
+from pipelines.decode import UnreadableImage, _from_16_bits, decode, decode_bytes, read_bytes, read_size
 
 SIDE = 8
 LOSSLESS = {"png": {}, "bmp": {}, "webp": {"lossless": True, "exact": True}}
@@ -198,6 +198,34 @@ def test_decode_with_a_wrong_suffix_detects_the_format(tmp_path):
     np.testing.assert_array_equal(decode(path, SIDE), pixels)
 
 
+# The own size
+
+
+@pytest.mark.parametrize("kind", [*LOSSLESS, "jpg"])
+def test_decode_without_a_size_keeps_that_of_the_file(tmp_path, kind):
+    pixels = noise(7, 12, 3)
+    path = save(tmp_path / f"x.{kind}", pixels, **LOSSLESS.get(kind, {}))
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(decode(path), np.asarray(image))
+    assert read_size(read_bytes(path), path) == (7, 12)
+
+
+@pytest.mark.parametrize(("orientation", "shape"), [(1, (6, 10)), (3, (6, 10)), (6, (10, 6)), (8, (10, 6))])
+def test_decode_without_a_size_turns_the_image_and_its_size(tmp_path, orientation, shape):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = save(tmp_path / "x.png", noise(6, 10, 3), exif=exif)
+    assert decode(path).shape == (*shape, 3)
+    assert read_size(read_bytes(path), path) == shape
+    assert decode_bytes(read_bytes(path), path, SIDE).own_size == shape
+
+
+def test_decode_at_a_reduced_scale_still_tells_the_own_size(tmp_path):
+    path = save(tmp_path / "x.jpg", noise(SIDE * 9, SIDE * 12, 3))
+    decoded = decode_bytes(read_bytes(path), path, SIDE)
+    assert (decoded.pixels.shape, decoded.own_size) == ((SIDE, SIDE, 3), (SIDE * 9, SIDE * 12))
+
+
 # Unreadable files
 
 
@@ -218,7 +246,7 @@ def test_decode_of_other_files_with_an_image_suffix_is_an_error(tmp_path):
     huge = huge[:12] + header + struct.pack(">I", zlib.crc32(header)) + huge[33:]
     (tmp_path / "bomb.png").write_bytes(huge)
     for name in ("text.png", "folder.png", "bomb.png", "missing.png"):
-        for read in (check_header, lambda path: decode(path, SIDE)):
+        for read in (lambda path: read_size(read_bytes(path), path), lambda path: decode(path, SIDE)):
             with pytest.raises(UnreadableImage):
                 read(tmp_path / name)
 
@@ -282,7 +310,7 @@ def test_decode_on_the_fast_path_equals_pillow(tmp_path, data):
 def test_decode_of_plain_jpeg_files_takes_the_fast_path(tmp_path, monkeypatch):
     plain = save(tmp_path / "plain.jpg", noise(SIDE, SIDE, 3))
     other = save(tmp_path / "rotated.jpg", noise(SIDE, SIDE, 3), exif=exif_with(6))
-    monkeypatch.setattr(module, "_open", lambda path, use: pytest.fail("Pillow was called"))
+    monkeypatch.setattr(module, "_open", lambda data, path, use: pytest.fail("Pillow was called"))
     assert decode(plain, SIDE).dtype == np.uint8
     with pytest.raises(pytest.fail.Exception):
         decode(other, SIDE)

@@ -186,12 +186,61 @@ def test_image_folder_without_readable_images_is_an_error(tmp_path, budget):
         ImageFolder(tmp_path, SIDE, memory_budget=budget)
 
 
-def test_digest_is_that_of_relative_paths_and_sizes(folder):
-    lines = [f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\n" for path in good(folder)]
-    digest = ImageFolder(folder, SIDE).digest
-    assert digest == hashlib.sha256("".join(lines).encode()).hexdigest()
+@pytest.mark.parametrize("budget", [1 << 20, 0])
+def test_digest_is_that_of_relative_paths_and_contents(folder, budget):
+    for name in ("c-3.png", "z-8.png"):  # whether they are noticed depends on the budget
+        (folder / name).unlink()
+    digest = ImageFolder(folder, SIDE, memory_budget=budget).digest
+    expected = hashlib.sha256()
+    for path in good(folder):
+        expected.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        expected.update(hashlib.sha256(path.read_bytes()).digest())
+    assert digest == expected.hexdigest()
     moved = folder.rename(folder.parent / "moved")
-    assert ImageFolder(moved, 2 * SIDE).digest == digest
-    with good(moved)[0].open("ab") as file:
-        file.write(b"\0")
-    assert ImageFolder(moved, SIDE).digest != digest
+    assert ImageFolder(moved, 2 * SIDE, memory_budget=budget).digest == digest
+
+
+@pytest.mark.parametrize("budget", [1 << 20, 0])
+def test_digest_of_an_image_exchanged_in_place_is_another(folder, budget):
+    """The other image has the same name, the same number of bytes and the same times."""
+    path = good(folder)[0]
+    save(path, np.zeros((4, 4, 3), np.uint8), format="BMP")
+    digest, status = ImageFolder(folder, SIDE, memory_budget=budget).digest, path.stat()
+    save(path, np.ones((4, 4, 3), np.uint8), format="BMP")
+    assert path.stat().st_size == status.st_size
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert ImageFolder(folder, SIDE, memory_budget=budget).digest != digest
+
+
+def test_image_folder_with_checked_pixels_leaves_out_what_only_decoding_finds(folder):
+    checked, headers = (ImageFolder(folder, SIDE, memory_budget=0, check_pixels=check) for check in (True, False))
+    assert checked.paths == good(folder)
+    assert len(headers) == len(checked) + 2
+    assert "only headers" not in checked.summary
+
+
+def test_image_folder_of_its_own_size_keeps_the_pixels(tmp_path):
+    images = noise(3, 5, 7, 3)
+    for index, image in enumerate(images):
+        save(tmp_path / f"{index}.png", image)
+    for budget in (1 << 20, 0):
+        source = ImageFolder(tmp_path, None, memory_budget=budget)
+        np.testing.assert_array_equal(source.take([0, 1, 2]), images)
+        assert "3 images of 7x5x3" in source.summary
+
+
+def test_image_folder_of_several_own_sizes_is_refused_by_name_before_anything_is_scored(tmp_path):
+    for index in range(4):
+        save(tmp_path / f"{index}.png", noise(6, 8, 3) if index == 2 else noise(5, 7, 3))
+    for budget in (1 << 20, 0):
+        with pytest.raises(UserError, match=r"3 of 4 have 7x5 pixels, but 2.png has 8x6. Name one size"):
+            ImageFolder(tmp_path, None, memory_budget=budget)
+
+
+def test_summary_says_what_is_resized_and_enlarged(tmp_path):
+    for index, (height, width) in enumerate(((SIDE, SIDE), (20, 30), (4, 30), (20, 30))):
+        save(tmp_path / f"{index}.png", noise(height, width, 3))
+    assert "3 resized and cropped from 2 other sizes, 1 of them enlarged" in ImageFolder(tmp_path, SIDE).summary
+    for index in (0, 2):
+        (tmp_path / f"{index}.png").unlink()
+    assert "2 resized and cropped from 30x20, held" in ImageFolder(tmp_path, SIDE).summary

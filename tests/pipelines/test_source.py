@@ -10,14 +10,13 @@ from PIL import Image
 
 from pipelines.errors import UserError
 from pipelines.formats.digits import LabeledDigitsData, read_digit_sets
-from pipelines.formats.image_dirs import ImageFolderData
+from pipelines.formats.image_dirs import FolderPair, ImageFolderData
 from pipelines.image_folder import ImageFolder
 
 FACES = ImageFolderData(
     image_shape=(8, 8, 3),
-    training_dirs=("extra/images", "extra", "faces"),
-    reference_dirs=("val",),
     synthetic="pipelines.synthetic.anime:SyntheticFaces",
+    pairs=(FolderPair("extra/images", "extra_val"), FolderPair("faces", "val")),
 )
 
 
@@ -29,33 +28,67 @@ def write_images(folder: Path, count: int) -> Path:
     return folder
 
 
+def open_split(data: Path, split: str):
+    return FACES.open(data, split, 1 << 20)["real"]
+
+
 def test_image_folder_data_reads_training_and_validation_images_apart(tmp_path):
-    training, validation = write_images(tmp_path / "anime/faces", 3), write_images(tmp_path / "anime/val", 2)
     data = tmp_path / "anime"
-    assert (FACES.training_dir(data), FACES.reference_dir(data)) == (training, validation)
+    training, validation = write_images(data / "faces", 3), write_images(data / "val", 2)
+    assert FACES.has_validation(data)
     for split, folder in (("train", training), ("val", validation)):
-        source = FACES.open(data, split, 1 << 20)["real"]
+        source = open_split(data, split)
         np.testing.assert_array_equal(source.take([0, 1]), ImageFolder(folder, 8).take([0, 1]))
         assert (source.name, source.split) == (f"anime/{folder.name}", split)
-        assert f"nothing else in {data} is used" in source.summary
         assert source.digest == ImageFolder(folder, 8).digest
     assert FACES.open(data, "train", 0)["real"].memory_bytes == 0
 
 
-def test_image_folder_data_prefers_the_first_directory(tmp_path):
-    for name in ("extra/images", "faces"):
+def test_image_folder_data_prefers_the_first_pair_and_its_own_validation_images(tmp_path):
+    for name in ("faces", "val", "extra/images", "extra_val", "notes"):
         write_images(tmp_path / name, 1)
-    assert FACES.training_dir(tmp_path) == tmp_path / "extra/images"
+    training = open_split(tmp_path, "train")
+    assert training.name == f"{tmp_path.name}/extra/images"
+    assert open_split(tmp_path, "val").name == f"{tmp_path.name}/extra_val"
+    assert training.summary.endswith("held out: extra_val/; not used: faces, notes, val")
 
 
-def test_image_folder_data_without_known_directories_reads_the_folder_itself(tmp_path):
+def test_image_folder_data_without_known_folders_reads_the_folder_itself(tmp_path):
     data = write_images(tmp_path / "my faces", 2)
-    source = FACES.open(data, "train", 1 << 20)["real"]
+    source = open_split(data, "train")
     assert (len(source), source.name) == (2, "my faces")
-    assert "nothing else" not in source.summary
-    assert FACES.reference_dir(data) is None
+    assert "not used" not in source.summary
+    assert not FACES.has_validation(data)
     with pytest.raises(UserError, match="no folder of validation images"):
-        FACES.open(data, "val", 1 << 20)
+        open_split(data, "val")
+
+
+@pytest.mark.parametrize("training", ["train", "Train", "training", "images", "one/two", ""])
+@pytest.mark.parametrize("validation", ["val", "VAL", "valid", "validation", "test", "deep/val", "extra_val"])
+def test_image_folder_data_never_trains_on_validation_images(tmp_path, training, validation):
+    """Whatever the folders are called, the two splits share no file, and together they have all."""
+    write_images(tmp_path / "data" / training / "a", 3)
+    write_images(tmp_path / "data" / validation, 2)
+    data = tmp_path / "data"
+    train, val = open_split(data, "train"), open_split(data, "val")
+    held_out = {path.relative_to(data) for path in val.paths}
+    assert held_out == {Path(validation, f"{index}.png") for index in range(2)}
+    assert {path.relative_to(data) for path in train.paths} == {Path(training, "a", f"{index}.png") for index in range(3)}
+    assert f"held out: {validation}/" in train.summary
+
+
+def test_image_folder_data_holds_out_folders_inside_the_training_folder(tmp_path):
+    write_images(tmp_path / "train/cats", 2)
+    write_images(tmp_path / "train/test", 1)
+    source = open_split(tmp_path, "train")
+    assert len(source) == 2
+    assert "held out: train/test/" in source.summary
+
+
+def test_image_folder_data_with_validation_images_only_says_so(tmp_path):
+    write_images(tmp_path / "val", 2)
+    with pytest.raises(UserError, match=r"but in val, which is held out from training. Put training images into .*train"):
+        open_split(tmp_path, "train")
 
 
 def write_mnist(folder: Path) -> None:
@@ -80,8 +113,6 @@ def test_labeled_digits_data_joins_mnist_and_mnistm(tmp_path):
     assert training.labels.tolist() == [0, 1, 2, 3, 4, 5, 7, 8, 7, 8, 7, 8]
     assert validation.labels.tolist() == [0, 1, 9]
     assert [images.split for images in read_digit_sets(tmp_path, "val")] == ["val", "val"]
-    assert spec.training_dir(tmp_path) == tmp_path
-    assert spec.reference_dir(tmp_path) is None
 
 
 @pytest.mark.parametrize(("spec", "shape"), [(FACES, (64, 64, 3)), (LabeledDigitsData(), (28, 28, 3))])

@@ -144,7 +144,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"accuracy on {score.head.held_out:,} held-out training images: {score.head.accuracy:.4f}")
-    print(f"{SCORE} of {len(score.test_logits):,} real test images: {value:.4f} ± {deviation:.4f}")
+    print(
+        f"{SCORE} of {len(score.test_logits):,} real test images: {value:.4f}"
+        + (f" ± {deviation:.4f}" if deviation is not None else "")
+    )
     network = {"extractor": extractor.name, "weights_sha256": extractor.weights_sha256, "protocol": extractor.protocol}
     print(f"protocol: {protocol_line(network | {'splits': args.splits} | score.protocol_fields())}")
     return 0

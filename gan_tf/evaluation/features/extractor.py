@@ -4,9 +4,9 @@ Scores need a ``FeatureExtractor``; tests use a small one of their own.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import keras
 import numpy as np
@@ -17,9 +17,14 @@ from gan_tf.evaluation.features.inception import build_inception
 from gan_tf.evaluation.features.inception_weights import InceptionWeights, load_weights
 from pipelines.errors import UserError
 
+if TYPE_CHECKING:
+    from gan_tf.evaluation.image_files import SourceImages
+
 PROTOCOLS = ("pytorch-fid", "torch-fidelity")
 BATCH = 32
 """Images in one call of the network; the last call is padded, so that no value depends on how many there are."""
+
+_READ_BATCH = 8 * BATCH
 
 RESIZES = {
     "pytorch-fid": "bilinear to 299, half-pixel centers, no antialiasing; 2x/255 - 1",
@@ -163,6 +168,8 @@ def imagenet_extractor(weights: str | Path | None = None, protocol: str = "pytor
         hint = "Download inception_v3_weights_tf_dim_ordering_tf_kernels.h5 elsewhere and name it by --inception-weights, "
         raise UserError(problem, hint + "or use --inception fid") from error
     model = keras.Model(network.inputs, [network.get_layer("avg_pool").output, network.outputs[0]])
+    if not all(np.isfinite(values).all() for values in model.get_weights()):
+        raise UserError(f"Keras's ImageNet weights from {weights or 'the network'} are not finite", "Get the file again")
     digest = hashlib.sha256()
     for values in model.get_weights():
         digest.update(np.ascontiguousarray(values, "<f4"))
@@ -170,48 +177,23 @@ def imagenet_extractor(weights: str | Path | None = None, protocol: str = "pytor
     return InceptionExtractor(model, "inception-v3-imagenet-keras", digest.hexdigest(), protocol, warning)
 
 
-def iterate_batches(images: Iterable[np.ndarray], size: int = 8 * BATCH) -> Iterator[np.ndarray]:
-    """Cuts or joins arrays [n, …] of any lengths (or a single one) into arrays of ``size`` and a shorter last one.
-
-    Raises:
-        UserError: the arrays differ in height, width or type.
-    """
-    pending: list[np.ndarray] = []
-    count = 0
-    for part in [images] if isinstance(images, np.ndarray) else images:
-        check_images(part)
-        if pending and part.shape[1:] != pending[0].shape[1:]:
-            sizes = f"{part.shape[1]}x{part.shape[2]} and {pending[0].shape[1]}x{pending[0].shape[2]}"
-            raise UserError(
-                f"The images have several sizes ({sizes})", "Bring them to one size: a mixture has no comparable score"
-            )
-        pending.append(part)
-        count += len(part)
-        while count >= size:
-            joined = np.concatenate(pending) if len(pending) > 1 else pending[0]
-            yield joined[:size]
-            pending, count = [joined[size:]], count - size
-    if count:
-        yield np.concatenate(pending) if len(pending) > 1 else pending[0]
-
-
-def extract(extractor: FeatureExtractor, images: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Returns features and logits of all images, which may be one array or several of any lengths.
+def extract(extractor: FeatureExtractor, images: "np.ndarray | SourceImages") -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns features and logits of all images, which are read in batches.
 
     Returns:
         float32 [n, d], and [n, classes] or None.
 
     Raises:
-        UserError: no images, mixed sizes, or features that are not finite.
+        UserError: no images, or features that are not finite.
     """
-    total = len(images) if isinstance(images, np.ndarray) else None
+    if not len(images):
+        raise UserError("There are no images to score", "Check the folder or the count")
     parts = []
-    with tqdm(total=total, desc="features", unit="image", leave=False, delay=5) as bar:
-        for batch in iterate_batches(images):
+    with tqdm(total=len(images), desc="features", unit="image", leave=False, delay=5) as bar:
+        for start in range(0, len(images), _READ_BATCH):
+            batch = images[start : start + _READ_BATCH]
             parts.append(extractor(batch))
             bar.update(len(batch))
-    if not parts:
-        raise UserError("There are no images to score", "Check the folder or the count")
     features = np.concatenate([part[0] for part in parts])
     if not np.isfinite(features).all():
         count = np.count_nonzero(~np.isfinite(features).all(1))

@@ -4,7 +4,9 @@ import hashlib
 import logging
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
 
 from gan_tf.evaluation.features.extractor import FeatureExtractor, extract
@@ -12,20 +14,28 @@ from gan_tf.utils.files import write_arrays
 from pipelines.errors import UserError
 from pipelines.transforms import pixels_sha256
 
+if TYPE_CHECKING:
+    from gan_tf.evaluation.image_files import SourceImages
+
 _log = logging.getLogger(__name__)
 
 
-def real_features(extractor: FeatureExtractor, images: np.ndarray, folder: Path | None) -> tuple[np.ndarray, np.ndarray | None]:
+def real_features(
+    extractor: FeatureExtractor, images: "np.ndarray | SourceImages", folder: Path | None
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Returns ``extract`` of real images from the cache; computes and stores them if they are not there.
 
     Args:
-        extractor: the network; its name, digest, protocol and resize are part of the key, and so are the pixels.
+        extractor: the network; its name, digest, protocol and resize are part of the key, and so are the pixels and what
+            Keras computes in.
         images: uint8 [n, height, width, 3].
         folder: the cache folder, or None for no cache. One that cannot be written only causes a warning.
     """
     if folder is None:
         return extract(extractor, images)
-    key = (extractor.name, extractor.weights_sha256, extractor.protocol, extractor.resize, pixels_sha256(images))
+    network = (extractor.name, extractor.weights_sha256, extractor.protocol, extractor.resize)
+    settings = (keras.config.backend(), keras.config.dtype_policy().name, keras.config.image_data_format())
+    key = (*network, *settings, pixels_sha256(images))
     file = folder / "features" / f"{hashlib.sha256(repr(key).encode()).hexdigest()}.npz"
     cached = _read(file, len(images), extractor.has_logits)
     if cached is not None:

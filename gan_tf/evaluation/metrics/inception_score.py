@@ -6,7 +6,9 @@ from scipy.special import log_softmax
 from pipelines.errors import UserError
 
 
-def inception_score(logits: np.ndarray, *, splits: int = 10, seed: int = 2020, shuffle: bool = True) -> tuple[float, float]:
+def inception_score(
+    logits: np.ndarray, *, splits: int = 10, seed: int = 2020, shuffle: bool = True
+) -> tuple[float, float | None]:
     """Computes mean and standard deviation of the score over splits of the images.
 
     Args:
@@ -17,7 +19,7 @@ def inception_score(logits: np.ndarray, *, splits: int = 10, seed: int = 2020, s
         shuffle: whether to shuffle.
 
     Returns:
-        Mean in [1, classes], and standard deviation (divided by ``splits``; 0 for one).
+        Mean in [1, classes], and standard deviation (divided by ``splits``), which one split has not.
 
     Raises:
         UserError: fewer images than splits, or a logit that is not finite.
@@ -36,4 +38,4 @@ def inception_score(logits: np.ndarray, *, splits: int = 10, seed: int = 2020, s
         p = np.exp(log_p)
         divergence = np.sum(p * (log_p - np.log(np.maximum(p.mean(axis=0), np.finfo(float).tiny))), axis=1)
         scores.append(np.exp(divergence.mean()))
-    return float(np.mean(scores)), float(np.std(scores))
+    return float(np.mean(scores)), float(np.std(scores)) if splits > 1 else None

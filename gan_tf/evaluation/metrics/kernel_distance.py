@@ -30,8 +30,10 @@ def kernel_distance(features_1: np.ndarray, features_2: np.ndarray, *, block: in
 
 def kernel_distance_of_subsets(
     features_1: np.ndarray, features_2: np.ndarray, *, subsets: int = 100, size: int = 1000, seed: int = 2020
-) -> tuple[float, float]:
+) -> tuple[float, float | None]:
     """Computes mean and standard deviation over random subsets, sampled as torch-fidelity samples them.
+
+    Where a subset is the whole of both sides, all subsets are the same: one is computed, and there is no deviation.
 
     Args:
         features_1: [n, d], features_2: [m, d].
@@ -40,7 +42,7 @@ def kernel_distance_of_subsets(
         seed: of NumPy's ``RandomState``, as torch-fidelity's ``rng_seed``.
 
     Returns:
-        Mean, and standard deviation (divided by ``subsets``) of the unbiased estimates.
+        Mean, and standard deviation (divided by ``subsets``) of the unbiased estimates, or None.
 
     Raises:
         UserError: a side has fewer than ``size`` features.
@@ -48,6 +50,8 @@ def kernel_distance_of_subsets(
     if not 2 <= size <= min(len(features_1), len(features_2)):
         problem = f"KID subsets of {size} images cannot be taken from {len(features_1)} and {len(features_2)} images"
         raise UserError(problem, "Add images")
+    if size == len(features_1) == len(features_2):
+        return kernel_distance(features_1, features_2), None
     random = np.random.RandomState(seed)  # torch-fidelity's generator
     distances = []
     for _ in range(subsets):

@@ -9,7 +9,6 @@ from gan_tf.evaluation.features.extractor import (
     extract,
     fid_extractor,
     imagenet_extractor,
-    iterate_batches,
     prepare,
 )
 from gan_tf.evaluation.features.inception_weights import Convolution, from_tensors, kernel_shapes, load_weights, to_tensors
@@ -76,12 +75,10 @@ def test_fid_extractor_equals_keras_except_for_the_last_pool(weights, network):
     np.testing.assert_allclose(logits, features @ weights.classifier[0], rtol=1e-3, atol=1e-3)
 
 
-def test_extract_does_not_depend_on_count_or_batches(network):
+def test_extract_does_not_depend_on_the_count(network):
     images = random_images(5, 32, 32)
     together, _ = extract(network, images)
     alone, _ = extract(network, images[:1])
-    in_parts, _ = extract(network, iter([images[:2], images[2:3], images[3:]]))
-    np.testing.assert_array_equal(in_parts, together)
     np.testing.assert_array_equal(alone, together[:1])
     moved, _ = extract(network, images[1:])
     np.testing.assert_allclose(moved, together[1:], rtol=1e-4, atol=1e-5)
@@ -138,17 +135,23 @@ def test_check_images_other_arrays_are_refused(bad):
         check_images(bad)
 
 
-def test_iterate_batches_mixed_sizes_are_refused():
-    with pytest.raises(UserError, match="several sizes"):
-        list(iterate_batches([random_images(2, 8, 8), random_images(2, 8, 9)]))
+@pytest.mark.parametrize("count", [1, 256, 257, 600])
+def test_extract_reads_slices_in_order(make_extractor, photos, count):
+    """Something that has only a length and slices, as images of a folder have, gives the features of the array."""
 
+    class Sliced:
+        def __init__(self, images):
+            self.images = images
 
-@pytest.mark.parametrize("lengths", [[1], [7, 1, 300], [256, 256], [513]])
-def test_iterate_batches_keeps_the_order(lengths):
-    parts = [random_images(n, 2, 2, seed) for seed, n in enumerate(lengths)]
-    batches = list(iterate_batches(iter(parts), 256))
-    np.testing.assert_array_equal(np.concatenate(batches), np.concatenate(parts))
-    assert all(len(batch) == 256 for batch in batches[:-1])
+        def __len__(self):
+            return len(self.images)
+
+        def __getitem__(self, rows):
+            assert rows.stop - rows.start <= 256
+            return self.images[rows]
+
+    images = photos(count, 0)
+    np.testing.assert_array_equal(extract(make_extractor(), Sliced(images))[0], make_extractor()(images)[0])
 
 
 def test_extract_features_that_are_not_finite_are_refused(make_extractor, photos):
@@ -161,7 +164,7 @@ def test_extract_features_that_are_not_finite_are_refused(make_extractor, photos
     with pytest.raises(UserError, match="finite"):
         extract(Broken(), photos(5, 0))
     with pytest.raises(UserError, match="There are no images"):
-        extract(make_extractor(), [])
+        extract(make_extractor(), photos(5, 0)[:0])
 
 
 def test_fid_extractor_unknown_protocol_is_refused_and_other_weights_warn(weights, network):
