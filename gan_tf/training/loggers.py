@@ -1,10 +1,13 @@
 """Where metrics and images of a run are logged: TensorBoard and ``metrics.jsonl``."""
 
 import contextlib
+import itertools
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -62,15 +65,43 @@ class Loggers:
 
 
 def truncate_metrics(path: Path, last_step: int) -> None:
-    """Keeps the lines of ``metrics.jsonl`` up to ``last_step``, and none from the first incomplete or damaged line on."""
+    """Keeps the readable lines of ``metrics.jsonl`` up to ``last_step``, wherever they stand.
+
+    A last line without its end is what a killed process leaves, and is dropped. Any other unreadable line is left out with
+    a warning, and the original file is kept beside it as ``metrics.damaged.jsonl``.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
     if not path.exists():
         return
-    kept_lines = []
-    for line in path.read_bytes().splitlines(keepends=True):
-        try:
-            if not line.endswith(b"\n") or json.loads(line)["step"] > last_step:
-                break
-        except (ValueError, KeyError, TypeError):  # no JSON, or JSON of something else
-            break
-        kept_lines.append(line)
+    content = path.read_bytes()
+    kept_lines, num_unreadable = [], 0
+    for line in content.split(b"\n")[:-1]:
+        values = parse_line(line)
+        if values is None:
+            num_unreadable += 1
+        elif values["step"] <= last_step:
+            kept_lines.append(line + b"\n")
+    if num_unreadable:
+        original = _unused_name(path)
+        write_atomic(original, content)
+        lines = "1 unreadable line has" if num_unreadable == 1 else f"{num_unreadable} unreadable lines have"
+        warnings.warn(f"{lines} been left out of {path}; the original file is kept as {original}", stacklevel=2)
     write_atomic(path, b"".join(kept_lines))
+
+
+def parse_line(line: bytes) -> dict[str, Any] | None:
+    """Returns the values of a line of ``metrics.jsonl``; None if it is not a JSON object with an integer "step"."""
+    try:
+        values = json.loads(line.decode())
+    except (ValueError, RecursionError):  # no UTF-8, no JSON, or brackets in brackets without end
+        return None
+    return values if isinstance(values, dict) and type(values.get("step")) is int else None
+
+
+def _unused_name(path: Path) -> Path:
+    """Returns the first of ``metrics.damaged.jsonl``, ``metrics.damaged-2.jsonl``, … that does not exist."""
+    names = itertools.chain([""], (f"-{n}" for n in itertools.count(2)))
+    paths = (path.with_name(f"{path.stem}.damaged{name}{path.suffix}") for name in names)
+    return next(candidate for candidate in paths if not candidate.exists())

@@ -4,11 +4,14 @@ import errno
 import io
 import json
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.util.tensor_util import make_ndarray
@@ -75,8 +78,25 @@ def test_loggers_resumed_run_continues_after_its_checkpoint(tmp_path):
 
 
 GOOD = b'{"step": 10, "loss": 1.0}\n{"step": 20, "loss": 2.0}\n'
+UNREADABLE = [
+    b"",
+    b"\0\0\0",  # what some file systems leave after a power cut
+    b"\xff\xfe\x80 not text",
+    b"5",
+    b"null",
+    b"[30]",
+    b'{"loss": 3.0}',
+    b'{"step": "x"}',
+    b'{"step": null}',
+    b'{"step": true}',
+    b'{"step": 15.0}',
+    b'{"step": 15, "lo',
+    b"[" * 100_000,
+    b'{"step": ' + b"9" * 10_000 + b"}",
+]
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("after", "step"),
     [
@@ -85,24 +105,62 @@ GOOD = b'{"step": 10, "loss": 1.0}\n{"step": 20, "loss": 2.0}\n'
         (b'{"step": 30, "loss": 3.0}\n', 29),
         (b'{"step": 15, "lo', 99),  # incomplete
         (b'{"step": 15, "loss": 1.5}', 99),  # without its end of line
-        (b"\0\0\0\0\0\0\0\0", 99),  # what some file systems leave after a power cut
-        (b"\0\0\0\n", 99),
-        (b"\xff\xfe\x80 not text\n", 99),
-        (b"\n", 99),
-        (b"5\n", 99),
-        (b"null\n", 99),
-        (b"[30]\n", 99),
-        (b'{"loss": 3.0}\n', 99),
-        (b'{"step": "x"}\n', 99),
-        (b'{"step": null}\n', 99),
-        (b'nonsense\n{"step": 15}\n', 99),
+        (b"\0\0\0\0\0\0\0\0", 99),
+        (b'{"step": 30}\n\xff', 20),
     ],
 )
-def test_truncate_metrics_keeps_complete_lines_up_to_the_step(tmp_path, after, step):
+def test_truncate_metrics_after_a_kill_keeps_complete_lines_up_to_the_step(tmp_path, after, step):
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(GOOD + after)
     truncate_metrics(path, step)
     assert path.read_bytes() == GOOD
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("line", UNREADABLE)
+def test_truncate_metrics_unreadable_line_loses_no_other_line(tmp_path, line):
+    path = tmp_path / "metrics.jsonl"
+    first, second = GOOD.splitlines(keepends=True)
+    content = first + line + b"\n" + second + b'{"step": 30}\n{"step"'
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match=r"^1 unreadable line has been left out of .*metrics\.damaged\.jsonl$"):
+        truncate_metrics(path, 20)
+    assert path.read_bytes() == GOOD
+    assert (tmp_path / "metrics.damaged.jsonl").read_bytes() == content
+
+
+def test_truncate_metrics_damaged_again_keeps_every_original(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    contents = [GOOD + b"%d\n" % n + b"nonsense\n" for n in range(3)]
+    for content, name in zip(contents, ("damaged", "damaged-2", "damaged-3"), strict=True):
+        path.write_bytes(content)
+        with pytest.warns(UserWarning, match=rf"^2 unreadable lines have .*metrics\.{name}\.jsonl$"):
+            truncate_metrics(path, 20)
+        assert path.read_bytes() == GOOD
+    found = [tmp_path / f"metrics.{name}.jsonl" for name in ("damaged", "damaged-2", "damaged-3")]
+    assert [file.read_bytes() for file in found] == contents
+
+
+@settings(deadline=None, max_examples=50, database=None)
+@given(
+    blocks=st.lists(st.binary(max_size=20) | st.sampled_from(UNREADABLE[:-2]), max_size=8),
+    end=st.sampled_from([b"", b'{"step": 3, "lo', b"\0"]),
+    last_step=st.integers(0, 12),
+)
+def test_truncate_metrics_any_bytes_between_lines_lose_no_line(tmp_path_factory, blocks, end, last_step):
+    folder = tmp_path_factory.mktemp("run")
+    path = folder / "metrics.jsonl"
+    valid = [b'{"step": %d, "loss": 0.5}\n' % step for step in range(1, len(blocks) + 1)]
+    content = b"".join(block + b"\n" + line for block, line in zip(blocks, valid, strict=True)) + end
+    path.write_bytes(content)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        truncate_metrics(path, last_step)
+    kept = path.read_bytes().splitlines(keepends=True)
+    assert [line for line in kept if b'"loss": 0.5' in line] == valid[:last_step]
+    damaged = folder / "metrics.damaged.jsonl"
+    assert damaged.exists() == bool(caught)
+    assert not damaged.exists() or damaged.read_bytes() == content
 
 
 def test_truncate_metrics_to_an_early_step(tmp_path):
