@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gan_tf.training.event_files import purge_events
 from gan_tf.utils.files import file_errors, write_atomic
 from gan_tf.utils.tf_errors import tensorflow_file_errors
 
@@ -21,18 +22,18 @@ class Loggers:
 
     Args:
         directory: the run's folder.
-        first_step: the step that the run resumes from; later lines of ``metrics.jsonl`` are cut off, since they come again.
+        first_step: the step that the run resumes from; what was logged after it is removed, since it comes again.
 
     Raises:
         UserError: the folder cannot be written.
     """
 
     def __init__(self, directory: Path, first_step: int = 0):
-        self._path = Path(directory) / "metrics.jsonl"
+        self._path, self._directory = Path(directory) / "metrics.jsonl", Path(directory) / "tensorboard"
+        purge_events(self._directory, first_step)
         with file_errors(self._path):
             truncate_metrics(self._path, first_step)
             self._file = open(self._path, "a")  # noqa: SIM115 (closed by close)
-        self._directory = Path(directory) / "tensorboard"
         self._writer = tf.summary.create_file_writer(str(self._directory))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
