@@ -14,6 +14,7 @@ from gan_tf import tasks
 from gan_tf.options import flag_name, from_values
 from gan_tf.run_dir import read_run_config
 from gan_tf.tasks import TASKS, Task
+from gan_tf.training.curves import render_curves
 from gan_tf.training.run import open_sources
 from gan_tf.workflow import build_workflow
 
@@ -54,6 +55,11 @@ def test_train_logs_finite_numbers(trained):
     assert [line["step"] for line in lines] == [1, 2]
     assert all(np.isfinite(value) for line in lines for value in line.values())
     assert len(lines[0]) > 2
+
+
+def test_train_draws_the_curves(trained):
+    _, _, run = trained
+    assert (run / "curves.png").read_bytes() == render_curves(run / "metrics.jsonl")
 
 
 def test_train_describes_the_run(trained):

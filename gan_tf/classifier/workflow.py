@@ -17,7 +17,7 @@ from gan_tf.evaluation.digits import labeled_scores
 from gan_tf.evaluation.image_files import SourceImages
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import Score
-from gan_tf.training.callbacks import Callback, ExportWeights, SampleGrid
+from gan_tf.training.callbacks import Callback, Curves, ExportWeights, SampleGrid
 from gan_tf.training.context import RunContext
 from gan_tf.utils.files import write_atomic
 from gan_tf.utils.images import tile_images, to_uint8
@@ -59,14 +59,18 @@ class ClassifierWorkflow(Workflow):
         return {"image": images, "label": tf.cast(samples["label"], tf.int32)}
 
     def callbacks(self, run: RunContext, model: Classifier) -> list[Callback]:
-        """Returns grids of what the network is trained on, and the exported weights."""
+        """Returns grids of what the network is trained on, the curves, and the exported weights."""
 
         def render_grid(step: int) -> np.ndarray:
             images = to_uint8(run.stream.batch_at(step - 1)["real"]["image"][:, 0])
             rows = min(_GRID_ROWS, int(len(images) ** 0.5))
             return tile_images(images[: rows * rows], rows, rows)
 
-        return [SampleGrid(run.options.grid_every, run, render_grid), ExportWeights(run, model, self.task.image_shape)]
+        return [
+            SampleGrid(run.options.grid_every, run, render_grid),
+            Curves(run.options.grid_every, run),
+            ExportWeights(run, model, self.task.image_shape),
+        ]
 
     def load(self, directory: Path) -> DigitClassifier:
         """Returns the classifier of exported weights; raises as ``Workflow.load``."""

@@ -17,7 +17,7 @@ from gan_tf.gan.model import GAN
 from gan_tf.gan.networks import baseline, dcgan, residual
 from gan_tf.gan.sampling import generate_images, iterate_images
 from gan_tf.nn.precision import dtype_policy_scope
-from gan_tf.training.callbacks import Callback, ExportWeights, SampleGrid, TrainingSetScores
+from gan_tf.training.callbacks import Callback, Curves, ExportWeights, SampleGrid, TrainingSetScores
 from gan_tf.training.context import RunContext
 from gan_tf.utils.images import tile_images, write_images, write_png
 from gan_tf.workflow import Workflow
@@ -103,7 +103,7 @@ class GanWorkflow(Workflow):
         )
 
     def callbacks(self, run: RunContext, model: GAN) -> list[Callback]:
-        """Returns grids of fixed latents, the exported weights, and with ``--eval-every`` scores on training images."""
+        """Returns grids of fixed latents, the curves, the exported weights, and with ``--eval-every`` training-set scores."""
         latents = sample_latents(_GRID_ROWS**2, self.config.latent_dim, self.config.seed)
 
         def exported_generator() -> keras.Model:
@@ -119,6 +119,7 @@ class GanWorkflow(Workflow):
         callbacks: list[Callback] = [SampleGrid(run.options.grid_every, run, render_grid), exporter]
         if run.options.eval_every:
             callbacks.append(TrainingSetScores(run.options.eval_every, run, run.stream.sources["real"], generate, exporter))
+        callbacks.append(Curves(run.options.grid_every, run))  # after the scores, so that it shows the last one too
         return callbacks
 
     def load(self, directory: Path) -> ImageGenerator:

@@ -1,4 +1,4 @@
-"""What happens during training beside the updates, for any family: sample grids, exported weights, scores.
+"""What happens during training beside the updates, for any family: sample grids, curves, exported weights, scores.
 
 Validation images are not touched here: they are scored once, after the last step (``training/run.py``).
 """
@@ -16,6 +16,7 @@ from gan_tf.evaluation.features.feature_cache import real_features
 from gan_tf.evaluation.metrics.frechet import frechet_distance_of_features
 from gan_tf.evaluation.metrics.kernel_distance import kernel_distance_of_subsets
 from gan_tf.training.context import RunContext
+from gan_tf.training.curves import write_curves
 from gan_tf.utils.cache import cache_folder
 from gan_tf.utils.images import write_png
 from pipelines.source import Source
@@ -62,6 +63,21 @@ class SampleGrid(Callback):
         image = self.render(step)
         write_png(self.run.run_dir.path / "images" / f"step-{step:09d}.png", image)
         self.run.loggers.image(step, self.name, image)
+
+
+class Curves(Callback):
+    """Writes ``RUN/curves.png``: all curves so far, in one picture.
+
+    Args:
+        interval: steps between two pictures, each of which replaces the one before (0: none).
+        run: the run.
+    """
+
+    def __init__(self, interval: int, run: RunContext):
+        self.interval, self.run = interval, run
+
+    def on_interval(self, step: int) -> None:
+        write_curves(self.run.run_dir.path)
 
 
 class ExportWeights(Callback):

@@ -13,7 +13,7 @@ class RunOptions:
     """
 
     log_every: int = option(10, "steps between points of the curves", minimum=1)
-    grid_every: int = option(500, "steps between sample grids (0: none)", minimum=0)
+    grid_every: int = option(500, "steps between sample grids, and between drawings of the curves (0: none)", minimum=0)
     checkpoint_every: int = option(500, "steps between checkpoints", minimum=1)
     keep_every: int = option(0, "keep the checkpoint of every Nth step permanently (0: of none)", minimum=0)
     eval_every: int = option(0, "steps between FIDs against training images (0: never)", minimum=0)

@@ -1,4 +1,4 @@
-"""What happens during training beside the updates: sample grids, exported weights, scores against training images."""
+"""What happens during training beside the updates: sample grids, curves, exported weights, scores against training images."""
 
 import json
 
@@ -12,7 +12,8 @@ from PIL import Image
 from gan_tf import export
 from gan_tf.evaluation.metrics.frechet import frechet_distance_of_features
 from gan_tf.training import callbacks
-from gan_tf.training.callbacks import ExportWeights, SampleGrid, TrainingSetScores
+from gan_tf.training.callbacks import Curves, ExportWeights, SampleGrid, TrainingSetScores
+from gan_tf.training.curves import render_curves
 from gan_tf.training.loop import TrainingPlan
 
 
@@ -35,6 +36,21 @@ def test_sample_grid_writes_an_image_of_the_step(tmp_path):
     assert path.name == "step-000000007.png"
     np.testing.assert_array_equal(np.asarray(Image.open(path)), np.full((4, 6, 3), 7))
     assert callback.interval == 5
+
+
+def test_curves_are_drawn_once_there_are_points(tmp_path):
+    _, run = build_run(tmp_path / "run")
+    callback, path = Curves(5, run), tmp_path / "run/curves.png"
+    assert callback.interval == 5
+    callback.on_interval(5)
+    assert not path.exists()
+    run.loggers.scalars(10, {"d_loss": 1.0})
+    callback.on_interval(10)
+    first = path.read_bytes()
+    run.loggers.scalars(15, {"d_loss": 2.0})
+    callback.on_interval(15)
+    assert path.read_bytes() == render_curves(tmp_path / "run/metrics.jsonl") != first
+    run.loggers.close()
 
 
 def test_export_weights_writes_ema_discriminator_and_card(tmp_path):
@@ -141,6 +157,7 @@ def test_train_eval_every_scores_the_images_that_infer_writes(image_dir, tmp_pat
     run = only_run(tmp_path / "runs")
     scores = [line for line in logged(run) if "fid_train" in line]
     assert [line["step"] for line in scores] == [2, 4]
+    assert (run / "curves.png").read_bytes() == render_curves(run / "metrics.jsonl")  # with the last score
     best = min(scores, key=lambda line: line["fid_train"])
     assert export.read_card(run / "best")["step"] == best["step"]
     assert call("infer", "--task", "anime", "--weights", run, "--count", 12, tmp_path / "out") == 0
