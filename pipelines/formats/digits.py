@@ -3,8 +3,9 @@
 Free of TensorFlow until images are read.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pipelines.errors import UserError
@@ -13,8 +14,10 @@ from pipelines.source import DataSpec, Source, Split
 if TYPE_CHECKING:
     from pipelines.labeled import LabeledImages
 
-IDX_DIRS = (".", "mnist")
-CSV_DIRS = (".", "mnistm", "digits/mnistm")
+# Where each data set may lie: in the folder that is given (".") or below it, in upper or lower case. torchvision writes
+# MNIST/raw, and hw2_data is the archive of DLCV 2022.
+MNIST_DIRS = (".", "raw", "mnist", "mnist/raw", "digits/mnist", "digits/mnist/raw")
+MNISTM_DIRS = (".", "mnistm", "digits/mnistm", "hw2_data/digits/mnistm")
 
 
 @dataclass(frozen=True)
@@ -44,29 +47,34 @@ class LabeledDigitsData(DataSpec):
 def read_digit_sets(folder: str | Path, split: Split) -> "list[LabeledImages]":
     """Reads all sets of digits below ``folder``, one after another.
 
+    Each set is read from the first of its places that has the split. Its name is that of its folder, or of the folder above
+    ``raw``, in lower case.
+
     Args:
-        folder: holds MNIST's files, itself or in ``mnist``, or those of MNIST-M, itself or in ``mnistm``.
+        folder: holds MNIST's files in one of ``MNIST_DIRS``, or those of MNIST-M in one of ``MNISTM_DIRS``.
         split: "train", or "val": MNIST's test images and ``val.csv``.
 
     Raises:
-        UserError: there is none, or one is damaged.
+        UserError: there is none, one of them lacks a file of the split, or one is damaged.
     """
     from pipelines.formats import idx, label_csv
 
-    folder, sets = Path(folder), []
-    for name in IDX_DIRS:
-        if idx.find_file(folder / name, "train", "images") or idx.find_file(folder / name, "test", "images"):
-            sets.append(idx.read_digits(folder / name, "train" if split == "train" else "test"))
-            break
-    for name in CSV_DIRS:
-        if (folder / name / "data").is_dir() and any((folder / name / f"{part}.csv").is_file() for part in ("train", "val")):
-            sets.append(label_csv.read_split(folder / name, split))
-            break
+    part: idx.Part = "train" if split == "train" else "test"
+    sets = []
+    mnist = _first_folder(folder, MNIST_DIRS, (lambda place: idx.has_part(place, part), idx.has_any_file))
+    if mnist is not None:
+        sets.append(idx.read_digits(mnist, part))
+        sets[-1].name = _data_set_name(mnist)
+    mnistm = _first_folder(folder, MNISTM_DIRS, (lambda place: label_csv.has_split(place, split), label_csv.has_any_split))
+    if mnistm is not None:
+        sets.append(label_csv.read_split(mnistm, split))
+        sets[-1].name = _data_set_name(mnistm)
     for images in sets:
         images.split = split
     if not sets:
-        layouts = "MNIST's IDX files there or in mnist/, or data/*.png with train.csv and val.csv there or in mnistm/"
-        raise UserError(f"No labeled digits were found in {folder}", f"Put {layouts}, or give another folder")
+        mnist_places, mnistm_places = (_describe_places(names) for names in (MNIST_DIRS, MNISTM_DIRS))
+        hint = f"Put MNIST's four IDX files {mnist_places}; or MNIST-M's train.csv, val.csv and data/*.png {mnistm_places}"
+        raise UserError(f"No labeled digits were found in {folder}", hint)
     return sets
 
 
@@ -91,3 +99,31 @@ def _join(sets: "list[LabeledImages]", split: Split) -> "LabeledImages":
     source = concatenate(sets)
     source.split = split
     return source
+
+
+def _first_folder(folder: str | Path, names: Iterable[str], conditions: Iterable[Callable[[Path], bool]]) -> Path | None:
+    """Returns the first place that meets the first condition, otherwise the first that meets the next one, and so on."""
+    places = [place for name in names for place in _folders_named(Path(folder), name)]
+    return next((place for condition in conditions for place in places if condition(place)), None)
+
+
+def _folders_named(folder: Path, name: str) -> list[Path]:
+    """Returns the folders at the relative path ``name`` below ``folder``, in upper or lower case."""
+    found = [folder] if folder.is_dir() else []
+    for part in PurePosixPath(name).parts:
+        try:
+            children = [child for parent in found for child in sorted(parent.iterdir())]
+        except OSError as error:
+            raise UserError(f"{error.filename} cannot be read ({error.strerror})", "Make it readable") from error
+        found = [child for child in children if child.name.lower() == part and child.is_dir()]
+    return found
+
+
+def _data_set_name(place: Path) -> str:
+    place = place.resolve()
+    return (place.parent if place.name.lower() == "raw" else place).name.lower() or "digits"
+
+
+def _describe_places(names: Iterable[str]) -> str:
+    *others, last = (f"{name}/" for name in names if name != ".")
+    return f"there, or in {', '.join(others)} or {last}"

@@ -16,10 +16,12 @@ import numpy as np
 from pipelines.errors import UserError
 from pipelines.labeled import LabeledImages
 
-PREFIXES = {"train": "train", "test": "t10k"}
-_HINT = "Download the file again"
-
 Part = Literal["train", "test"]
+Kind = Literal["images", "labels"]
+
+PREFIXES: dict[Part, str] = {"train": "train", "test": "t10k"}
+_KINDS: tuple[Kind, ...] = ("images", "labels")
+_HINT = "Download the file again"
 
 
 def read_idx(path: str | Path, dimensions: int) -> np.ndarray:
@@ -55,7 +57,7 @@ def read_idx(path: str | Path, dimensions: int) -> np.ndarray:
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
 
-def find_file(folder: str | Path, part: Part, kind: Literal["images", "labels"]) -> Path | None:
+def find_file(folder: str | Path, part: Part, kind: Kind) -> Path | None:
     """Returns the file of a part in any of the spellings that are in use, or None if there is none."""
     dimensions = 3 if kind == "images" else 1
     for separator in "-.":
@@ -64,6 +66,16 @@ def find_file(folder: str | Path, part: Part, kind: Literal["images", "labels"])
             if path.is_file():
                 return path
     return None
+
+
+def has_part(folder: str | Path, part: Part) -> bool:
+    """Returns whether both files of a part, images and labels, lie in a folder."""
+    return all(find_file(folder, part, kind) for kind in _KINDS)
+
+
+def has_any_file(folder: str | Path) -> bool:
+    """Returns whether at least one of the four files lies in a folder."""
+    return any(find_file(folder, part, kind) for part in PREFIXES for kind in _KINDS)
 
 
 def read_digits(folder: str | Path, part: Part, channels: int = 3) -> LabeledImages:

@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -39,6 +40,16 @@ def read_rows(path: str | Path) -> list[tuple[str, int]]:
     if not rows:
         raise UserError(f"{path} has no rows", "Add a row image_name,label for each image")
     return [(name, int(label)) for name, label in rows]
+
+
+def has_split(folder: str | Path, split: Split) -> bool:
+    """Returns whether a folder has ``data`` and the table of a split."""
+    return (Path(folder) / "data").is_dir() and (Path(folder) / f"{split}.csv").is_file()
+
+
+def has_any_split(folder: str | Path) -> bool:
+    """Returns whether a folder has ``data`` and at least one of the two tables."""
+    return any(has_split(folder, split) for split in get_args(Split))
 
 
 def read_split(folder: str | Path, split: Split, size: int = 28, channels: int = 3) -> LabeledImages:
