@@ -13,6 +13,7 @@ from gan_tf.classifier.config import ClassifierConfig, ClassifierInferOptions
 from gan_tf.classifier.digit_classifier import DigitClassifier, load_digit_classifier
 from gan_tf.classifier.model import Classifier
 from gan_tf.classifier.networks import build_classifier
+from gan_tf.classifier.prediction_grid import render_predictions
 from gan_tf.evaluation.digits import labeled_scores
 from gan_tf.evaluation.image_files import SourceImages
 from gan_tf.evaluation.options import EvaluationOptions
@@ -20,7 +21,7 @@ from gan_tf.evaluation.scores import Score
 from gan_tf.training.callbacks import Callback, Curves, ExportWeights, SampleGrid
 from gan_tf.training.context import RunContext
 from gan_tf.utils.files import write_atomic
-from gan_tf.utils.images import tile_images, to_uint8
+from gan_tf.utils.images import to_uint8
 from gan_tf.workflow import Workflow
 from pipelines import augment
 from pipelines.errors import UserError
@@ -31,7 +32,7 @@ from pipelines.source import Source
 from pipelines.stream import Stream
 from pipelines.transforms import normalize
 
-_GRID_ROWS = 8
+_GRID_COLUMNS = 8
 
 
 class ClassifierWorkflow(Workflow):
@@ -59,18 +60,24 @@ class ClassifierWorkflow(Workflow):
         return {"image": images, "label": tf.cast(samples["label"], tf.int32)}
 
     def callbacks(self, run: RunContext, model: Classifier) -> list[Callback]:
-        """Returns grids of what the network is trained on, the curves, and the exported weights."""
+        """Returns grids of predictions, the curves, and the exported weights.
+
+        The grid always shows the same images, those of the first batch as the network is trained on them. Most are augmented:
+        on such images it errs longer than on plain ones, so that the grid keeps telling something. The predictions are those
+        of the network that would be exported.
+        """
+        exporter = ExportWeights(run, model, self.task.image_shape)
 
         def render_grid(step: int) -> np.ndarray:
-            images = to_uint8(run.stream.batch_at(step - 1)["real"]["image"][:, 0])
-            rows = min(_GRID_ROWS, int(len(images) ** 0.5))
-            return tile_images(images[: rows * rows], rows, rows)
+            network = exporter.networks(step)["network"]
+            batch = run.stream.batch_at(0)["real"]
+            columns = min(_GRID_COLUMNS, int(self.config.batch**0.5))
+            images, labels = batch["image"][: columns**2, 0], batch["label"][: columns**2, 0]
+            _, logits = network(images, training=False)
+            return render_predictions(to_uint8(images), np.argmax(logits, axis=1), np.asarray(labels), columns)
 
-        return [
-            SampleGrid(run.options.grid_every, run, render_grid),
-            Curves(run.options.grid_every, run),
-            ExportWeights(run, model, self.task.image_shape),
-        ]
+        grid = SampleGrid(run.options.grid_every, run, render_grid, "predictions")
+        return [grid, Curves(run.options.grid_every, run), exporter]
 
     def load(self, directory: Path) -> DigitClassifier:
         """Returns the classifier of exported weights; raises as ``Workflow.load``."""

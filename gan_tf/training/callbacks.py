@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -91,13 +92,21 @@ class ExportWeights(Callback):
 
     def __init__(self, run: RunContext, model: "TrainableModel", image_shape: tuple[int, ...]):
         self.run, self.model, self.image_shape = run, model, image_shape
+        self._step: int | None = None
+        self._networks: dict[str, keras.Model] = {}
+
+    def networks(self, step: int) -> dict[str, keras.Model]:
+        """Returns the networks to export after ``step`` steps, by name; computes them once for each step."""
+        if step != self._step:
+            self._networks, self._step = self.model.exported(self.run.stream), step
+        return self._networks
 
     def on_checkpoint(self, step: int) -> None:
         self.write(self.run.run_dir.path, step)
 
     def write(self, directory: Path, step: int) -> None:
         """Writes the files of the current weights into ``directory``; raises as ``export.write_export``."""
-        run, exported = self.run, self.model.exported(self.run.stream)
+        run, exported = self.run, self.networks(step)
         finetune = {name: network for name, network in self.model.networks().items() if name not in exported}
         about = {"task": run.task, "config": run.config["config"], "image_shape": list(self.image_shape)}
         card: dict[str, Any] = {

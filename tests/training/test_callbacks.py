@@ -78,6 +78,18 @@ def test_export_weights_writes_ema_discriminator_and_card(tmp_path):
         assert card[name] == run.config[name]
 
 
+def test_export_weights_networks_are_computed_once_for_each_step(tmp_path, monkeypatch):
+    model, run = build_run(tmp_path / "run")
+    networks = [{"generator": model.generator_ema} for _ in range(2)]
+    monkeypatch.setattr(model, "exported", lambda stream: networks.pop(0))
+    exporter = ExportWeights(run, model, (8, 8, 1))
+    first = exporter.networks(20)
+    exporter.on_checkpoint(20)
+    assert exporter.networks(20) is first
+    assert exporter.networks(21) is not first
+    assert not networks
+
+
 class MeanColors:
     """An extractor whose features are the mean colors of the four quarters of an image."""
 
