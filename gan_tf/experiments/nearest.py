@@ -18,7 +18,7 @@ from gan_tf import export
 from gan_tf.cli.arguments import Parser, requested_task
 from gan_tf.cli.infer import add_weights_arguments
 from gan_tf.cli.main import run_command
-from gan_tf.evaluation.metrics.nearest_neighbors import NUM_NEIGHBORS, Nearest, nearest
+from gan_tf.evaluation.metrics.nearest_neighbors import NUM_NEIGHBORS, Nearest, find_nearest
 from gan_tf.gan.config import GAN_FAMILY
 from gan_tf.tasks import Task, find_task
 from gan_tf.utils.files import write_atomic
@@ -76,7 +76,7 @@ def run(argv: Sequence[str]) -> int:
     if len(training) <= NUM_NEIGHBORS:
         problem = f"There are only {len(training)} images in {training_source.name}, but more than {NUM_NEIGHBORS} are needed"
         raise UserError(problem, "Name a folder with more training images by --data")
-    nearest_to_samples, nearest_to_heldout = nearest(samples, training), nearest(heldout, training)
+    nearest_to_samples, nearest_to_heldout = find_nearest(samples, training), find_nearest(heldout, training)
     if (nearest_to_heldout.closeness < COPY).all():
         problem = f"All images of {heldout_source.name} are copies of training images, so there is nothing to compare with"
         raise UserError(problem, "Put other images there")

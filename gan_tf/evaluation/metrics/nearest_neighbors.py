@@ -30,7 +30,7 @@ class Nearest:
     closeness: np.ndarray
 
 
-def nearest(images: np.ndarray, pool: np.ndarray) -> Nearest:
+def find_nearest(images: np.ndarray, pool: np.ndarray) -> Nearest:
     """Finds the nearest neighbors of ``images`` among ``pool`` and its mirror images, exactly.
 
     Args:
