@@ -1,8 +1,8 @@
 """``python -m gan_tf.experiments.nearest``: does a GAN copy its training images?
 
-Writes two images. One shows 16 samples above the training images nearest to them; since it contains training images, it
-is not for publication. The other contains none: the distribution of the closeness of samples to training images, beside
-that of held-out real images, and the 16 closest samples.
+Writes a figure without training images: the distribution of the closeness of samples to training images, beside that of
+held-out real images, and the 16 closest samples. With ``--neighbors`` it also writes one that shows the closest samples
+beside the training images nearest to them; since it contains training images, it is not for publication.
 """
 
 import io
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gan_tf import export
@@ -22,13 +23,13 @@ from gan_tf.evaluation.metrics.nearest_neighbors import NUM_NEIGHBORS, Nearest, 
 from gan_tf.gan.config import GAN_FAMILY
 from gan_tf.tasks import Task, find_task
 from gan_tf.utils.files import write_atomic
-from gan_tf.utils.images import write_png
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 from pipelines.source import Source
 
 NUM_SHOWN = 16
 MEMORY_BUDGET = 8 << 30  # bytes: all training images are held in memory
+NUM_ROWS, NUM_SHOWN_NEIGHBORS = 8, 5  # of --neighbors: samples, and training images beside each
 COPY = 0.2  # at a lower closeness, two images are the same one, compressed differently
 PERCENTILE = 1.0  # of the held-out images' closeness; without copying, as many percent of the samples are below it
 
@@ -48,7 +49,7 @@ def build_parser(task: Task | None) -> Parser:
     figure = Path("docs/nearest.png")
     about = f"PNG file for the image without training images ({figure})"
     parser.add_argument("--figure", type=Path, default=figure, metavar="FILE", help=about)
-    about = "PNG file for the samples and their nearest training images"
+    about = f"PNG file for the {NUM_ROWS} closest samples beside the {NUM_SHOWN_NEIGHBORS} training images nearest to each"
     parser.add_argument("--neighbors", type=Path, metavar="FILE", help=about)
     return parser
 
@@ -85,7 +86,7 @@ def run(argv: Sequence[str]) -> int:
     write_atomic(args.figure, render_figure(samples, nearest_to_samples, nearest_to_heldout, findings))
     print(f"wrote {args.figure}")
     if args.neighbors:
-        write_pairs(args.neighbors, samples[:NUM_SHOWN], nearest_to_samples, training)
+        write_atomic(args.neighbors, _to_png(draw_neighbors(samples, nearest_to_samples, training)))
         print(f"wrote {args.neighbors}, which contains training images")
     return 0
 
@@ -163,16 +164,54 @@ def render_figure(samples: np.ndarray, nearest_to_samples: Nearest, nearest_to_h
     row.set_xticklabels([f"{nearest_to_samples.closeness[i]:.2f}" for i in closest], fontsize=8)
     row.set_yticks([])
     row.set_title("the closest samples and their closeness", fontsize=9)
+    return _to_png(figure)
+
+
+def draw_neighbors(samples: np.ndarray, nearest_to_samples: Nearest, training: np.ndarray) -> Figure:
+    """Draws a row for each of the closest samples: the sample and the training images nearest to it, the nearest first.
+
+    The closeness stands above a sample, in red for a copy. The distance stands above a training image; one whose mirror
+    image is nearer is shown mirrored.
+
+    Args:
+        samples: uint8 ``[n, height, width, channels]``.
+        nearest_to_samples: their neighbors among the training images.
+        training: uint8 ``[m, height, width, channels]``.
+    """
+    closest = np.argsort(nearest_to_samples.closeness)[:NUM_ROWS]
+    figure = Figure(figsize=(1.3 * (1 + NUM_SHOWN_NEIGHBORS), 1.0 + 1.5 * len(closest)), layout="constrained")
+    figure.supxlabel(
+        "distance: root mean square of the difference, in gray levels (0 to 255)\n"
+        "closeness: distance to the nearest training image / mean distance to the next 50 (0: a copy)",
+        fontsize=8,
+    )
+    ((left, right),) = figure.subfigures(1, 2, squeeze=False, width_ratios=(1, NUM_SHOWN_NEIGHBORS))
+    left.suptitle("sample", fontsize=10)
+    right.suptitle("nearest training images, and their distance", fontsize=10)
+    sample_axes = left.subplots(len(closest), 1, squeeze=False)[:, 0]
+    neighbor_axes = right.subplots(len(closest), NUM_SHOWN_NEIGHBORS, squeeze=False)
+    for i, axes, row in zip(closest, sample_axes, neighbor_axes, strict=True):
+        closeness = nearest_to_samples.closeness[i]
+        is_copy = closeness < COPY
+        text = f"closeness {closeness:.2f}" + (": a copy" if is_copy else "")
+        _show(axes, samples[i], text, "red" if is_copy else "black")
+        for n, neighbor in enumerate(row):
+            image, mirrored = training[nearest_to_samples.index[i, n]], nearest_to_samples.mirrored[i, n]
+            text = f"{nearest_to_samples.distance[i, n]:.1f}" + (", mirrored" if mirrored else "")
+            _show(neighbor, image[:, ::-1] if mirrored else image, text)
+    return figure
+
+
+def _show(axes: Axes, image: np.ndarray, title: str, color: str = "black") -> None:
+    axes.imshow(image)
+    axes.set_axis_off()
+    axes.set_title(title, fontsize=8, color=color)
+
+
+def _to_png(figure: Figure) -> bytes:
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=110)
     return data.getvalue()
-
-
-def write_pairs(path: Path, samples: np.ndarray, neighbors: Nearest, training: np.ndarray) -> None:
-    """Writes samples above their nearest training images, which are mirrored where that is nearer."""
-    pairs = zip(neighbors.index[: len(samples)], neighbors.mirrored[: len(samples)], strict=True)
-    below = [training[i][:, ::-1] if mirrored else training[i] for i, mirrored in pairs]
-    write_png(path, np.concatenate([np.concatenate(list(row), axis=1) for row in (samples, below)]))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

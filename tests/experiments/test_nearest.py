@@ -1,9 +1,10 @@
-"""Copies among samples are counted and shown; the published image contains no training image."""
+"""Copies among samples are counted and shown; the published figure contains no training image."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from gan_tf.evaluation.metrics.nearest_neighbors import find_nearest
 from gan_tf.experiments import nearest as command
 from gan_tf.utils.images import write_png
 
@@ -34,22 +35,44 @@ def samples(monkeypatch):
 
 
 def test_nearest_copies_are_counted_and_shown(data, samples, tmp_path, capsys):
-    figure, pairs = tmp_path / "figure.png", tmp_path / "pairs.png"
-    arguments = ["--data", str(data), "--count", "20", "--figure", str(figure), "--neighbors", str(pairs)]
+    figure, neighbors = tmp_path / "figure.png", tmp_path / "neighbors.png"
+    arguments = ["--data", str(data), "--count", "20", "--figure", str(figure), "--neighbors", str(neighbors)]
     assert command.main(arguments) == 0
     output = capsys.readouterr().out
     assert "20 samples and 20 held-out real images, compared with 60 training images: 3 and 5 are copies" in output
     assert " 0.00 % of the samples are closer" in output  # without the copies
-    above, below = np.split(np.asarray(Image.open(pairs)), 2)
-    assert above.shape == (64, 16 * 64, 3)
-    np.testing.assert_array_equal(above, np.concatenate(samples[:16], axis=1))
-    for i, tile in enumerate(np.split(below, 16, axis=1)):
-        assert (tile == samples[i]).all() == (i in (0, 2, 4))  # a copy's nearest image, mirrored alike, is itself
+    assert Image.open(neighbors).size[1] > Image.open(neighbors).size[0] > 500
     assert Image.open(figure).size[0] > 500
 
 
+@pytest.mark.parametrize("count", [20, 3])
+def test_draw_neighbors_shows_the_closest_samples_beside_their_nearest_training_images(samples, count):
+    """Compared with a plain search for each sample that is shown; the copies come first, and a copy beside itself."""
+    images, training = samples[:count], random_images(60, 1)
+    figure = command.draw_neighbors(images, find_nearest(images, training), training)
+    left, right = figure.subfigs
+    assert (left.get_suptitle(), right.get_suptitle()) == ("sample", "nearest training images, and their distance")
+    shown, beside = (np.stack([axes.images[0].get_array() for axes in part.axes]) for part in (left, right))
+    rows = min(count, 8)
+    assert (len(shown), len(beside)) == (rows, rows * 5)
+    titles = [axes.get_title() for axes in right.axes]
+    for sample, neighbors, texts in zip(shown, np.split(beside, rows), np.split(np.array(titles), rows), strict=True):
+        both = np.concatenate([training, training[:, :, ::-1]]).astype(float)
+        distances = np.sqrt(np.mean((sample - both) ** 2, axis=(1, 2, 3)))
+        order = np.argsort(np.minimum(*np.split(distances, 2)))[:5]
+        for i, neighbor, text in zip(order, neighbors, texts, strict=True):
+            mirrored = bool(distances[i + 60] < distances[i])
+            np.testing.assert_array_equal(neighbor, both[i + 60 * mirrored])
+            assert text == f"{min(distances[i], distances[i + 60]):.1f}" + ", mirrored" * mirrored
+    copies = 3 if count == 20 else 2
+    colors = [axes.title.get_color() for axes in left.axes]
+    assert colors == ["red"] * copies + ["black"] * (rows - copies)
+    assert [axes.get_title() for axes in left.axes[:copies]] == ["closeness 0.00: a copy"] * copies
+    np.testing.assert_array_equal(shown[:copies], beside[: 5 * copies : 5])
+
+
 def test_nearest_without_neighbors_flag_writes_no_training_image(data, samples, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "write_pairs", lambda *_: pytest.fail("not requested"))
+    monkeypatch.setattr(command, "draw_neighbors", lambda *_: pytest.fail("not requested"))
     assert command.main(["--data", str(data), "--count", "20", "--figure", str(tmp_path / "a.png")]) == 0
 
 

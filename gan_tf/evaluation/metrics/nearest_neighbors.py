@@ -15,13 +15,13 @@ _BATCH = 2500  # images of the pool at a time: 123 MB of float32 at 64x64x3
 
 @dataclass(frozen=True)
 class Nearest:
-    """The nearest neighbor of each image, ``[n]``.
+    """The 51 nearest neighbors of each image, the nearest first.
 
     Attributes:
-        index: of the nearest image in the pool.
-        mirrored: whether its mirror image is the nearest.
-        distance: root mean square over all values, in gray levels from 0 to 255.
-        closeness: ``distance`` over the mean distance of the next 50; in [0, 1], 0 for a copy.
+        index: of the neighbors in the pool, ``[n, 51]``.
+        mirrored: whether a neighbor's mirror image is nearer than the neighbor itself, ``[n, 51]``.
+        distance: root mean square over all values, in gray levels from 0 to 255, ``[n, 51]``.
+        closeness: distance of the nearest over the mean distance of the next 50; in [0, 1], 0 for a copy, ``[n]``.
     """
 
     index: np.ndarray
@@ -51,14 +51,12 @@ def find_nearest(images: np.ndarray, pool: np.ndarray) -> Nearest:
         columns = slice(start, start + len(batch))
         squares[:, columns] = np.minimum(*both)
         mirrored[:, columns] = both[1] < both[0]
-    order = np.argpartition(squares, NUM_NEIGHBORS, axis=1)[:, : NUM_NEIGHBORS + 1]
-    distances = np.sqrt(np.take_along_axis(squares, order, axis=1) / plain.shape[1])
-    best = distances.argmin(axis=1)
-    rows = np.arange(len(images))
-    index, distance = order[rows, best], distances[rows, best]
-    others = (distances.sum(axis=1) - distance) / NUM_NEIGHBORS
-    closeness = distance / np.maximum(others, 1e-6)
-    return Nearest(index, mirrored[rows, index], distance, closeness)
+    index = np.argpartition(squares, NUM_NEIGHBORS, axis=1)[:, : NUM_NEIGHBORS + 1]
+    order = np.argsort(np.take_along_axis(squares, index, axis=1), axis=1)
+    index = np.take_along_axis(index, order, axis=1)
+    distance = np.sqrt(np.take_along_axis(squares, index, axis=1) / plain.shape[1])
+    closeness = distance[:, 0] / np.maximum(distance[:, 1:].mean(axis=1), 1e-6)
+    return Nearest(index, np.take_along_axis(mirrored, index, axis=1), distance, closeness)
 
 
 def _flatten(images: np.ndarray) -> np.ndarray:
