@@ -2,9 +2,11 @@
 
 Writes a figure without training images: the distribution of the closeness of samples to training images, beside that of
 held-out real images, and the 16 closest samples. With ``--neighbors`` it also writes one that shows the closest samples
-beside the training images nearest to them; since it contains training images, it is not for publication.
+beside the training images nearest to them; since it contains training images, it is not for publication. The samples are
+those of weights, or with ``--images`` those of a folder.
 """
 
+import argparse
 import io
 import sys
 import textwrap
@@ -27,6 +29,7 @@ from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 from pipelines.source import Source
 
+FIGURE = Path("docs/nearest.png")
 NUM_SHOWN = 16
 MEMORY_BUDGET = 8 << 30  # bytes: all training images are held in memory
 NUM_ROWS, NUM_SHOWN_NEIGHBORS = 8, 5  # of --neighbors: samples, and training images beside each
@@ -38,17 +41,19 @@ def build_parser(task: Task | None) -> Parser:
     """Returns the arguments of the command."""
     description = (
         "Finds the training images nearest to a GAN's samples, mirrored ones too, and compares with held-out real images.\n\n"
-        "  python -m gan_tf.experiments.nearest --data FOLDER --neighbors side_by_side.png"
+        "  python -m gan_tf.experiments.nearest --data FOLDER --neighbors side_by_side.png\n"
+        "  python -m gan_tf.experiments.nearest --data FOLDER --images FOLDER --figure closeness.png"
     )
     parser = Parser(prog="python -m gan_tf.experiments.nearest", description=description)
     parser.add_argument("--data", type=Path, metavar="DIR", help="the task's images, training and validation")
     parser.add_argument("--task", default="anime", metavar="NAME", help="which task's GAN (default: anime)")
     add_weights_arguments(parser, task or find_task("anime"))
-    parser.add_argument("--count", type=int, default=2000, help="samples, and held-out images at most (default: 2000)")
-    parser.add_argument("--seed", type=int, default=0, help="of the samples (default: 0)")
-    figure = Path("docs/nearest.png")
-    about = f"PNG file for the image without training images ({figure})"
-    parser.add_argument("--figure", type=Path, default=figure, metavar="FILE", help=about)
+    about = "take the samples from this folder, such as images that infer.py wrote, instead of weights"
+    parser.add_argument("--images", type=Path, metavar="DIR", help=about)
+    parser.add_argument("--count", type=int, default=2000, help="samples and held-out images at most (default: 2000)")
+    parser.add_argument("--seed", type=int, default=0, help="of the samples that weights generate (default: 0)")
+    about = f"PNG file for the figure without training images (default: {FIGURE}; to be given with --images)"
+    parser.add_argument("--figure", type=Path, metavar="FILE", help=about)
     about = f"PNG file for the {NUM_ROWS} closest samples beside the {NUM_SHOWN_NEIGHBORS} training images nearest to each"
     parser.add_argument("--neighbors", type=Path, metavar="FILE", help=about)
     return parser
@@ -62,16 +67,19 @@ def run(argv: Sequence[str]) -> int:
     """
     args = build_parser(requested_task(argv)).parse(argv)
     task = find_task(args.task)
-    import_tensorflow()
-    training_source, heldout_source = open_real_images(task, args.data)
     if args.count < NUM_SHOWN:
         raise UserError(f"--count {args.count} is not valid: a whole number of at least {NUM_SHOWN} is needed", "Correct it")
-    for path in filter(None, (args.figure, args.neighbors)):
+    if args.images and args.weights:
+        raise UserError("--images and --weights exclude each other", "Leave one of the two out")
+    if args.images and not args.figure:
+        raise UserError("--images was given without --figure", "Add --figure FILE.png")
+    figure = args.figure or FIGURE
+    for path in filter(None, (figure, args.neighbors)):
         if path.suffix.lower() != ".png":
             raise UserError(f"{path} must be a .png file", "Correct the name")
-    weights = export.find_weights(task.name, args.weights, task.default_variant, args.runs)
-    print(f"weights: {export.describe_weights(weights)}", flush=True)
-    samples = generate_samples(task, weights, args.count, args.seed)
+    import_tensorflow()
+    training_source, heldout_source = open_real_images(task, args.data)
+    samples = _find_samples(task, args)
     training = all_images(training_source)
     heldout = all_images(heldout_source)[: args.count]
     if len(training) <= NUM_NEIGHBORS:
@@ -83,12 +91,24 @@ def run(argv: Sequence[str]) -> int:
         raise UserError(problem, "Put other images there")
     findings = describe_findings(nearest_to_samples.closeness, nearest_to_heldout.closeness, len(training))
     print(findings)
-    write_atomic(args.figure, render_figure(samples, nearest_to_samples, nearest_to_heldout, findings))
-    print(f"wrote {args.figure}")
+    write_atomic(figure, render_figure(samples, nearest_to_samples, nearest_to_heldout, findings))
+    print(f"wrote {figure}")
     if args.neighbors:
         write_atomic(args.neighbors, _to_png(draw_neighbors(samples, nearest_to_samples, training)))
         print(f"wrote {args.neighbors}, which contains training images")
     return 0
+
+
+def _find_samples(task: Task, args: argparse.Namespace) -> np.ndarray:
+    """Returns the samples of the weights or of the folder that the arguments name; prints which."""
+    if args.images:
+        from gan_tf.evaluation.image_files import read_image_dir
+
+        images = read_image_dir(args.images, task.image_shape[0])
+        return images.images[: args.count]
+    weights = export.find_weights(task.name, args.weights, task.default_variant, args.runs)
+    print(f"weights: {export.describe_weights(weights)}", flush=True)
+    return generate_samples(task, weights, args.count, args.seed)
 
 
 def open_real_images(task: Task, data: Path | None) -> tuple[Source, Source]:
@@ -193,7 +213,7 @@ def draw_neighbors(samples: np.ndarray, nearest_to_samples: Nearest, training: n
     for i, axes, row in zip(closest, sample_axes, neighbor_axes, strict=True):
         closeness = nearest_to_samples.closeness[i]
         is_copy = closeness < COPY
-        text = f"closeness {closeness:.2f}" + (": a copy" if is_copy else "")
+        text = f"closeness {closeness:.2f}" + (": copy" if is_copy else "")
         _show(axes, samples[i], text, "red" if is_copy else "black")
         for n, neighbor in enumerate(row):
             image, mirrored = training[nearest_to_samples.index[i, n]], nearest_to_samples.mirrored[i, n]

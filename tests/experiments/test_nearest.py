@@ -67,7 +67,7 @@ def test_draw_neighbors_shows_the_closest_samples_beside_their_nearest_training_
     copies = 3 if count == 20 else 2
     colors = [axes.title.get_color() for axes in left.axes]
     assert colors == ["red"] * copies + ["black"] * (rows - copies)
-    assert [axes.get_title() for axes in left.axes[:copies]] == ["closeness 0.00: a copy"] * copies
+    assert [axes.get_title() for axes in left.axes[:copies]] == ["closeness 0.00: copy"] * copies
     np.testing.assert_array_equal(shown[:copies], beside[: 5 * copies : 5])
 
 
@@ -83,6 +83,21 @@ def test_nearest_all_samples_are_copies_has_no_median(data, monkeypatch, tmp_pat
     assert "20 and 5 are copies" in output
     assert "median closeness – and" in output
     assert "none of the samples are closer" in output
+
+
+def test_nearest_images_of_a_folder_are_compared_instead_of_weights(data, monkeypatch, tmp_path, capsys):
+    """Of four images, two are copies; the order of the count is that of their names."""
+    monkeypatch.setattr(command, "generate_samples", lambda *_: pytest.fail("not requested"))
+    images = np.concatenate([random_images(2, 4), random_images(60, 1)[[30, 31]]])
+    for i, image in enumerate(images):
+        write_png(tmp_path / f"out/{i:04d}.png", image)
+    arguments = ["--data", str(data), "--images", str(tmp_path / "out"), "--figure", str(tmp_path / "a.png")]
+    assert command.main([*arguments, "--neighbors", str(tmp_path / "b.png")]) == 0
+    assert "4 samples and 20 held-out real images, compared with 60 training images: 2 and 5 are" in capsys.readouterr().out
+    for i in range(4, 17):
+        write_png(tmp_path / f"out/{i:04d}.png", images[3])
+    assert command.main([*arguments, "--count", "16"]) == 0
+    assert "16 samples and 16 held-out real images, compared with 60 training images: 14 and 5" in capsys.readouterr().out
 
 
 def test_nearest_too_few_training_images_is_refused(data, samples, tmp_path, capsys):
@@ -109,6 +124,9 @@ def test_nearest_all_heldout_images_are_copies_is_refused(data, samples, tmp_pat
         (["--data", "{data}/val"], "no validation images"),
         (["--data", "{data}", "--task", "digits"], "--task digits"),
         (["--data", "{data}", "--weights", "lsgan"], "lsgan"),
+        (["--data", "{data}", "--images", "{data}/val", "--weights", "hinge"], "--images and --weights"),
+        (["--data", "{data}", "--images", "{data}/none", "--figure", "a.png"], "no folder"),
+        (["--data", "{data}", "--images", "{data}/val"], "without --figure"),
     ],
 )
 def test_nearest_wrong_usage_is_one_line(arguments, named, data, capsys):
