@@ -27,7 +27,8 @@ class LabeledDigitsData(DataSpec):
     @property
     def layout(self) -> str:
         """What the data folder holds; see ``DataSpec.layout``."""
-        return "MNIST's IDX files there or in mnist/, or data/*.png with train.csv and val.csv there or in mnistm/"
+        mnist_places, mnistm_places = (_describe_places(names) for names in (MNIST_DIRS, MNISTM_DIRS))
+        return f"MNIST's four IDX files {mnist_places}; or MNIST-M's train.csv, val.csv and data/*.png {mnistm_places}"
 
     def open(self, path: Path, split: Split, memory_budget: int) -> dict[str, Source]:
         """Reads the digits of a split; see ``DataSpec.open``. They are held in memory, whatever the budget."""
@@ -40,8 +41,12 @@ class LabeledDigitsData(DataSpec):
         return {"real": SyntheticDigits()}
 
     def has_validation(self, path: Path) -> bool:
-        """Returns False: digits are no images that generated ones are compared with."""
-        return False
+        """Returns whether a set below ``path`` has its validation part; see ``DataSpec.has_validation``."""
+        from pipelines.formats import idx, label_csv
+
+        mnist = _first_folder(path, MNIST_DIRS, (lambda place: idx.has_part(place, "test"),))
+        mnistm = _first_folder(path, MNISTM_DIRS, (lambda place: label_csv.has_split(place, "val"),))
+        return mnist is not None or mnistm is not None
 
 
 def read_digit_sets(folder: str | Path, split: Split) -> "list[LabeledImages]":
@@ -72,9 +77,7 @@ def read_digit_sets(folder: str | Path, split: Split) -> "list[LabeledImages]":
     for images in sets:
         images.split = split
     if not sets:
-        mnist_places, mnistm_places = (_describe_places(names) for names in (MNIST_DIRS, MNISTM_DIRS))
-        hint = f"Put MNIST's four IDX files {mnist_places}; or MNIST-M's train.csv, val.csv and data/*.png {mnistm_places}"
-        raise UserError(f"No labeled digits were found in {folder}", hint)
+        raise UserError(f"No labeled digits were found in {folder}", f"Put {LabeledDigitsData().layout}")
     return sets
 
 

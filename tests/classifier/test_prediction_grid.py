@@ -69,7 +69,7 @@ def test_sample_grid_shows_the_predictions_of_the_exported_network(batch, column
     workflow, model, run = build_workflow(batch, tmp_path, grid_every=1)
     always_3 = tf.one_hot([3] * columns**2, 10)
     monkeypatch.setattr(model, "exported", lambda stream: {"network": lambda images, training: (None, always_3)})
-    grid, _ = workflow.callbacks(run, model)
+    grid, *_ = workflow.callbacks(run, model)
     grid.on_interval(5)
     run.loggers.close()
     (path,) = (tmp_path / "images").iterdir()
