@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 SHIPPED = Path(__file__).parent / "weights"
-WEIGHTS, FINETUNE, CARD = "weights.npz", "finetune.npz", "card.json"
+WEIGHTS, FINETUNE, CARD, SCORES = "weights.npz", "finetune.npz", "card.json", "scores.json"
 STAGE = ("command", "seconds", "step", "images_seen", "data")  # what a card records about each stage of a training
 
 NamedArrays = list[tuple[str, np.ndarray]]
@@ -109,19 +109,23 @@ def write_export(
         (directory / FINETUNE).unlink(missing_ok=True)
     else:
         write_atomic(directory / FINETUNE, finetune_data)
-    write_json(directory / CARD, {"format": FORMAT, **card, "sha256": hashlib.sha256(data).hexdigest()})
+    digests = {"sha256": hashlib.sha256(data).hexdigest()}
+    if finetune_data is not None:
+        digests["finetune_sha256"] = hashlib.sha256(finetune_data).hexdigest()
+    write_json(directory / CARD, {"format": FORMAT, **card, **digests})
 
 
 def read_weights(directory: Path) -> Export:
-    """Reads ``weights.npz``.
+    """Reads ``weights.npz``, and compares it with the digest in ``card.json`` if there is one.
 
     Raises:
-        UserError: there is none, or it is damaged, something else, or of the older format.
+        UserError: there is none, or it is damaged, something else, of the older format, or not what the card describes.
     """
     path = Path(directory) / WEIGHTS
     if not path.is_file():
         raise _missing_weights(Path(directory))
     about, networks = _unpack(path)
+    _check_digest(path, "sha256")
     return Export(Path(directory), about["task"], about["config"], tuple(about["image_shape"]), networks)
 
 
@@ -132,7 +136,11 @@ def read_finetune(directory: Path) -> dict[str, NamedArrays]:
         UserError: it is damaged or something else.
     """
     path = Path(directory) / FINETUNE
-    return _unpack(path)[1] if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    networks = _unpack(path)[1]
+    _check_digest(path, "finetune_sha256")
+    return networks
 
 
 def read_card(directory: Path) -> dict[str, Any]:
@@ -154,9 +162,32 @@ def read_card(directory: Path) -> dict[str, Any]:
     return card
 
 
-def add_scores(directory: Path, scores: Mapping[str, Any]) -> None:
-    """Writes scores, each with its protocol, into ``card.json``."""
+def write_scores(directory: Path, scores: Mapping[str, Any]) -> None:
+    """Writes scores, each with its protocol, into ``scores.json`` and ``card.json``."""
+    write_json(Path(directory) / SCORES, scores)
     write_json(Path(directory) / CARD, {**read_card(directory), "scores": scores})
+
+
+def remove_scores(directory: Path) -> None:
+    """Removes ``scores.json``, which belongs to former weights."""
+    (Path(directory) / SCORES).unlink(missing_ok=True)
+
+
+def weights_identity(directory: Path) -> dict[str, Any]:
+    """Returns the step and the SHA-256 of ``weights.npz``, which scores carry; the step only if a card tells it."""
+    directory = Path(directory)
+    digest = hashlib.sha256((directory / WEIGHTS).read_bytes()).hexdigest()
+    step = {"model_step": read_card(directory)["step"]} if (directory / CARD).is_file() else {}
+    return {**step, "model_sha256": digest}
+
+
+def has_step(directory: Path, step: int) -> bool:
+    """Returns whether the directory holds the whole export of ``step``."""
+    directory = Path(directory)
+    if not (directory / CARD).is_file() or not (directory / WEIGHTS).is_file():
+        return False
+    card = read_card(directory)
+    return card["step"] == step and card["sha256"] == weights_identity(directory)["model_sha256"]
 
 
 def assign_weights(network: "keras.Model", arrays: NamedArrays, source: Path | str) -> None:
@@ -264,6 +295,19 @@ def _pack(networks: Mapping[str, "keras.Model"], about: Mapping[str, Any]) -> by
     return data.getvalue()
 
 
+def _check_digest(path: Path, key: str) -> None:
+    """Raises a UserError if a file is not the one that the card beside it describes, or the card is that of another run."""
+    if not path.with_name(CARD).is_file():
+        return
+    card, is_run = read_card(path.parent), path.with_name("config.json").is_file()
+    if is_run and "run_id" in card and card["run_id"] != read_run_config(path.parent)["run_id"]:
+        raise UserError(f"{path} belongs to another run than the config.json beside it", "Put the files of this run back")
+    expected = card.get(key)
+    if expected is not None and hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+        problem = f"{path} is not the file that the {CARD} beside it describes (its SHA-256 is another)"
+        raise UserError(problem, "Copy both from the same place, or resume the run, which writes them again")
+
+
 def _unpack(path: Path) -> tuple[dict[str, Any], dict[str, NamedArrays]]:
     """Returns the description and the networks (float32) of an ``.npz``; raises a UserError if it is not one of ours."""
     try:
@@ -295,6 +339,8 @@ def _group_by_network(members: Mapping[str, np.ndarray]) -> dict[str, NamedArray
         match = _KEY.fullmatch(key)
         if match is None or not isinstance(array, np.ndarray) or array.dtype != np.float16:
             raise ValueError(f"{key!r} is not a float16 array of a network")
+        if not np.isfinite(array).all() or (match[3] == "moving_variance" and (array < 0).any()):
+            raise ValueError(f"{key!r} holds numbers that no training gives")
         networks.setdefault(match[1], {})[int(match[2])] = (match[3], array.astype(np.float32))
     for name, weights in networks.items():
         if sorted(weights) != list(range(len(weights))):

@@ -13,11 +13,12 @@ from typing import IO, Any
 from gan_tf.utils.files import file_errors, write_json
 from pipelines.errors import UserError
 
-FORMAT = 2
+FORMAT = 3
 FAILURE = "failure.json"  # written where a number that is not finite ended the training
 _NAME = re.compile(r"(\d{3,})-.+")
 # The keys of config.json that other code relies on. "initialized_from" is there only after --init-from.
 _CONTENT = {
+    "run_id": str,
     "task": str,
     "command": str,
     "steps": int,
@@ -78,20 +79,36 @@ def read_run_config(directory: Path) -> dict[str, Any]:
     """Returns the content of a run's ``config.json``.
 
     Raises:
-        UserError: there is no such folder, it is not a run's, or an older version of this program wrote it.
+        UserError: there is no such folder, it is not a run's, its ``config.json`` is lost, or an older version wrote it.
     """
     hint = "Give a run folder such as runs/anime/000-hinge-faces"
-    if not Path(directory).is_dir():
+    directory = Path(directory)
+    if not directory.is_dir():
         raise UserError(f"{directory} is not a folder", hint)
-    try:
-        config = json.loads((Path(directory) / "config.json").read_text())
-    except (OSError, ValueError):
-        config = None
-    if isinstance(config, dict) and "settings" in config:
+    config = _read_json(directory / "config.json")
+    if isinstance(config, dict) and ("settings" in config or config.get("format") in range(2, FORMAT)):
         raise older_format(directory, "its config.json has another layout")
     if not _is_run_config(config):
+        if has_trained(directory):
+            problem = f"{directory} has been trained, but its config.json is lost or damaged"
+            raise UserError(problem, f"Put it back, or start a new run from its weights: --init-from {directory}")
         raise UserError(f"{directory} has no readable config.json, so it is not a run folder", hint)
     return config
+
+
+def has_checkpoints(directory: Path) -> bool:
+    """Returns whether a directory is a run's, with a ``config.json`` and checkpoints."""
+    directory = Path(directory)
+    return _is_run_config(_read_json(directory / "config.json")) and any((directory / "checkpoints").glob("step-*"))
+
+
+def has_trained(directory: Path) -> bool:
+    """Returns whether a run holds the result of training: checkpoints, weights or curves."""
+    directory = Path(directory)
+    metrics = directory / "metrics.jsonl"
+    if any((directory / "checkpoints").glob("step-*")) or (directory / "weights.npz").is_file():
+        return True
+    return metrics.is_file() and metrics.stat().st_size > 0
 
 
 def older_format(directory: Path, reason: str) -> UserError:
@@ -118,14 +135,22 @@ def create_run_dir(runs: Path, task: str, name: str) -> RunDir:
 
 
 def find_newest_run(runs: Path, task: str) -> RunDir | None:
-    """Returns the run of a task with the highest number that has a ``config.json``; None if there is none."""
+    """Returns the run of a task with the highest number, leaving out those that ended before they began; None without one."""
     parent = Path(runs) / task
     if not parent.is_dir():
         return None
     for _, path in sorted(_numbered_dirs(parent), reverse=True):
-        if (path / "config.json").is_file():
+        if (path / "config.json").is_file() or has_trained(path):
             return RunDir(path)
     return None
+
+
+def _read_json(path: Path) -> Any:
+    """Returns the content of a JSON file; None if there is none, or it is damaged."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def _numbered_dirs(parent: Path) -> list[tuple[int, Path]]:

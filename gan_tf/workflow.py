@@ -1,6 +1,7 @@
 """What every model family implements: how its models are built, fed, watched, exported, used and scored."""
 
 import abc
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,7 +11,7 @@ import tensorflow as tf
 
 from gan_tf import export
 from gan_tf.evaluation.options import EvaluationOptions
-from gan_tf.evaluation.scores import Score
+from gan_tf.evaluation.scores import Report, Score
 from gan_tf.options import from_values
 from pipelines.errors import UserError
 from pipelines.source import DataSpec, Source
@@ -102,13 +103,14 @@ class Workflow(abc.ABC):
         """
 
     @abc.abstractmethod
-    def evaluate(self, directory: Path, data: Path | None, options: EvaluationOptions) -> dict[str, Score]:
+    def evaluate(self, directory: Path, data: Path | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
         """Returns the task's scores of the weights of ``directory``.
 
         Args:
             directory: exported weights.
             data: the task's images, whose validation part is the reference; None without any.
             options: how to score.
+            report: receives what is left out, and why.
 
         Raises:
             UserError: there is nothing to score against, or weights of a scoring network are missing.
@@ -125,6 +127,10 @@ def load_workflow(task: "Task", directory: Path) -> Workflow:
     return task.family.load_workflow_class().of_weights(task, directory)
 
 
-def evaluate_weights(task: "Task", weights: Path, data: Path | None, options: EvaluationOptions) -> dict[str, Score]:
-    """Scores exported weights as their task is scored; see ``Workflow.evaluate``."""
-    return load_workflow(task, weights).evaluate(weights, data, options)
+def evaluate_weights(
+    task: "Task", weights: Path, data: Path | None, options: EvaluationOptions, report: Report
+) -> dict[str, Score]:
+    """Scores exported weights as their task is scored; see ``Workflow.evaluate``. The scores carry their step and digest."""
+    scores = load_workflow(task, weights).evaluate(weights, data, options, report)
+    identity = export.weights_identity(weights)
+    return {name: dataclasses.replace(score, protocol={**score.protocol, **identity}) for name, score in scores.items()}

@@ -116,8 +116,48 @@ def test_read_card_has_the_digest_of_the_weights(tmp_path):
 def test_add_scores_adds_them_to_the_card(tmp_path):
     write(tmp_path)
     before, scores = export.read_card(tmp_path), {"fid": {"value": 1.5, "protocol": {"images": 9}}}
-    export.add_scores(tmp_path, scores)
+    export.write_scores(tmp_path, scores)
     assert export.read_card(tmp_path) == {**before, "scores": scores}
+    assert json.loads((tmp_path / "scores.json").read_text()) == scores
+    export.remove_scores(tmp_path)
+    export.remove_scores(tmp_path)
+    assert not (tmp_path / "scores.json").exists()
+
+
+def test_read_weights_that_the_card_does_not_describe_are_refused(tmp_path):
+    """Weights of another training under this one's card would be scored and shown under its name."""
+    for name, value in (("one", 1.0), ("two", 2.0)):
+        write(tmp_path / name, generator=network(value), finetune={"discriminator": network(value)})
+    for file in (export.WEIGHTS, export.FINETUNE):
+        (tmp_path / "one" / file).write_bytes((tmp_path / "two" / file).read_bytes())
+    for read in (export.read_weights, export.read_finetune):
+        with pytest.raises(UserError, match=r"is not the file that the card.json beside it describes"):
+            read(tmp_path / "one")
+    (tmp_path / "one" / export.CARD).unlink()
+    assert export.read_weights(tmp_path / "one").networks.keys() == {"generator"}  # exported weights without a card
+
+
+def test_has_step_only_of_a_whole_export(tmp_path):
+    assert not export.has_step(tmp_path, CARD["step"])
+    write(tmp_path)
+    assert export.has_step(tmp_path, CARD["step"])
+    assert not export.has_step(tmp_path, CARD["step"] + 1)
+    digest = hashlib.sha256((tmp_path / export.WEIGHTS).read_bytes()).hexdigest()
+    assert export.weights_identity(tmp_path) == {"model_step": CARD["step"], "model_sha256": digest}
+    write(tmp_path / "other", generator=network(2.0))
+    (tmp_path / export.WEIGHTS).write_bytes((tmp_path / "other" / export.WEIGHTS).read_bytes())
+    assert not export.has_step(tmp_path, CARD["step"])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_read_weights_that_are_not_finite_are_refused(tmp_path, value):
+    write(tmp_path)
+    with np.load(tmp_path / export.WEIGHTS) as file:
+        members = {name: np.full_like(file[name], value) if name != "about" else file[name] for name in file.files}
+    (tmp_path / export.CARD).unlink()
+    write_archive(tmp_path, members)
+    with pytest.raises(UserError, match="holds numbers that no training gives"):
+        export.read_weights(tmp_path)
 
 
 def test_assign_real_network_has_the_same_weights(tmp_path):

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from gan_tf.run_dir import RunDir, create_run_dir, find_newest_run, read_run_config
+from gan_tf.run_dir import FORMAT, RunDir, create_run_dir, find_newest_run, read_run_config
 from pipelines.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = {"name": "faces", "count": 9, "digest": "0a"}
 CONFIG = {
-    "format": 2,
+    "format": FORMAT,
+    "run_id": "0a1b",
     "task": "anime",
     "command": "python train.py",
     "steps": 2,
@@ -190,7 +191,7 @@ def test_read_run_config_is_what_was_written(tmp_path):
         *[json.dumps({**CONFIG, name: []}).encode() for name in CONFIG],
         json.dumps({**CONFIG, "data": {"path": 5, "sources": {}}}).encode(),
         json.dumps({**CONFIG, "data": {"path": None, "sources": {"real": {**SOURCE, "digest": 5}}}}).encode(),
-        json.dumps({**CONFIG, "format": 3}).encode(),
+        json.dumps({**CONFIG, "format": FORMAT + 1}).encode(),
     ],
 )
 def test_read_run_config_other_content_is_refused(tmp_path, content):
@@ -203,10 +204,26 @@ def test_read_run_config_other_content_is_refused(tmp_path, content):
 
 
 def test_read_run_config_older_format_is_refused(tmp_path):
-    RunDir(tmp_path).write_config({"task": "anime", "settings": {"loss": "gan"}})
-    with pytest.raises(UserError, match="written by an older version") as caught:
-        read_run_config(tmp_path)
-    assert "Train again" in caught.value.hint
+    for older in ({"task": "anime", "settings": {"loss": "gan"}}, {**CONFIG, "format": FORMAT - 1}):
+        RunDir(tmp_path).write_config(older)
+        with pytest.raises(UserError, match="written by an older version") as caught:
+            read_run_config(tmp_path)
+        assert "Train again" in caught.value.hint
+
+
+@pytest.mark.parametrize("trace", ["checkpoints/step-000000500/manifest.json", "weights.npz", "metrics.jsonl"])
+@pytest.mark.parametrize("content", [None, "{"])
+def test_read_run_config_of_a_trained_run_that_lost_it_offers_its_weights(tmp_path, trace, content):
+    run = create_run_dir(tmp_path, "anime", "gan-x")
+    assert find_newest_run(tmp_path, "anime") is None
+    (run.path / trace).parent.mkdir(parents=True, exist_ok=True)
+    (run.path / trace).write_text("x")
+    if content is not None:
+        (run.path / "config.json").write_text(content)
+    newest = find_newest_run(tmp_path, "anime")
+    assert newest.path == run.path
+    with pytest.raises(UserError, match=r"has been trained, but its config\.json is lost or damaged.*--init-from"):
+        read_run_config(newest.path)
 
 
 def test_read_run_config_missing_folder_is_refused(tmp_path):

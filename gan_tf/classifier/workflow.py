@@ -17,8 +17,8 @@ from gan_tf.classifier.prediction_grid import render_predictions
 from gan_tf.evaluation.digits import labeled_scores
 from gan_tf.evaluation.image_files import SourceImages
 from gan_tf.evaluation.options import EvaluationOptions
-from gan_tf.evaluation.scores import Score
-from gan_tf.training.callbacks import Callback, Curves, ExportWeights, SampleGrid
+from gan_tf.evaluation.scores import Report, Score
+from gan_tf.training.callbacks import Callback, Curves, ExportWeights, RealGrid, SampleGrid
 from gan_tf.training.context import RunContext
 from gan_tf.utils.files import write_atomic
 from gan_tf.utils.images import to_uint8
@@ -77,7 +77,7 @@ class ClassifierWorkflow(Workflow):
             return render_predictions(to_uint8(images), np.argmax(logits, axis=1), np.asarray(labels), columns)
 
         grid = SampleGrid(run.options.grid_every, run, render_grid, "predictions")
-        return [grid, Curves(run.options.grid_every, run), exporter]
+        return [RealGrid(run), exporter, grid, Curves(run.options.grid_every, run)]
 
     def load(self, directory: Path) -> DigitClassifier:
         """Returns the classifier of exported weights; raises as ``Workflow.load``."""
@@ -100,7 +100,7 @@ class ClassifierWorkflow(Workflow):
         write_atomic(options.out, table.getvalue().encode())
         print(f"{options.out}: {len(labels):,} labels")
 
-    def evaluate(self, directory: Path, data: Path | None, options: EvaluationOptions) -> dict[str, Score]:
+    def evaluate(self, directory: Path, data: Path | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
         """Returns the accuracies on the validation parts below ``data``; raises as ``Workflow.evaluate``."""
         if data is None:
             raise UserError("There are no labeled digits to score on", "Name a folder with MNIST or MNIST-M by --data")

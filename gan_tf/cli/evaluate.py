@@ -71,7 +71,7 @@ def _score_weights(task: Task, args: argparse.Namespace, options: EvaluationOpti
     import_tensorflow()
     from gan_tf.workflow import evaluate_weights
 
-    return evaluate_weights(task, weights, data, options)
+    return evaluate_weights(task, weights, data, options, _report)
 
 
 def _score_images(task: Task | None, args: argparse.Namespace, options: EvaluationOptions) -> Mapping[str, Score]:
@@ -85,14 +85,18 @@ def _score_images(task: Task | None, args: argparse.Namespace, options: Evaluati
         if (options.detector or detector) != "anime":
             raise UserError(f"--images {args.images} is a file, not a folder", "Name a folder, or add --detector anime")
         return grid_scores(read_image(args.images), args.images.name, options.cascade)
-    real = find_real_images(task, task.data if task else None, args.data, options)
+    real = find_real_images(task, args.data, options, _report)
     generated = read_image_dir(args.images, scored_size(task, options), count=options.count, seed=options.seed)
     classifier = None
     if options.classifier == "digits":
         from gan_tf.classifier.digit_classifier import load_digit_classifier
 
         classifier = load_digit_classifier()
-    return evaluate_images(generated, real, options, detector=detector, classifier=classifier)
+    return evaluate_images(generated, real, options, _report, detector, classifier)
+
+
+def _report(left_out: str) -> None:
+    print(f"left out: {left_out}", flush=True)
 
 
 def read_image(path: Path) -> "np.ndarray":

@@ -9,7 +9,7 @@ from typing import Any
 
 from gan_tf.cli.arguments import Parser, add_options, given_options, requested_task
 from gan_tf.options import CLI, Resolved, check_values, flag_name, from_values
-from gan_tf.run_dir import RunDir, find_newest_run, read_run_config
+from gan_tf.run_dir import RunDir, find_newest_run, has_checkpoints, read_run_config
 from gan_tf.tasks import TASKS, Task, find_task
 from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.tf_import import import_tensorflow
@@ -104,7 +104,7 @@ def _check_initial_weights(task: Task, directory: Path | None) -> Task | None:
         return None
     from gan_tf import export
 
-    is_export = (directory / export.CARD).is_file() and not (directory / "config.json").is_file()
+    is_export = (directory / export.CARD).is_file() and not has_checkpoints(directory)
     description = export.read_card(directory) if is_export else read_run_config(directory)
     other = find_task(description["task"])
     if other.family is not task.family:
@@ -118,14 +118,16 @@ def _find_run(task: Task, args: argparse.Namespace) -> RunDir | None:
     """Returns the run that ``--resume`` names; None to start a new one."""
     if not args.resume:
         return None
-    if args.resume == "newest":
-        newest = find_newest_run(args.runs, task.name)
-        print(f"resuming {newest.path}" if newest else f"no run of {task.name} in {args.runs} yet: starting one")
-        return newest
-    config = read_run_config(Path(args.resume))
+    run_dir = find_newest_run(args.runs, task.name) if args.resume == "newest" else RunDir(Path(args.resume))
+    if run_dir is None:
+        print(f"no run of {task.name} in {args.runs} yet: starting one")
+        return None
+    config = run_dir.config
     if config["task"] != task.name:
-        raise UserError(f"{args.resume} is a run of task {config['task']}, not of {task.name}", "Correct --task or RUN")
-    return RunDir(Path(args.resume))
+        raise UserError(f"{run_dir.path} is a run of task {config['task']}, not of {task.name}", "Correct --task or RUN")
+    if args.resume == "newest":
+        print(f"resuming {run_dir.path}")
+    return run_dir
 
 
 def _read_config_file(task: Task, path: Path | None) -> dict[str, Any]:

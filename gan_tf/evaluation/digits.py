@@ -14,7 +14,7 @@ import numpy as np
 
 from gan_tf.evaluation.features.extractor import FeatureExtractor, extract
 from gan_tf.evaluation.image_scores import ImageScoreOptions, RealImages, score_images
-from gan_tf.evaluation.scores import ImageSet, Score
+from gan_tf.evaluation.scores import ImageSet, Report, Score
 from pipelines.errors import UserError
 from pipelines.labeled import LabeledImages
 
@@ -51,7 +51,12 @@ def requested_digits(files: Iterable[Path]) -> np.ndarray:
 
 
 def digit_scores(
-    generated: ImageSet, requested: np.ndarray, real: RealImages | None, classifier: FeatureExtractor, seed: int = 2020
+    generated: ImageSet,
+    requested: np.ndarray,
+    real: RealImages | None,
+    classifier: FeatureExtractor,
+    seed: int = 2020,
+    report: Report = print,
 ) -> dict[str, Score]:
     """Computes the class-conditional accuracy in percent, that of the worst digit, and ``classifier_fid``.
 
@@ -61,6 +66,7 @@ def digit_scores(
         real: real digits; None leaves ``classifier_fid`` out.
         classifier: the digit classifier.
         seed: of the halves of the reference for the baseline.
+        report: receives what is left out, and why.
     """
     correct = classify(classifier, generated.images) == requested
     protocol = {
@@ -76,7 +82,8 @@ def digit_scores(
     }
     if real is not None:
         options = ImageScoreOptions(metrics=("fid",), seed=seed)
-        scores["classifier_fid"] = score_images(generated, RealImages(real.reference), classifier, options)["fid"]
+        distances = score_images(generated, RealImages(real.reference), classifier, options, report=report)
+        scores |= {f"classifier_{name}": score for name, score in distances.items()}
     return scores
 
 

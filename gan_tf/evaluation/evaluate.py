@@ -14,24 +14,25 @@ from gan_tf.evaluation.features.extractor import FeatureExtractor
 from gan_tf.evaluation.image_files import MEMORY_BUDGET, read_image_dir, source_images
 from gan_tf.evaluation.image_scores import ImageScoreOptions, RealImages, score_by_head, score_images
 from gan_tf.evaluation.options import EvaluationOptions
-from gan_tf.evaluation.scores import ImageSet, Score
+from gan_tf.evaluation.scores import ImageSet, Report, Score
 from pipelines.errors import UserError
-from pipelines.source import DataSpec
 
 if TYPE_CHECKING:
     from gan_tf.tasks import Task
 
+_NETWORK_SCORES = "FID, KID, precision and recall"
+
 
 def find_real_images(
-    task: "Task | None", spec: DataSpec | None, data: Path | None, options: EvaluationOptions, count: int | None = None
+    task: "Task | None", data: Path | None, options: EvaluationOptions, report: Report = print, count: int | None = None
 ) -> RealImages | None:
-    """Returns what generated images are compared with; None, and a printed line, if there is nothing.
+    """Returns what generated images are compared with; None, and a report, if there is nothing.
 
     Args:
         task: whose images are scored, at the task's size; None takes images of any size.
-        spec: where the task's images lie below ``data``; None without a task.
         data: what ``--data`` names, or what a run was trained on; None without any.
         options: ``reference`` overrides the task's own images.
+        report: receives why there are none.
         count: how many training images serve for the baseline; None takes all.
 
     Raises:
@@ -39,16 +40,16 @@ def find_real_images(
     """
     if options.reference is not None:
         return RealImages(read_image_dir(options.reference, scored_size(task, options)))
-    if spec is None or data is None:
+    if task is None or data is None:
         if options.detector is None and options.classifier is None:
-            print("no FID, KID, precision or recall: there are no real images to compare with (--data or --reference)")
+            report(f"{_NETWORK_SCORES}, since there are no real images to compare with")
         return None
-    if not spec.has_validation(data):
-        print(f"no FID, KID, precision or recall: {data} has no validation images; a folder for them is called val/ or test/")
+    if not task.data.has_validation(data):
+        report(f"{_NETWORK_SCORES}, since {data} has no validation images, such as a folder val/ in it")
         return None
-    (reference,) = spec.open(data, "val", MEMORY_BUDGET).values()
+    (reference,) = task.data.open(data, "val", MEMORY_BUDGET).values()
     print(f"real images: {reference.summary}", flush=True)
-    (training,) = spec.open(data, "train", 0).values()
+    (training,) = task.data.open(data, "train", 0).values()
     return RealImages(source_images(reference), source_images(training, count, options.seed))
 
 
@@ -61,15 +62,17 @@ def evaluate_images(
     generated: ImageSet,
     real: RealImages | None,
     options: EvaluationOptions,
+    report: Report = print,
     detector: str | None = None,
     classifier: FeatureExtractor | None = None,
 ) -> dict[str, Score]:
-    """Scores generated images. What was not requested and cannot be computed is left out with one printed line.
+    """Scores generated images. What was not requested and cannot be computed is left out with a report.
 
     Args:
         generated: the images.
         real: what they are compared with; None computes only what needs no real images.
         options: how to score.
+        report: receives what is left out, and why.
         detector: the task's face detector; ``options.detector`` overrides it.
         classifier: the digit classifier, where class-conditional accuracy is wanted: the file names request the digits.
 
@@ -81,25 +84,31 @@ def evaluate_images(
     elif options.cifar is not None:
         raise UserError("--cifar applies to --head only", "Add --head cifar10, or leave --cifar out")
     scores: dict[str, Score] = {}
-    extractor = _build_extractor(real, options)
+    extractor = _build_extractor(real, options, report)
     if classifier is not None:
-        scores |= digit_scores(generated, requested_digits(generated.files), real, classifier, seed=options.seed)
+        requested = requested_digits(generated.files)
+        scores |= digit_scores(generated, requested, real, classifier, options.seed, report)
     elif options.detector is not None:
         scores |= detector_scores(options.detector, generated, real.reference if real else None, options.cascade)
     elif detector is not None:
         try:
             scores |= detector_scores(detector, generated, real.reference if real else None, options.cascade)
         except UserError as error:
-            print(f"left out: {detector} faces are not counted ({error.problem})")
+            report(f"{detector} faces, since {_as_clause(error.problem)}")
     if extractor is not None:
-        scores |= _network_scores(generated, real, extractor, options)
+        scores |= _network_scores(generated, real, extractor, options, report)
     if not scores:
         raise UserError("There is nothing to score against", "Name real images by --reference, or add --detector or --head")
     return scores
 
 
-def _build_extractor(real: RealImages | None, options: EvaluationOptions) -> FeatureExtractor | None:
-    """Returns the Inception network; None if nothing needs it, or, with a printed line, if its weights are not there.
+def _as_clause(sentence: str) -> str:
+    """Returns a sentence so that it can follow "since"."""
+    return sentence if sentence[:2].isupper() else sentence[:1].lower() + sentence[1:]
+
+
+def _build_extractor(real: RealImages | None, options: EvaluationOptions, report: Report) -> FeatureExtractor | None:
+    """Returns the Inception network; None if nothing needs it, or, with a report, if its weights are not there.
 
     Raises:
         UserError: its weights are not there although a score on its features was requested.
@@ -112,12 +121,12 @@ def _build_extractor(real: RealImages | None, options: EvaluationOptions) -> Fea
     except UserError as error:
         if any((options.reference, options.head, options.inception_weights, options.inception != "fid")):
             raise
-        print(f"left out: FID, KID, precision and recall ({error.problem}). {error.hint}.")
+        report(f"{_NETWORK_SCORES}, since {_as_clause(error.problem)} ({_as_clause(error.hint)})")
         return None
 
 
 def _network_scores(
-    generated: ImageSet, real: RealImages | None, extractor: FeatureExtractor, options: EvaluationOptions
+    generated: ImageSet, real: RealImages | None, extractor: FeatureExtractor, options: EvaluationOptions, report: Report
 ) -> dict[str, Score]:
     """Computes the scores on the features of an Inception network."""
     head = None
@@ -125,14 +134,14 @@ def _network_scores(
         head = cifar10_head_score(extractor, options.cifar, report=partial(print, flush=True))
     score_options = ImageScoreOptions(splits=options.splits, seed=options.seed)
     if real is not None:
-        scores = score_images(generated, real, extractor, score_options, head)
+        scores = score_images(generated, real, extractor, score_options, head, report)
     else:
         assert head is not None  # otherwise there would be nothing to compute
         scores = score_by_head(generated, extractor, head, score_options)
     if options.inception == "imagenet":
         scores = {f"imagenet_{name}": score for name, score in scores.items()}
     if not extractor.has_logits:
-        print("left out: inception_score (these weights have no classifier; --inception-weights names others)")
+        report("inception_score, since these weights of the network have no classifier")
     return scores
 
 

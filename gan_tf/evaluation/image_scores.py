@@ -16,7 +16,7 @@ from gan_tf.evaluation.metrics.frechet import frechet_distance_of_features
 from gan_tf.evaluation.metrics.inception_score import inception_score
 from gan_tf.evaluation.metrics.kernel_distance import kernel_distance_of_subsets
 from gan_tf.evaluation.metrics.precision_recall import manifold_scores
-from gan_tf.evaluation.scores import ImageSet, Score, count_warning
+from gan_tf.evaluation.scores import ImageSet, Report, Score, count_warning
 from gan_tf.utils.cache import cache_folder
 from pipelines.errors import UserError
 from pipelines.transforms import pixels_sha256
@@ -69,13 +69,13 @@ def score_images(
     extractor: FeatureExtractor,
     options: ImageScoreOptions = ImageScoreOptions(),
     head: HeadScore | None = None,
+    report: Report = print,
 ) -> dict[str, Score]:
     """Scores generated images against a reference, by name in the order of ``METRICS``, the head's score last.
 
     The baseline of each distance is the same distance of a second real sample, of as many images as were generated if it
     has so many; without one, of one half of the reference against the other. The Inception Score, which has no
-    reference, has the reference's own score as its baseline. A score for which there are too few images is left out with
-    one printed line.
+    reference, has the reference's own score as its baseline. A score for which there are too few images is left out.
 
     Args:
         generated: uint8 images, already rounded.
@@ -83,6 +83,7 @@ def score_images(
         extractor: what ``fid_extractor`` returns, or a small one in tests.
         options: how to score.
         head: adds the Inception Score by a head of CIFAR-10's classes, under its own name.
+        report: receives what is left out, and why.
 
     Raises:
         UserError: a side has no images, or features that are not finite.
@@ -105,14 +106,15 @@ def score_images(
     }
     protocol = _add_warnings(protocol, _comparison_warnings(generated, real))
     values, too_few = _distances(features, reference_features, protocol, options)
-    _report_left_out(too_few, len(generated), len(reference), "")
+    _report_too_few(report, too_few, len(generated), len(reference))
     sample, other_sample, differences = _baseline_samples(len(features), reference_features, real, extractor, options)
     baselines, too_few = _distances(sample, other_sample, protocol | differences, options)
-    _report_left_out([name for name in too_few if name in values], len(sample), len(other_sample), "real-vs-real baseline of ")
+    _report_too_few(report, [f"the baseline of {name}" for name in too_few if name in values], len(sample), len(other_sample))
     scores = {name: Score(s.value, s.protocol, s.deviation, baselines.get(name)) for name, s in values.items()}
     if logits is not None and reference_logits is not None and "inception_score" in options.metrics:
         if min(len(logits), len(reference_logits)) < options.splits:
-            print(f"left out: inception_score ({len(logits):,} images cannot be divided into {options.splits} splits)")
+            fewest = min(len(logits), len(reference_logits))
+            report(f"inception_score, since {fewest:,} images cannot be divided into {options.splits} splits")
         else:
             scores["inception_score"] = _inception_score(logits, reference_logits, protocol, reference.name, options)
     if head is not None:
@@ -120,11 +122,9 @@ def score_images(
     return scores
 
 
-def _report_left_out(names: Collection[str], count: int, reference_count: int, of: str) -> None:
-    """Prints one line about the distances for which there are too few images."""
+def _report_too_few(report: Report, names: Collection[str], count: int, reference_count: int) -> None:
     if names:
-        least = max(_MIN_IMAGES[name] for name in names)
-        print(f"left out: {of}{', '.join(names)} ({count:,} and {reference_count:,} images; each side needs {least} or more)")
+        report(f"{', '.join(names)}, since {min(count, reference_count):,} images are too few")
 
 
 def _comparison_warnings(generated: ImageSet, real: RealImages) -> list[str]:

@@ -1,6 +1,6 @@
 """A score and its protocol: a number without its protocol cannot be compared. Free of TensorFlow and NumPy."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from gan_tf.evaluation.image_files import SourceImages
+
+Report = Callable[[str], None]
+"""Receives, in a few words each, which scores are left out and why."""
 
 FEW_IMAGES = 2048
 """With fewer images the covariance of 2048 features is singular, and the FID depends strongly on the count."""

@@ -10,14 +10,14 @@ import tensorflow as tf
 from gan_tf import export
 from gan_tf.evaluation.evaluate import evaluate_images, find_real_images
 from gan_tf.evaluation.options import EvaluationOptions
-from gan_tf.evaluation.scores import ImageSet, Score
+from gan_tf.evaluation.scores import ImageSet, Report, Score
 from gan_tf.gan.config import GanConfig, GanInferOptions
 from gan_tf.gan.latents import PATHS, interpolation_weights, sample_latents
 from gan_tf.gan.model import GAN
 from gan_tf.gan.networks import baseline, dcgan, residual
 from gan_tf.gan.sampling import generate_images, iterate_images
 from gan_tf.nn.precision import dtype_policy_scope
-from gan_tf.training.callbacks import Callback, Curves, ExportWeights, SampleGrid, TrainingSetScores
+from gan_tf.training.callbacks import Callback, Curves, ExportWeights, RealGrid, SampleGrid, TrainingSetScores
 from gan_tf.training.context import RunContext
 from gan_tf.utils.images import tile_images, write_images, write_png
 from gan_tf.workflow import Workflow
@@ -106,20 +106,19 @@ class GanWorkflow(Workflow):
         """Returns grids of fixed latents, the curves, the exported weights, and with ``--eval-every`` training-set scores."""
         latents = sample_latents(_GRID_ROWS**2, self.config.latent_dim, self.config.seed)
 
-        def exported_generator() -> keras.Model:
-            return model.exported(run.stream)["generator"]
+        exporter = ExportWeights(run, model, self.task.image_shape)
 
         def render_grid(step: int) -> np.ndarray:
-            return tile_images(generate_images(exported_generator(), latents), _GRID_ROWS, _GRID_ROWS)
+            return tile_images(generate_images(exporter.networks(step)["generator"], latents), _GRID_ROWS, _GRID_ROWS)
 
-        def generate(count: int) -> np.ndarray:
-            return ImageGenerator(exported_generator(), self.config).generate(count, self.config.seed)
+        def generate(networks: dict[str, keras.Model], count: int) -> np.ndarray:
+            return ImageGenerator(networks["generator"], self.config).generate(count, self.config.seed)
 
-        exporter = ExportWeights(run, model, self.task.image_shape)
-        callbacks: list[Callback] = [SampleGrid(run.options.grid_every, run, render_grid), exporter]
-        if run.options.eval_every:
-            callbacks.append(TrainingSetScores(run.options.eval_every, run, run.stream.sources["real"], generate, exporter))
-        callbacks.append(Curves(run.options.grid_every, run))  # after the scores, so that it shows the last one too
+        options, real = run.options, run.stream.sources["real"]
+        callbacks: list[Callback] = [RealGrid(run), exporter, SampleGrid(options.grid_every, run, render_grid)]
+        if options.eval_every:
+            callbacks.append(TrainingSetScores(options.eval_every, run, real, generate, exporter))
+        callbacks.append(Curves(options.grid_every, run))  # after the scores, so that it shows the last one too
         return callbacks
 
     def load(self, directory: Path) -> ImageGenerator:
@@ -147,10 +146,10 @@ class GanWorkflow(Workflow):
             write_images(options.out, generator.iterate(count, options.seed), count)
             print(f"{options.out}: {count} images of seed {options.seed}")
 
-    def evaluate(self, directory: Path, data: Path | None, options: EvaluationOptions) -> dict[str, Score]:
+    def evaluate(self, directory: Path, data: Path | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
         """Returns the scores of generated images against the task's reference images; raises as ``Workflow.evaluate``."""
         count = options.count or self.task.num_scored
         name = f"{self.task.name} {directory.name}, seed {options.seed}"
-        real = find_real_images(self.task, self.data_spec, data, options, count)
+        real = find_real_images(self.task, data, options, report, count)
         generated = ImageSet(name, self.load(directory).generate(count, options.seed))
-        return evaluate_images(generated, real, options, detector=self.task.detector)
+        return evaluate_images(generated, real, options, report, detector=self.task.detector)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from gan_tf import export
 from gan_tf.evaluation.features.extractor import extract, fid_extractor
@@ -19,32 +20,68 @@ from gan_tf.evaluation.metrics.kernel_distance import kernel_distance_of_subsets
 from gan_tf.training.context import RunContext
 from gan_tf.training.curves import write_curves
 from gan_tf.utils.cache import cache_folder
-from gan_tf.utils.images import write_png
+from gan_tf.utils.images import tile_images, to_uint8, write_png
 from pipelines.source import Source
 
 if TYPE_CHECKING:
     from gan_tf.workflow import TrainableModel
 
 KID_SUBSETS, KID_SUBSET_SIZE = 20, 1000
-_CARD_KEYS = ("initialized_from", "command", "config", "sources", "environment")  # copied from config.json
+_CARD_KEYS = ("run_id", "initialized_from", "command", "config", "sources", "environment")  # copied from config.json
 
 
 class Callback:
     """Something that the loop calls between updates, and that changes no weights.
 
-    At a step, the interval callbacks come first, in their order, then those of the checkpoint.
+    At a step, the checkpoint is saved first; then come the callbacks of the checkpoint, in their order, then those of the
+    interval.
 
     Attributes:
-        interval: steps between calls of ``on_interval``, which is also called at the last step; 0: never.
+        interval: steps between calls of ``on_interval``, which is also called where a training ends or is stopped; 0: never.
     """
 
     interval: int = 0
 
-    def on_interval(self, step: int) -> None:
-        """Is called after every ``interval`` steps and after the last one; ``step`` counts the steps done."""
+    def on_start(self, first_step: int) -> None:
+        """Is called before the first update of a training or of a resumed one."""
 
     def on_checkpoint(self, step: int) -> None:
-        """Is called before each checkpoint is saved."""
+        """Is called after each checkpoint has been saved; ``step`` counts the steps done."""
+
+    def on_interval(self, step: int) -> None:
+        """Is called after every ``interval`` steps and after the last one."""
+
+    def is_done(self, step: int) -> bool:
+        """Returns whether what is due at ``step`` was done before the run was stopped; if not, a resumed run does it first."""
+        return False
+
+
+class RealGrid(Callback):
+    """Writes ``RUN/images/reals.png`` before the first update: the images of the first batch, as the networks see them.
+
+    Only if there are to be sample grids. A source that is not called "real" gets an image of its own, ``reals-<name>.png``.
+
+    Args:
+        run: the run.
+        rows: rows and columns at most.
+    """
+
+    def __init__(self, run: RunContext, rows: int = 8):
+        self.run, self.rows = run, rows
+
+    def on_start(self, first_step: int) -> None:
+        if first_step or not self.run.options.grid_every:
+            return
+        batch = self.run.stream.batch_at(0)
+        for name in self.run.stream.sources:
+            samples = batch[name]["image"] if isinstance(batch[name], dict) else batch[name]
+            images = to_uint8(np.asarray(samples).reshape(-1, *samples.shape[2:]))
+            rows = min(self.rows, int(len(images) ** 0.5))
+            file = "reals.png" if name == "real" else f"reals-{name}.png"
+            write_png(self.run.run_dir.path / "images" / file, tile_images(images, rows, rows))
+
+    def is_done(self, step: int) -> bool:
+        return True
 
 
 class SampleGrid(Callback):
@@ -62,8 +99,14 @@ class SampleGrid(Callback):
 
     def on_interval(self, step: int) -> None:
         image = self.render(step)
-        write_png(self.run.run_dir.path / "images" / f"step-{step:09d}.png", image)
+        write_png(self._path(step), image)
         self.run.loggers.image(step, self.name, image)
+
+    def is_done(self, step: int) -> bool:
+        return self._path(step).exists()
+
+    def _path(self, step: int) -> Path:
+        return self.run.run_dir.path / "images" / f"step-{step:09d}.png"
 
 
 class Curves(Callback):
@@ -82,7 +125,9 @@ class Curves(Callback):
 
 
 class ExportWeights(Callback):
-    """Writes ``weights.npz``, ``finetune.npz`` and ``card.json`` of the run before each checkpoint.
+    """Writes ``weights.npz``, ``finetune.npz`` and ``card.json`` of the run after each checkpoint.
+
+    Scores of former weights are removed then.
 
     Args:
         run: the run.
@@ -103,6 +148,10 @@ class ExportWeights(Callback):
 
     def on_checkpoint(self, step: int) -> None:
         self.write(self.run.run_dir.path, step)
+        export.remove_scores(self.run.run_dir.path)
+
+    def is_done(self, step: int) -> bool:
+        return export.has_step(self.run.run_dir.path, step)
 
     def write(self, directory: Path, step: int) -> None:
         """Writes the files of the current weights into ``directory``; raises as ``export.write_export``."""
@@ -152,15 +201,15 @@ class TrainingSetMetrics:
 
 
 class TrainingSetScores(Callback):
-    """Logs ``fid_train`` and ``kid_train``, and keeps the weights with the lowest FID in ``RUN/best``.
+    """Logs ``fid_train`` and ``kid_train``, says how good they are, and keeps the weights with the lowest FID in ``RUN/best``.
 
-    The state of ``run.plan`` remembers the best score, so that a resumed run compares with it.
+    The card in ``RUN/best`` remembers the best score, so that a resumed run compares with it.
 
     Args:
         interval: steps between two scores (0: none).
         run: the run; its options say how many images are scored, its seed which ones.
         source: the training images.
-        generate: from a number of images to that many generated ones, uint8, from the same latents each time.
+        generate: from the exported networks and a number to that many generated images, uint8, from the same latents each time.
         export_weights: writes the best weights.
 
     Raises:
@@ -172,16 +221,31 @@ class TrainingSetScores(Callback):
         interval: int,
         run: RunContext,
         source: Source,
-        generate: Callable[[int], np.ndarray],
+        generate: Callable[[dict[str, keras.Model], int], np.ndarray],
         export_weights: ExportWeights,
     ):
         self.interval, self.run, self.generate, self.export_weights = interval, run, generate, export_weights
         self.metrics = TrainingSetMetrics(source, run.options.eval_count, run.config["config"]["seed"])
+        self.best_dir = run.run_dir.path / "best"
+
+    def on_start(self, first_step: int) -> None:
+        """Finds the best score up to ``first_step``; a later one was computed by a process that has been killed."""
+        best = export.read_card(self.best_dir).get("best") if (self.best_dir / export.CARD).is_file() else None
+        self.run.plan.state.pop("best", None)
+        if best is not None and best["step"] <= first_step:
+            self.run.plan.state["best"] = best
 
     def on_interval(self, step: int) -> None:
-        fid, kid = self.metrics.compute(self.generate(self.metrics.count))
-        self.run.loggers.scalars(step, {"fid_train": fid, "kid_train": kid})
+        fid, kid = self.metrics.compute(self.generate(self.export_weights.networks(step), self.metrics.count))
         best = self.run.plan.state.get("best")
-        if best is None or fid < best["fid_train"]:
+        is_best = best is None or fid < best["fid_train"]
+        if is_best:
             self.run.plan.state["best"] = {"step": step, "fid_train": fid, "images": self.metrics.count}
-            self.export_weights.write(self.run.run_dir.path / "best", step)
+            self.export_weights.write(self.best_dir, step)
+        self.run.loggers.scalars(step, {"fid_train": fid, "kid_train": kid})
+        self.run.progress["FID"] = f"{fid:.1f}"
+        comparison = "best so far" if best is None or is_best else f"best: {best['fid_train']:.1f} at step {best['step']:,}"
+        tqdm.write(f"step {step:,}: FID {fid:.1f} against training images ({comparison})")
+
+    def is_done(self, step: int) -> bool:
+        return step in self.run.loggers.logged_steps("fid_train")

@@ -1,6 +1,6 @@
 """What belongs to one training run, as one object."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
@@ -25,6 +25,7 @@ class RunContext:
         loggers: where metrics and images are logged.
         plan: how long to train, and the state that is saved with each checkpoint.
         strategy: several devices; None for one.
+        progress: what callbacks show beside the progress bar, by name.
     """
 
     task: str
@@ -35,3 +36,4 @@ class RunContext:
     loggers: Loggers
     plan: TrainingPlan
     strategy: tf.distribute.Strategy | None = None
+    progress: dict[str, str] = field(default_factory=dict)

@@ -10,7 +10,7 @@ import keras
 from gan_tf import export
 from gan_tf.export import NamedArrays
 from gan_tf.options import from_values
-from gan_tf.run_dir import read_run_config
+from gan_tf.run_dir import has_checkpoints, read_run_config
 from gan_tf.training.checkpoints import Checkpoints
 from gan_tf.workflow import build_workflow
 from pipelines.errors import UserError
@@ -40,12 +40,12 @@ def initialize_model(model: Any, task: "Task", directory: Path) -> Initializatio
     Args:
         model: the ``TrainableModel`` that is about to be trained.
         task: the task of the other training.
-        directory: its run, or exported weights.
+        directory: its run, of which the newest checkpoint is taken, or else exported weights.
 
     Raises:
         UserError: the directory holds neither, or no valid checkpoint.
     """
-    is_run = (directory / "config.json").is_file()
+    is_run = has_checkpoints(directory)
     networks, stages = _networks_of_run(task, directory) if is_run else _networks_of_export(directory)
     num_copied, num_total, missing = 0, 0, []
     for name, network in model.networks().items():
@@ -85,7 +85,7 @@ def _networks_of_run(task: "Task", directory: Path) -> tuple[dict[str, NamedArra
     checkpoints = Checkpoints(directory / "checkpoints", other)
     step = checkpoints.newest()
     if step is None:
-        raise UserError(f"{directory} has no valid checkpoint", "Name another run")
+        raise UserError(f"{directory} has no valid checkpoint", "Name another run, or a folder of exported weights")
     state = checkpoints.restore(step)
     stage = {
         "command": config["command"],

@@ -16,6 +16,8 @@ from gan_tf.training.event_files import purge_events
 from gan_tf.utils.files import file_errors, write_atomic
 from gan_tf.utils.tf_errors import tensorflow_file_errors
 
+METRICS = "metrics.jsonl"
+
 
 class Loggers:
     """Logs metrics and images of one run.
@@ -29,7 +31,7 @@ class Loggers:
     """
 
     def __init__(self, directory: Path, first_step: int = 0):
-        self._path, self._directory = Path(directory) / "metrics.jsonl", Path(directory) / "tensorboard"
+        self._path, self._directory = Path(directory) / METRICS, Path(directory) / "tensorboard"
         purge_events(self._directory, first_step)
         with file_errors(self._path):
             truncate_metrics(self._path, first_step)
@@ -44,6 +46,11 @@ class Loggers:
         with tensorflow_file_errors(self._directory), self._writer.as_default(step=step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
+
+    def logged_steps(self, name: str) -> set[int]:
+        """Returns the steps for which ``metrics.jsonl`` has a value of that name."""
+        lines = (parse_line(line) for line in self._path.read_bytes().split(b"\n"))
+        return {values["step"] for values in lines if values is not None and name in values}
 
     def image(self, step: int, name: str, image: np.ndarray) -> None:
         """Writes an image, uint8 ``[height, width, channels]``, for TensorBoard."""

@@ -59,8 +59,10 @@ def train(
 ) -> int:
     """Trains a model from ``first_step`` to ``run.plan.steps``; returns the number of steps done.
 
-    The weights are those of ``model.fit(stream.dataset(first_step, steps))``. SIGINT, SIGTERM and the end of
-    ``run.plan.seconds`` stop it early, with a checkpoint. After an error no checkpoint is written.
+    The weights are those of ``model.fit(stream.dataset(first_step, steps))``. SIGINT, SIGTERM, SIGHUP and the end of
+    ``run.plan.seconds`` stop it early, with a checkpoint. At each step the checkpoint comes first and the callbacks after it:
+    if one of them fails or is killed, no step is lost, and a resumed run catches up on it. After an error in a step no
+    checkpoint is written.
 
     Raises:
         FiniteCheckError: a loss or a gradient is not finite.
@@ -69,6 +71,10 @@ def train(
     plan, step = run.plan, first_step
     train_step = build_step_function(model, run.strategy)
     start_time = time.monotonic() - plan.state.get("seconds", 0.0)
+    for callback in callbacks:
+        callback.on_start(first_step)
+    if first_step:
+        _catch_up(callbacks, first_step, plan)
     with _stop_signals() as received, _progress_bar(first_step, plan) as bar:
         batches = iter(build_batches(run.stream, run.strategy, first_step, plan.steps))
         while step < plan.steps:
@@ -84,20 +90,29 @@ def train(
             if step % plan.log_every == 0:
                 values = {name: float(value) for name, value in logs.items()}
                 run.loggers.scalars(step, values)
-                bar.set_postfix(_progress_text(values, plan), refresh=False)
+                bar.set_postfix(_progress_text(values, plan) | run.progress, refresh=False)
             plan.state["seconds"] = time.monotonic() - start_time
             is_last = bool(received) or plan.time_is_up or step == plan.steps
-            for callback in callbacks:
-                if callback.interval and (step % callback.interval == 0 or step == plan.steps):
-                    callback.on_interval(step)
             if is_last or step % plan.checkpoint_every == 0:
-                for callback in callbacks:
-                    callback.on_checkpoint(step)
                 run.loggers.flush()
                 checkpoints.save(step, plan.state)
+                for callback in callbacks:
+                    callback.on_checkpoint(step)
+            for callback in callbacks:
+                if callback.interval and (is_last or step % callback.interval == 0):
+                    callback.on_interval(step)
             if is_last:
                 break
     return step
+
+
+def _catch_up(callbacks: Sequence["Callback"], step: int, plan: TrainingPlan) -> None:
+    """Calls what was due at the step of the checkpoint that a run resumes from, and had not been done when it stopped."""
+    for callback in callbacks:
+        if not callback.is_done(step):
+            callback.on_checkpoint(step)
+            if callback.interval and (step % callback.interval == 0 or step == plan.steps):
+                callback.on_interval(step)
 
 
 def build_step_function(model: "TrainableModel", strategy: tf.distribute.Strategy | None) -> Callable[[Batch], Logs]:
@@ -150,7 +165,7 @@ def _progress_text(values: Mapping[str, float], plan: TrainingPlan) -> dict[str,
 
 @contextlib.contextmanager
 def _stop_signals() -> Iterator[list[int]]:
-    """Yields a list that receives SIGINT or SIGTERM; a second signal is handled as outside of this block."""
+    """Yields a list that receives SIGINT, SIGTERM or SIGHUP; a second signal is handled as outside of this block."""
     received: list[int] = []
     previous: dict[int, Any] = {}
 
@@ -161,10 +176,12 @@ def _stop_signals() -> Iterator[list[int]]:
     def receive(number: int, frame: FrameType | None) -> None:
         received.append(number)
         restore_handlers()
-        print("\nstopping after this step, with a checkpoint (press Ctrl-C again to stop at once)", file=sys.stderr)
+        with contextlib.suppress(OSError):  # after SIGHUP there may be no terminal any more
+            print("\nstopping after this step: first the checkpoint, then pictures and scores", end="", file=sys.stderr)
+            print(" (Ctrl-C leaves these out)", file=sys.stderr, flush=True)
 
     with contextlib.suppress(ValueError):  # not the main thread, as in a notebook: there are no signals to handle
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             previous[number] = signal.signal(number, receive)
     try:
         yield received

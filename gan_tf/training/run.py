@@ -7,6 +7,7 @@ import json
 import shlex
 import sys
 import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,10 +24,10 @@ from gan_tf.training.context import RunContext
 from gan_tf.training.devices import build_strategy, find_gpus
 from gan_tf.training.finite_check import FiniteCheckError
 from gan_tf.training.initialization import initialize_model
-from gan_tf.training.loggers import Loggers
+from gan_tf.training.loggers import METRICS, Loggers, parse_line
 from gan_tf.training.loop import TrainingPlan, build_step_function, train
 from gan_tf.training.run_options import RunOptions
-from gan_tf.utils.files import file_errors, require_space, write_atomic, write_json
+from gan_tf.utils.files import file_errors, require_space, write_json
 from gan_tf.workflow import build_workflow, evaluate_weights
 from pipelines.errors import UserError
 from pipelines.source import Source
@@ -88,6 +89,7 @@ def train_run(request: TrainingRequest) -> int:
             model = workflow.build_model()
         plan = _build_plan(request)
         checkpoints = Checkpoints(run_dir.path / "checkpoints", model, keep_every=request.options.keep_every)
+        plan.state["run_id"] = config["run_id"]
         first_step = _initialize(request, model, checkpoints, plan, config)
         run_dir.write_config(config)
         stream = workflow.build_stream(model, sources)
@@ -164,12 +166,12 @@ def _initialize(
     request: TrainingRequest, model: Any, checkpoints: Checkpoints, plan: TrainingPlan, config: dict[str, Any]
 ) -> int:
     """Restores the run that is resumed, or copies the weights of ``--init-from``; returns the step to start from."""
-    first_step = _restore(checkpoints, plan) if request.run_dir else 0
+    first_step = _restore(request.run_dir, checkpoints, plan, config) if request.run_dir else 0
     if request.initial_weights is not None and request.initial_task is not None:
         initialization = initialize_model(model, request.initial_task, request.initial_weights)
         print(*initialization.lines, sep="\n")
         config["initialized_from"] = initialization.stages
-        checkpoints.save(0)  # otherwise a run killed before its first checkpoint would resume from other weights
+        checkpoints.save(0, plan.state)  # otherwise a run killed before its first checkpoint would resume from other weights
     _check_progress(plan, first_step, request.minutes)
     return first_step
 
@@ -231,6 +233,7 @@ def _describe_run(
             print(f"warning: no longer bit-exact, since these have changed: {', '.join(changed)}", file=sys.stderr)
     config = {
         "format": FORMAT,
+        "run_id": previous["run_id"] if previous else uuid.uuid4().hex,
         "task": request.task.name,
         "command": previous["command"] if previous else request.command,
         "steps": request.steps,
@@ -251,18 +254,38 @@ def _describe_run(
     return config
 
 
-def _restore(checkpoints: Checkpoints, plan: TrainingPlan) -> int:
-    """Returns the step to resume from: the newest valid checkpoint's, or 0 where none was written yet."""
+def _restore(run_dir: RunDir, checkpoints: Checkpoints, plan: TrainingPlan, config: dict[str, Any]) -> int:
+    """Returns the step to resume from: the newest valid checkpoint's, or 0 where none was written yet.
+
+    Raises:
+        UserError: the checkpoints are lost, damaged, or those of another run.
+    """
+    init_from = f"Put them back, or start a new run from its weights: --init-from {run_dir.path}"
     step = checkpoints.newest()
+    if step is None and checkpoints.steps():
+        raise UserError(f"No checkpoint in {checkpoints.directory} is valid", init_from)
+    if step is None and (run_dir.path / export.WEIGHTS).is_file():  # these are written after a checkpoint
+        raise UserError(f"{run_dir.path} has been trained, but its checkpoints are lost", init_from)
+    if step is None and _has_logged_beyond_first_checkpoint(run_dir):
+        problem = f"{run_dir.path} has been trained beyond its first checkpoint, but it has no checkpoints and no weights"
+        raise UserError(problem, "Put them back, or start a new run")
     if step is None:
-        if checkpoints.steps():
-            raise UserError(f"No checkpoint in {checkpoints.directory} is valid", "Start a new run")
         print("no checkpoint yet: starting at step 0")
         return 0
-    plan.state.update(checkpoints.restore(step))
+    state = checkpoints.restore(step)
+    if state.get("run_id") != config["run_id"]:
+        problem = f"{checkpoints.path(step)} belongs to another run than {run_dir.path}"
+        raise UserError(problem, "Put the checkpoints of this run back, or resume the other one")
+    plan.state.update(state)
     checkpoints.discard_after(step)
     print(f"restored step {step}")
     return step
+
+
+def _has_logged_beyond_first_checkpoint(run_dir: RunDir) -> bool:
+    metrics = run_dir.path / METRICS
+    lines = map(parse_line, metrics.read_bytes().split(b"\n")) if metrics.is_file() else ()
+    return max((values["step"] for values in lines if values), default=0) > run_dir.config["options"]["checkpoint_every"]
 
 
 def _check_progress(plan: TrainingPlan, first_step: int, minutes: float | None) -> None:
@@ -286,22 +309,28 @@ def _finish(request: TrainingRequest, run: RunContext, last_step: int) -> int:
     if last_step < plan.steps:
         print(f"stopped at step {last_step} with a checkpoint; resume with: {resume}")
         return 130
-    print(f"done: {last_step} steps; weights and card in {run.run_dir.path}; see {run.run_dir.path / 'images'}")
-    print(f"use them with: python infer.py --task {task.name} --weights {folder} {task.family.example}")
+    images = f"; look at {run.run_dir.path / 'images'} and curves.png beside it" if request.options.grid_every else ""
+    print(f"done: {last_step:,} steps, the weights are in {run.run_dir.path}{images}")
+    print(f"use them:  python infer.py --task {task.name} --weights {folder} {task.family.example}")
     _score(request, run)
     return 0
 
 
 def _score(request: TrainingRequest, run: RunContext) -> None:
-    """Writes the task's scores (validation images, once), or prints one line that says what is missing."""
-    data = run.config["data"]["path"]
-    directory = run.run_dir.path
-    try:
-        scores = evaluate_weights(request.task, directory, Path(data) if data else None, EvaluationOptions())
-    except UserError as error:
-        print(f"not scored: {error}")
+    """Writes the task's scores (validation images, once), unless these weights have been scored; says what is missing."""
+    data, directory, task = run.config["data"]["path"], run.run_dir.path, request.task
+    if (directory / export.SCORES).is_file():
+        print(f"these weights have been scored: see {directory / export.SCORES}")
         return
-    content = to_json(scores, request.task.thresholds)
-    write_atomic(directory / "scores.json", content.encode())
-    export.add_scores(directory, json.loads(content))
-    print(render_table(scores, request.task.thresholds), end="")
+    left_out: list[str] = []
+    try:
+        scores = evaluate_weights(task, directory, Path(data) if data else None, EvaluationOptions(), left_out.append)
+    except UserError as error:
+        left_out, scores = left_out or [error.problem], {}
+    if scores:
+        export.write_scores(directory, json.loads(to_json(scores, task.thresholds)))
+        print(render_table(scores, task.thresholds), end="")
+    if left_out:
+        print(f"not scored: {'; '.join(left_out)}")
+    if not scores:
+        print(f"score them: python evaluate.py --task {task.name} --weights {shlex.quote(str(directory))} --data FOLDER")

@@ -111,7 +111,8 @@ def test_command_classifier_scores_the_requested_digits(folder, classifier, monk
 def test_load_digit_classifier_computes_as_its_network(tmp_path):
     network = build_classifier((28, 28, 3), 2)
     about = {"task": "digits", "config": {"hidden_dim": 2}, "image_shape": [28, 28, 3]}
-    export.write_export(tmp_path, {"network": network}, {}, about, {})
+    card = {"task": "digits", **dict.fromkeys(export.STAGE, 0)}
+    export.write_export(tmp_path, {"network": network}, {}, about, card)
     network.set_weights([weight.astype(np.float16).astype(np.float32) for weight in network.get_weights()])
     classifier = load_digit_classifier(tmp_path)
     images = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 3), np.uint8)

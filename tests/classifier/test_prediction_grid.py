@@ -10,6 +10,7 @@ from gan_tf.classifier.config import ClassifierConfig
 from gan_tf.classifier.prediction_grid import RIGHT, SCALE, STRIP, WRONG, render_predictions
 from gan_tf.classifier.workflow import ClassifierWorkflow
 from gan_tf.tasks import DIGITS
+from gan_tf.training.callbacks import SampleGrid
 from gan_tf.training.checkpoints import Checkpoints
 from gan_tf.training.loop import TrainingPlan, train
 from pipelines.synthetic.digits import SyntheticDigits
@@ -69,7 +70,7 @@ def test_sample_grid_shows_the_predictions_of_the_exported_network(batch, column
     workflow, model, run = build_workflow(batch, tmp_path, grid_every=1)
     always_3 = tf.one_hot([3] * columns**2, 10)
     monkeypatch.setattr(model, "exported", lambda stream: {"network": lambda images, training: (None, always_3)})
-    grid, *_ = workflow.callbacks(run, model)
+    (grid,) = [callback for callback in workflow.callbacks(run, model) if isinstance(callback, SampleGrid)]
     grid.on_interval(5)
     run.loggers.close()
     (path,) = (tmp_path / "images").iterdir()
@@ -90,6 +91,6 @@ def test_sample_grid_changes_no_weight(tmp_path):
         train(run, model, Checkpoints(directory / "checkpoints", model), workflow.callbacks(run, model))
         run.loggers.close()
         models.append(model)
-    assert len(list((tmp_path / "1/images").iterdir())) == 3
+    assert len(list((tmp_path / "1/images").glob("step-*.png"))) == 3
     for without, with_grid in zip(*(model.variables for model in models), strict=True):
         np.testing.assert_array_equal(without, with_grid)

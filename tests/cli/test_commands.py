@@ -1,5 +1,6 @@
 """The commands as their users meet them: help, wrong usage, bad input, and what bad input must not do."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from PIL import Image
 from gan_tf import export
 from gan_tf.cli.main import main
 from gan_tf.cli.train import recorded_command
+from gan_tf.evaluation.scores import Score
 from gan_tf.run_dir import FAILURE, RunDir, read_run_config
 from gan_tf.training import run as training_run
 from pipelines.errors import UserError
@@ -158,11 +160,114 @@ def test_train_resume_keeps_the_options_of_the_run(image_dir, tmp_path):
     assert call("train", *words, "--resume", "--steps", 9, "--log-every", 1) == 0
     folder = only_run(tmp_path)
     assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == [f"step-{n:09d}" for n in (2, 4, 6, 7, 8, 9)]
-    assert sorted(path.name for path in (folder / "images").iterdir()) == [f"step-{n:09d}.png" for n in (3, 6, 7, 9)]
+    grids = sorted(path.name for path in (folder / "images").glob("step-*"))
+    assert grids == [f"step-{n:09d}.png" for n in (3, 6, 7, 9)]
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [2, 4, 6, 8, 9]
     expected = {"checkpoint_every": 1, "keep_every": 2, "grid_every": 3, "log_every": 1, "memory_budget": 0.0}
     assert read_run_config(folder)["options"].items() >= expected.items()
+
+
+def lose_checkpoints(folder):
+    shutil.rmtree(folder / "checkpoints")
+
+
+def lose_config(folder):
+    (folder / "config.json").unlink()
+
+
+def damage_config(folder):
+    (folder / "config.json").write_text('{"format": 3')
+
+
+def damage_checkpoints(folder):
+    for path in (folder / "checkpoints").iterdir():
+        (path / "state.json").write_text("{}")
+
+
+@pytest.mark.parametrize("newest", [True, False])
+@pytest.mark.parametrize("lose", [lose_checkpoints, lose_config, damage_config, damage_checkpoints])
+def test_train_run_that_lost_files_is_refused_and_unchanged(run, tmp_path, lose, newest, capsys):
+    """It is not resumed as if it were new: its weights would be overwritten. A new run can start from them."""
+    folder = tmp_path / "runs/anime" / run.name
+    shutil.copytree(run, folder)
+    lose(folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    words = [*ANIME, "--runs", tmp_path / "runs", "--steps", 4]
+    assert call("train", *words, "--resume", *([] if newest else [folder])) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert f"--init-from {folder}" in error
+    after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
+    assert after == {path: content for path, content in before.items() if path.name != "lock"}
+    if lose is not damage_checkpoints:
+        assert call("train", *ANIME, "--runs", tmp_path / "new", "--steps", 1, "--init-from", folder, *TINY) == 0
+        assert "from" in capsys.readouterr().out
+
+
+def test_train_run_killed_before_its_first_checkpoint_starts_again(run, tmp_path, capsys):
+    folder = tmp_path / "runs/anime" / run.name
+    folder.mkdir(parents=True)
+    shutil.copy(run / "config.json", folder)
+    (folder / "metrics.jsonl").write_text('{"step": 1, "d_loss": 0.5}\n')
+    assert call("train", *ANIME, "--runs", tmp_path / "runs", "--resume") == 0
+    assert "no checkpoint yet: starting at step 0" in capsys.readouterr().out
+    assert (folder / "weights.npz").read_bytes() == (run / "weights.npz").read_bytes()
+    (folder / "metrics.jsonl").write_text('{"step": 501, "d_loss": 0.5}\n')  # a checkpoint at 500 has been there
+    shutil.rmtree(folder / "checkpoints")
+    (folder / "weights.npz").unlink()
+    assert call("train", *ANIME, "--runs", tmp_path / "runs", "--resume") == 2
+    assert "beyond its first checkpoint" in capsys.readouterr().err
+
+
+def test_train_newest_run_of_another_task_is_refused(run, tmp_path, capsys):
+    folder = tmp_path / "anime" / run.name
+    shutil.copytree(run, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "task": "digits"}))
+    assert call("train", *ANIME, "--runs", tmp_path, "--resume") == 2
+    assert "is a run of task digits, not of anime" in capsys.readouterr().err
+
+
+def test_train_checkpoints_and_weights_of_another_run_are_refused(run, image_dir, tmp_path, capsys):
+    words = [*ANIME, "--runs", tmp_path, "--loss", "wgangp", "--steps", 2, *TINY]
+    assert call("train", *words) == 0
+    folder = only_run(tmp_path)
+    shutil.rmtree(folder / "checkpoints")
+    shutil.copytree(run / "checkpoints", folder / "checkpoints")
+    assert call("train", *words[:4], "--resume", "--steps", 3) == 2
+    assert "belongs to another run" in capsys.readouterr().err
+    for file in (export.WEIGHTS, export.CARD):
+        shutil.copy(run / file, folder)
+    assert call("infer", *ANIME, "--weights", folder, "--count", 1, tmp_path / "out") == 2
+    assert "belongs to another run than the config.json beside it" in capsys.readouterr().err
+
+
+def test_train_scores_belong_to_the_weights_beside_them(image_dir, tmp_path, capsys, monkeypatch):
+    """They carry step and digest, are computed once, and go when the weights are trained further."""
+    scored = []
+
+    def evaluate(task, weights, data, options, report):
+        scored.append(weights)
+        return {"fid": Score(1.0, export.weights_identity(weights))}
+
+    monkeypatch.setattr(training_run, "evaluate_weights", evaluate)
+    words = [*ANIME, "--data", image_dir, "--runs", tmp_path, "--checkpoint-every", 1, *TINY]
+    assert call("train", *words, "--steps", 1) == 0
+    folder = only_run(tmp_path)
+
+    def scores():
+        return json.loads((folder / "scores.json").read_text())["fid"]["protocol"]
+
+    digest = hashlib.sha256((folder / "weights.npz").read_bytes()).hexdigest()
+    assert scores() == {"model_step": 1, "model_sha256": digest}
+    assert call("train", *words, "--steps", 1, "--resume") == 0
+    assert "these weights have been scored" in capsys.readouterr().out
+    assert call("train", *words, "--steps", 2, "--resume") == 0
+    assert scores()["model_step"] == 2
+    assert len(scored) == 2
+    trained = read_run_config(folder) and json.loads((folder / "card.json").read_text())["seconds"] / 60
+    assert call("train", *words, "--steps", 9, "--minutes", trained + 0.02, "--resume") == 0
+    assert not (folder / "scores.json").exists()  # stopped at a later step, not scored yet
 
 
 def test_train_fewer_steps_than_done_is_refused(run, capsys):
@@ -234,6 +339,7 @@ def test_recorded_command_hides_own_paths():
 def test_infer_weights_of_another_task_or_size_are_refused(run, tmp_path, capsys):
     other = tmp_path / "other"
     shutil.copytree(run, other)
+    (other / export.CARD).unlink()  # which has the digest of the weights
     with np.load(other / export.WEIGHTS) as file:
         arrays = dict(file)
     about = json.loads(str(arrays["about"]))

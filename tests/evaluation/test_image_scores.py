@@ -107,7 +107,7 @@ def test_score_images_fewer_images_than_splits_leave_the_inception_score_out(ext
     scores = score(photos(8, 0), photos(40, 1), extractor, splits=10)
     assert "inception_score" not in scores
     assert "fid" in scores
-    assert "left out: inception_score (8 images cannot be divided into 10 splits)" in capsys.readouterr().out
+    assert "inception_score, since 8 images cannot be divided into 10 splits" in capsys.readouterr().out
 
 
 def test_score_images_baseline_uses_a_second_sample_of_the_same_count(extractor, photos):

@@ -13,7 +13,7 @@ import numpy as np
 
 from gan_tf import export
 from gan_tf.evaluation.options import EvaluationOptions
-from gan_tf.evaluation.scores import Score
+from gan_tf.evaluation.scores import Report, Score
 from gan_tf.family import Family
 from gan_tf.options import Resolved, option, resolve
 from gan_tf.tasks import Task
@@ -102,7 +102,7 @@ class GaussianWorkflow(Workflow):
     def infer(self, directory: Path, options: GaussianInferOptions) -> None:
         np.savetxt(options.out, self.load(directory).sample(options.count), delimiter=",")
 
-    def evaluate(self, directory: Path, data: Path | None, options: EvaluationOptions) -> dict[str, Score]:
+    def evaluate(self, directory: Path, data: Path | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
         """Returns how many of the 25 modes are hit by 1,000 points."""
         points = self.load(directory).sample(1000)
         distances = np.linalg.norm(points[:, None] - CENTERS[None], axis=2)

@@ -123,6 +123,7 @@ def run_context(
     source = stream.sources["real"]
     config = {
         "format": FORMAT,
+        "run_id": "a run",
         "task": "gaussians",
         "command": "python train.py --task gaussians",
         "steps": plan.steps,

@@ -15,6 +15,8 @@ from gan_tf.training import callbacks
 from gan_tf.training.callbacks import Curves, ExportWeights, SampleGrid, TrainingSetScores
 from gan_tf.training.curves import render_curves
 from gan_tf.training.loop import TrainingPlan
+from pipelines.image_folder import ImageFolder
+from pipelines.stream import Stream
 
 
 def build_run(directory, **options):
@@ -74,7 +76,7 @@ def test_export_weights_writes_ema_discriminator_and_card(tmp_path):
     assert (card["step"], card["images_seen"], card["seconds"]) == (20, 320, 60)
     assert card["data"] == run.config["data"]["sources"]
     assert card["best"] == run.plan.state["best"]
-    for name in ("task", "initialized_from", "command", "config", "sources", "environment"):
+    for name in ("run_id", "task", "initialized_from", "command", "config", "sources", "environment"):
         assert card[name] == run.config[name]
 
 
@@ -124,7 +126,8 @@ def scores(tmp_path, monkeypatch):
     model, run = build_run(tmp_path / "run", eval_count=20)
     batches = []
 
-    def generate(count):
+    def generate(networks, count):
+        assert set(networks) == {"generator"}
         assert count == 12  # no more than there are training images
         return batches.pop(0)
 
@@ -152,12 +155,50 @@ def test_training_set_scores_are_logged_and_the_best_weights_kept(scores, tmp_pa
 
 
 def test_training_set_scores_resumed_run_compares_with_the_former_best(scores, tmp_path):
+    """A best score beyond the step that the run resumes from was that of a killed process, and does not count."""
     run, callback, batches = scores
-    run.plan.state["best"] = {"step": 1, "fid_train": 0.0, "images": 12}
-    batches.append(Images().images // 2)
+    real = Images().images
+    batches += [real // 2, real // 4, real // 8]
+    callback.on_start(0)
     callback.on_interval(2)
-    assert run.plan.state["best"]["step"] == 1
-    assert not (tmp_path / "run/best").exists()
+    best = run.plan.state["best"]
+    run.plan.state.clear()
+    run.plan.state["seconds"] = 0.0
+    callback.on_start(2)
+    assert run.plan.state["best"] == best
+    callback.on_interval(4)
+    assert export.read_card(tmp_path / "run/best")["step"] == 2
+    callback.on_start(1)
+    callback.on_interval(2)
+    assert run.plan.state["best"]["fid_train"] > best["fid_train"]
+
+
+def test_training_set_scores_say_how_good_they_are(scores, capsys):
+    run, callback, batches = scores
+    real = Images().images
+    batches += [real // 4, real // 2, real // 4]
+    for step in (1000, 2000, 3000):
+        callback.on_interval(step)
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first.startswith("step 1,000: FID ")
+    assert first.endswith("against training images (best so far)")
+    assert second.endswith("(best so far)")
+    assert third.endswith("at step 2,000)")
+    assert run.progress["FID"] in third
+    run.loggers.flush()
+    assert callback.is_done(2000)
+    assert not callback.is_done(2500)
+
+
+def test_real_grid_shows_the_first_batch(tmp_path, image_dir):
+    """Without flips, the tiles are the images of the files in the order of the stream."""
+    words = ["--task", "anime", "--data", image_dir, "--runs", tmp_path / "runs", "--steps", 1, "--no-flip", *TINY]
+    assert call("train", *words) == 0
+    tiles = np.asarray(Image.open(only_run(tmp_path / "runs") / "images/reals.png"))
+    source = ImageFolder(image_dir, 64)
+    order = Stream({"real": source}, 4, seed=0).indices(0, "real")
+    expected = source.take(order).numpy().reshape(2, 2, 64, 64, 3).swapaxes(1, 2).reshape(128, 128, 3)
+    np.testing.assert_array_equal(tiles, expected)
 
 
 def test_train_eval_every_scores_the_images_that_infer_writes(image_dir, tmp_path, monkeypatch):

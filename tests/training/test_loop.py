@@ -84,21 +84,25 @@ def test_train_resumed_gives_the_same_bits(tmp_path):
 
 
 class Interrupt(Callback):
-    """Sends SIGINT to this process after step 6."""
+    """Sends a signal to this process after step 6."""
 
     interval = 1
+    number = signal.SIGINT
 
     def on_interval(self, step):
         if step == 6:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), self.number)
 
 
-def test_train_signal_stops_with_a_checkpoint(tmp_path):
-    before = signal.getsignal(signal.SIGINT)
-    model, last_step, _ = run(tmp_path / "run", 12, callbacks=[Interrupt()])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_train_signal_stops_with_a_checkpoint(tmp_path, number):
+    before = signal.getsignal(number)
+    callback = Interrupt()
+    callback.number = number
+    model, last_step, _ = run(tmp_path / "run", 12, callbacks=[callback])
     assert last_step in (6, 7)
     assert Checkpoints(tmp_path / "run/checkpoints", model).newest() == last_step
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
 
 
 def test_stop_signals_second_signal_is_handled_as_before():
@@ -151,6 +155,9 @@ class Recorder(Callback):
     def __init__(self, name: str, interval: int, calls: list):
         self.name, self.interval, self.calls = name, interval, calls
 
+    def on_start(self, first_step):
+        self.calls.append((self.name, "start", first_step))
+
     def on_interval(self, step):
         self.calls.append((self.name, "interval", step))
 
@@ -158,11 +165,55 @@ class Recorder(Callback):
         self.calls.append((self.name, "checkpoint", step))
 
 
-def test_train_calls_interval_callbacks_first_and_all_at_the_last_step(tmp_path):
+def test_train_calls_callbacks_of_the_checkpoint_first_and_all_at_the_last_step(tmp_path):
     calls = []
     run(tmp_path / "run", 11, callbacks=[Recorder("a", 0, calls), Recorder("b", 4, calls)], checkpoint_every=8)
-    checkpoint_calls = [[("b", "interval", step), ("a", "checkpoint", step), ("b", "checkpoint", step)] for step in (8, 11)]
-    assert calls == [("b", "interval", 4), *checkpoint_calls[0], *checkpoint_calls[1]]
+    starts = [("a", "start", 0), ("b", "start", 0)]
+    checkpoint_calls = [[("a", "checkpoint", step), ("b", "checkpoint", step), ("b", "interval", step)] for step in (8, 11)]
+    assert calls == [*starts, ("b", "interval", 4), *checkpoint_calls[0], *checkpoint_calls[1]]
+
+
+class Failing(Recorder):
+    """Fails at step 8 as long as it is asked to."""
+
+    is_failing = True
+
+    def on_interval(self, step):
+        super().on_interval(step)
+        if step == 8 and self.is_failing:
+            raise UserError("The disk is full", "Free some space")
+
+    def is_done(self, step):
+        return step != 8
+
+
+def test_train_failing_callback_loses_no_step_and_is_caught_up_on(tmp_path):
+    """The checkpoint of its step is there; the resumed run does first what was due, once, and ends with the same bits."""
+    uninterrupted, _, _ = run(tmp_path / "uninterrupted", 12)
+    calls, callback = [], Failing("f", 4, [])
+    callback.calls = calls
+    built = gaussians.build()
+    with pytest.raises(UserError, match="disk is full"):
+        run(tmp_path / "run", 12, built=built, callbacks=[callback])
+    assert Checkpoints(tmp_path / "run/checkpoints", built[0]).newest() == 8
+    callback.is_failing = False
+    calls.clear()
+    resumed, last_step, _ = run(tmp_path / "run", 12, first_step=8, callbacks=[callback])
+    assert [(kind, step) for _, kind, step in calls] == [
+        ("start", 8),
+        ("checkpoint", 8),
+        ("interval", 8),
+        ("checkpoint", 12),
+        ("interval", 12),
+    ]
+    assert last_step == 12
+    assert state(uninterrupted) == state(resumed)
+
+
+def test_train_stopped_early_ends_with_the_interval_callbacks(tmp_path):
+    calls = []
+    run(tmp_path / "run", 12, callbacks=[Recorder("a", 1000, calls)], seconds=1e-6)
+    assert calls == [("a", "start", 0), ("a", "checkpoint", 1), ("a", "interval", 1)]
 
 
 def test_train_non_finite_loss_writes_no_checkpoint(tmp_path):

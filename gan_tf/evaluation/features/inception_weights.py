@@ -22,7 +22,7 @@ ORIGINAL_SHA256 = "faa89b59a2250c22a88aa291a220d1e596e59f0008a0d670eb7753ba8c1b0
 
 _EPSILON = 1e-3
 _CLASSES = 1008
-_FETCH = "Run 'python -m gan_tf fetch-weights', or name a file by --inception-weights"
+_FETCH = "Run: python -m gan_tf fetch-weights"
 
 Shape = tuple[int, int, int, int]
 
@@ -186,6 +186,8 @@ def _classifier(tensors: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarr
     kernel, bias = tensors["fc.weight"].T, tensors["fc.bias"]
     if kernel.shape != (2048, _CLASSES) or bias.shape != (_CLASSES,):
         raise ValueError(f"fc.weight has shape {kernel.shape[::-1]}")
+    if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
+        raise ValueError("the classifier holds weights that are not finite")
     return kernel, bias
 
 
@@ -197,6 +199,8 @@ def _check(name: str, layer: Convolution, shape: Shape) -> None:
             raise ValueError(f"{name} has a batch norm of shape {values.shape}")
     if not all(np.isfinite(v).all() for v in (layer.kernel, layer.gamma, layer.beta, layer.mean, layer.variance)):
         raise ValueError(f"{name} holds weights that are not finite")
+    if (layer.variance < 0).any():
+        raise ValueError(f"{name} has a negative variance")
 
 
 def load_weights(path: str | Path | None = None) -> InceptionWeights:
