@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers.models import BATCH, NORMS, build_gan, make_batch, trainable_values
+from helpers.models import BATCH, NORMS, build_gan, build_networks, gan_config, make_batch, trainable_values, use_sgd
+
+from gan_tf.gan.model import GAN
 
 LAZY = [
     {"loss": "rpgan"},
@@ -32,33 +34,37 @@ def test_logged_penalty_with_penalty_every_3_changes_every_third_step(options, u
     assert len(traces) == (1 if use_graph else 7)
 
 
-@pytest.mark.parametrize("use_graph", [False, True], ids=["eager", "graph"])
 @pytest.mark.parametrize("options", LAZY, ids=str)
-def test_penalty_every_3_has_three_times_the_weight_in_penalty_steps_and_none_between(options, use_graph):
-    lazy, triple_weight, same_weight, no_penalty = (
-        build_gan(sgd=0.05, network="baseline", penalty_every=every, penalty_weight=weight, **options)
+def test_penalty_every_3_has_three_times_the_weight_in_penalty_steps_and_none_between(options):
+    """Eagerly, and in a graph that is traced once for both kinds of steps."""
+    configs = [
+        gan_config(network="baseline", penalty_every=every, penalty_weight=weight, **options)
         for every, weight in ((3, 0.5), (1, 1.5), (1, 0.5), (1, 0.0))
-    )
+    ]
+    networks = build_networks(configs[0])
+    lazy, *others = [GAN(*networks, config) for config in configs]
+    for gan in (lazy, *others):
+        use_sgd(gan, 0.05)
     batch = make_batch(lazy)
     fake = lazy.generator(batch["latents"][:, 0])
     initial = [4.0 * w if w.ndim > 2 else w for w in lazy.discriminator.get_weights()]
+    lazy_update_in_a_graph = tf.function(lazy._update_discriminator)
 
-    def weights_after_update(step: int) -> list[list[np.ndarray]]:
-        for gan in (lazy, triple_weight, same_weight, no_penalty):
-            gan.discriminator.set_weights(initial)
-            gan.images_seen.assign(step * BATCH)
-            update = tf.function(gan._update_discriminator) if use_graph and gan is lazy else gan._update_discriminator
-            update(batch, 0, fake)
-        return [trainable_values(gan.discriminator) for gan in (lazy, triple_weight, same_weight, no_penalty)]
+    def weights_after(update, gan, step: int) -> list[np.ndarray]:
+        gan.discriminator.set_weights(initial)
+        gan.images_seen.assign(step * BATCH)
+        update(batch, 0, fake)
+        return trainable_values(gan.discriminator)
 
     def distance(first, second) -> float:
         return max(np.abs(a - b).max() for a, b in zip(first, second, strict=True))
 
-    found, expected, weaker, none = weights_after_update(0)
-    assert distance(found, expected) < 1e-3 * distance(expected, none)
+    expected, weaker, none = (weights_after(gan._update_discriminator, gan, 0) for gan in others)
     assert distance(weaker, expected) > 0.1 * distance(expected, none) > 0
-    found, expected, _, none = weights_after_update(1)
-    assert distance(found, none) < 1e-3 * distance(expected, none)
+    for update in (lazy._update_discriminator, lazy_update_in_a_graph):
+        assert distance(weights_after(update, lazy, 0), expected) < 1e-3 * distance(expected, none)
+        assert distance(weights_after(update, lazy, 1), none) < 1e-3 * distance(expected, none)
+    assert lazy_update_in_a_graph.experimental_get_tracing_count() == 1
 
 
 @pytest.mark.parametrize("norm", ["layer", "spectral"])
