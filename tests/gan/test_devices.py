@@ -29,10 +29,10 @@ class RandomImages:
         return tf.gather(self.images, indices)
 
 
-def train_one_step(loss: str, learning_rate: float, strategy=None) -> tuple[list[np.ndarray], dict[str, float]]:
+def train_one_step(options: dict, learning_rate: float, strategy=None) -> tuple[list[np.ndarray], dict[str, float]]:
     """Returns all weights after one step, and its logs."""
     with strategy.scope() if strategy else contextlib.nullcontext():
-        gan = build_gan(sgd=learning_rate, loss=loss, batch=8)
+        gan = build_gan(sgd=learning_rate, batch=8, **options)
     config = gan.config
     samples_per_step = {"real": config.d_steps}
     stream = Stream({"real": RandomImages()}, config.batch, samples_per_step=samples_per_step, random_inputs=gan.random_inputs)
@@ -43,10 +43,12 @@ def train_one_step(loss: str, learning_rate: float, strategy=None) -> tuple[list
     return weights, {name: float(value) for name, value in logs.items()}
 
 
-@pytest.mark.parametrize(("loss", "learning_rate"), [("gan", 0.5), ("wgangp", 0.01)])
-def test_step_on_two_devices_equals_the_step_on_one(loss, learning_rate, two_devices):
-    expected, expected_logs = train_one_step(loss, learning_rate)
-    found, found_logs = train_one_step(loss, learning_rate, two_devices)
+@pytest.mark.parametrize(
+    ("options", "learning_rate"), [({"loss": "gan"}, 0.5), ({"loss": "wgangp", "d_steps": 2}, 0.01)], ids=str
+)
+def test_step_on_two_devices_equals_the_step_on_one(options, learning_rate, two_devices):
+    expected, expected_logs = train_one_step(options, learning_rate)
+    found, found_logs = train_one_step(options, learning_rate, two_devices)
     initial = dcgan.build_generator(SHAPE, 6, 4, seed=1).get_weights()
     assert max(np.abs(a - b).max() for a, b in zip(expected, initial, strict=False)) > 1e-3  # the step changed the weights
     for a, b in zip(expected, found, strict=True):
