@@ -131,11 +131,11 @@ def test_train_without_data_names_the_run_synthetic(run):
 
 def test_train_config_records_sources_and_explicit_values(run):
     config = read_run_config(run)
-    assert config["config"]["d_steps"] == 5
+    assert config["config"]["d_steps"] == 2
     assert config["config"]["norm"] == "layer"
-    sources = {name: config["sources"][name] for name in ("hidden_dim", "d_steps", "latent_dim", "g_steps")}
-    assert sources == {"hidden_dim": "cli", "d_steps": "loss", "latent_dim": "cli", "g_steps": "default"}
-    assert config["explicit"] == {"loss": "wgangp", "hidden_dim": 4, "batch": 4, "latent_dim": 8}
+    sources = {name: config["sources"][name] for name in ("hidden_dim", "d_steps", "norm", "latent_dim", "g_steps")}
+    assert sources == {"hidden_dim": "cli", "d_steps": "cli", "norm": "loss", "latent_dim": "cli", "g_steps": "default"}
+    assert config["explicit"] == {"loss": "wgangp", "d_steps": 2, "hidden_dim": 4, "batch": 4, "latent_dim": 8}
 
 
 def test_train_config_file_of_a_run_repeats_its_configuration(run, tmp_path, capsys):

@@ -20,5 +20,5 @@ def only_run(runs: Path, task: str = "anime") -> Path:
 
 def train_two_steps(runs: Path) -> Path:
     """Trains for two steps on synthetic faces, as someone without data does; returns the run."""
-    assert call("train", "--task", "anime", "--loss", "wgangp", "--steps", 2, "--runs", runs, *TINY) == 0
+    assert call("train", "--task", "anime", "--loss", "wgangp", "--d-steps", 2, "--steps", 2, "--runs", runs, *TINY) == 0
     return only_run(runs)
