@@ -29,7 +29,7 @@ def copy_export(run: Path, to: Path, names) -> Path:
 
 def test_init_from_run_copies_weights_only_and_lists_the_rest(run, image_dir, tmp_path, capsys):
     words = [*ANIME, "--steps", 1, "--runs", tmp_path, "--init-from", run, "--data", image_dir]
-    words += ["--batch", 4, "--latent-dim", 8, "--loss", "wgangp"]
+    words += ["--batch", 4, "--latent-dim", 8, "--loss", "hinge", "--norm", "layer"]  # the networks of ``run``
     assert call("train", *words, "--hidden-dim", 4) == 0
     output = capsys.readouterr().out
     assert "not copied" not in output
@@ -47,7 +47,7 @@ def test_init_from_exported_weights_copies_what_there_is(run, image_dir, tmp_pat
     """Such as shipped weights, or those in best/: the generator is the EMA's, the discriminator that of finetune.npz."""
     names = [export.WEIGHTS, export.CARD] + ([export.FINETUNE] if with_discriminator else [])
     exported = copy_export(run, tmp_path / "exported", names)
-    words = [*ANIME, "--runs", tmp_path / "runs", "--data", image_dir, "--loss", "wgangp", *TINY]
+    words = [*ANIME, "--runs", tmp_path / "runs", "--data", image_dir, "--loss", "hinge", "--norm", "layer", *TINY]
     words += ["--steps", 1, "--g-lr", 1e-9, "--d-lr", 1e-9, "--init-from", exported]
     assert call("train", *words) == 0
     output = capsys.readouterr().out
@@ -97,6 +97,6 @@ def test_lr_decay_more_steps_than_until_zero_are_refused(image_dir, tmp_path, ca
 
 
 def test_lr_decay_run_ends_where_the_learning_rates_are_zero(image_dir, tmp_path):
-    words = [*ANIME, "--runs", tmp_path, "--data", image_dir, "--batch", 4, "--hidden-dim", 2]
+    words = [*ANIME, "--runs", tmp_path, "--data", image_dir, "--batch", 4, "--hidden-dim", 2, "--network", "baseline"]
     assert call("train", *words, "--lr-decay-images", 9, "--latent-dim", 4) == 0
     assert read_run_config(next(tmp_path.glob("anime/000-*")))["steps"] == 3
