@@ -1,22 +1,54 @@
 """Exact resume through the real command: killed at random moments, a run ends with the bits of an uninterrupted one."""
 
+import contextlib
+import json
+import os
 import random
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from helpers.cli import TINY, only_run
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS, KILLS = 200, 10
 
+# Becomes the command of each line of its input, and prints the process and then its status: TensorFlow is imported once.
+FORKS = """
+import json, os, sys
+from gan_tf.cli.main import train
+from gan_tf.utils.tf_import import import_tensorflow
+import_tensorflow()
+import gan_tf.gan.workflow, gan_tf.training.run
+for line in sys.stdin:
+    process = os.fork()
+    if process == 0:
+        os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+        os.dup2(0, 1)
+        os._exit(train(json.loads(line)))
+    print(process, flush=True)
+    print(os.waitpid(process, 0)[1], flush=True)
+"""
 
-def train(image_dir, runs, *more) -> list[str]:
-    words = ["train.py", "--task", "anime", "--data", image_dir, "--runs", runs, "--steps", STEPS, "--checkpoint-every", 10]
-    return [sys.executable, *map(str, [*words, "--grid-every", 100, "--log-every", 1, "--loss", "gan", *TINY, *more])]
+
+def train_words(image_dir, runs, *more) -> list[str]:
+    words = ["--task", "anime", "--data", image_dir, "--runs", runs, "--steps", STEPS, "--checkpoint-every", 10]
+    return list(map(str, [*words, "--grid-every", 100, "--log-every", 1, "--loss", "gan", *TINY, *more]))
+
+
+@pytest.fixture
+def train(run_script):
+    def run(*arguments) -> None:
+        done = run_script("train.py", *train_words(*arguments))
+        assert done.returncode == 0, done.stderr
+
+    return run
 
 
 def tensors(folder: Path) -> dict[str, np.ndarray]:
@@ -27,12 +59,24 @@ def tensors(folder: Path) -> dict[str, np.ndarray]:
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in name}
 
 
-def kill_after(command: list[str], lines: Path, more: int, wait: float) -> None:
-    """Starts a training and kills it once ``more`` new lines of metrics are there and ``wait`` seconds have passed."""
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+@contextlib.contextmanager
+def start_forks(errors: Path) -> Iterator[subprocess.Popen]:
+    with errors.open("w") as file:
+        command, pipe = [sys.executable, "-c", FORKS], subprocess.PIPE
+        with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=file, text=True) as forks:
+            yield forks
+
+
+def kill_after(forks: subprocess.Popen, words: list[str], lines: Path, more: int, wait: float) -> int:
+    """Starts a training and kills it once ``more`` new lines of metrics are there and ``wait`` seconds have passed.
+
+    Returns the signal that ended the process.
+    """
     size = lines.stat().st_size if lines.exists() else 0
+    print(json.dumps(words), file=forks.stdin, flush=True)
+    process = int(forks.stdout.readline())
     deadline = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < deadline:
+    while is_running(process) and time.monotonic() < deadline:
         grown = lines.stat().st_size - size if lines.exists() else 0
         if grown < 0:  # cut back to the checkpoint
             size += grown
@@ -40,24 +84,29 @@ def kill_after(command: list[str], lines: Path, more: int, wait: float) -> None:
             break
         time.sleep(0.01)
     time.sleep(wait)
-    assert process.poll() is None, process.communicate()[1]
-    process.kill()
-    process.communicate()
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+    return int(forks.stdout.readline())
 
 
-def test_ten_kills_in_a_row_change_no_bit(image_dir, tmp_path):
+def is_running(process: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, 0)
+        return True
+    return False
+
+
+def test_ten_kills_in_a_row_change_no_bit(image_dir, train, tmp_path):
     moments = random.Random(0)
-    whole = subprocess.run(train(image_dir, tmp_path / "whole"), cwd=ROOT, capture_output=True, text=True, check=False)
-    assert whole.returncode == 0, whole.stderr
-    for kill in range(KILLS):
-        lines = tmp_path / "killed/anime/000-gan-images/metrics.jsonl"
-        command = train(image_dir, tmp_path / "killed", "--resume")
-        kill_after(command, lines, more=moments.randint(0, 4), wait=moments.uniform(0, 0.25))
-        assert lines.parent.is_dir(), f"kill {kill} came before the run started"
-    done = subprocess.run(
-        train(image_dir, tmp_path / "killed", "--resume"), cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    train(image_dir, tmp_path / "whole")
+    with start_forks(tmp_path / "errors") as forks:
+        for kill in range(KILLS):
+            lines = tmp_path / "killed/anime/000-gan-images/metrics.jsonl"
+            words = train_words(image_dir, tmp_path / "killed", "--resume")
+            status = kill_after(forks, words, lines, more=moments.randint(0, 4), wait=moments.uniform(0, 0.25))
+            assert status == signal.SIGKILL, (tmp_path / "errors").read_text()
+            assert lines.parent.is_dir(), f"kill {kill} came before the run started"
+    train(image_dir, tmp_path / "killed", "--resume")
     expected, found = tensors(only_run(tmp_path / "whole")), tensors(only_run(tmp_path / "killed"))
     assert expected.keys() == found.keys()
     assert len(expected) > 50
