@@ -1,5 +1,6 @@
 """Data specifications: which directories they read, and what their sources are called."""
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pipelines.errors import UserError
 from pipelines.formats.digits import LabeledDigitsData, read_digit_sets
 from pipelines.formats.image_dirs import FolderPair, ImageFolderData
 from pipelines.image_folder import ImageFolder
+from pipelines.synthetic import anime
 
 FACES = ImageFolderData(
     image_shape=(8, 8, 3),
@@ -116,7 +118,8 @@ def test_labeled_digits_data_joins_mnist_and_mnistm(tmp_path):
 
 
 @pytest.mark.parametrize(("spec", "shape"), [(FACES, (64, 64, 3)), (LabeledDigitsData(), (28, 28, 3))])
-def test_open_synthetic_returns_images_without_data(spec, shape):
+def test_open_synthetic_returns_images_without_data(spec, shape, monkeypatch):
+    monkeypatch.setattr(anime, "SyntheticFaces", functools.partial(anime.SyntheticFaces, 3))  # instead of thousands
     sources = spec.open_synthetic()
     sample = sources["real"].take([0])
     assert set(sources) == {"real"}
