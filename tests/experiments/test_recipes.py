@@ -214,7 +214,7 @@ def test_recipes_real_training_and_scoring(quarter_means, monkeypatch, image_dir
     seconds = iter(range(1000))
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
     monkeypatch.setattr(inception_weights, "load_weights", lambda: None)
-    flags = {"loss": "gan", "hidden_dim": 4, "batch": 4, "latent_dim": 8, "flip": False}
+    flags = {"loss": "gan", "network": "baseline", "hidden_dim": 4, "batch": 4, "latent_dim": 8, "flip": False}
     monkeypatch.setattr(recipes, "RECIPES", (Recipe("tiny", "a small one", flags),))
 
     def run_here(arguments, log):
@@ -233,5 +233,6 @@ def test_recipes_real_training_and_scoring(quarter_means, monkeypatch, image_dir
     assert json.loads((run_dir / "card.json").read_text())["step"] == 4
     text = (tmp_path / "docs/table.md").read_text()
     assert f"12 training images (`{image_dir.name}`)" in text
-    assert "| **tiny** | `--loss gan --hidden-dim 4 --batch 4 --latent-dim 8 --no-flip` | 4 | 16 | 1.000 |" in text
+    row = "| **tiny** | `--loss gan --network baseline --hidden-dim 4 --batch 4 --latent-dim 8 --no-flip` | 4 | 16 | 1.000 |"
+    assert row in text
     assert Image.open(tmp_path / "docs/table.png").height == 64

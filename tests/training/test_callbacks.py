@@ -206,7 +206,7 @@ def test_train_eval_every_scores_the_images_that_infer_writes(image_dir, tmp_pat
     monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(callbacks, "fid_extractor", MeanColors)
     words = ["--task", "anime", "--data", image_dir, "--runs", tmp_path / "runs", "--steps", 4, "--eval-every", 2]
-    assert call("train", *words, "--eval-count", 12, *TINY) == 0
+    assert call("train", *words, "--eval-count", 12, *TINY, "--network", "baseline") == 0
     run = only_run(tmp_path / "runs")
     scores = [line for line in logged(run) if "fid_train" in line]
     assert [line["step"] for line in scores] == [2, 4]
@@ -237,7 +237,7 @@ def test_train_without_fid_weights_ends_with_a_line(image_dir, tmp_path, monkeyp
     for i in range(4):
         Image.fromarray(np.full((64, 64, 3), 50 * i, np.uint8)).save(tmp_path / f"data/val/{i}.png")
     words = ["--task", "anime", "--data", tmp_path / "data", "--runs", tmp_path / "runs", "--steps", 1, *TINY]
-    assert call("train", *words) == 0
+    assert call("train", *words, "--network", "baseline") == 0
     output = capsys.readouterr().out
     assert "not scored: " in output
     assert "fetch" in output

@@ -50,7 +50,7 @@ def test_choose_precision_family_without_one_is_unchanged(set_fast_precision):
 
 def test_train_resumed_run_keeps_its_precision(set_fast_precision, image_dir, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(run, "_score", lambda *args: None)  # which takes longer than all the rest
-    words = ["--task", "anime", "--data", image_dir, "--runs", tmp_path, *TINY]
+    words = ["--task", "anime", "--data", image_dir, "--runs", tmp_path, *TINY, "--network", "baseline"]
 
     def recorded():
         written = json.loads((only_run(tmp_path) / "config.json").read_text())
