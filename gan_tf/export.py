@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gan_tf.options import suggest
-from gan_tf.run_dir import find_newest_run, older_format, read_run_config
+from gan_tf.run_dir import find_newest_run, find_run_id, older_format, read_run_config
 from gan_tf.utils.files import write_atomic, write_json
 from pipelines.errors import UserError
 
@@ -299,8 +299,8 @@ def _check_digest(path: Path, key: str) -> None:
     """Raises a UserError if a file is not the one that the card beside it describes, or the card is that of another run."""
     if not path.with_name(CARD).is_file():
         return
-    card, is_run = read_card(path.parent), path.with_name("config.json").is_file()
-    if is_run and "run_id" in card and card["run_id"] != read_run_config(path.parent)["run_id"]:
+    card, run_id = read_card(path.parent), find_run_id(path.parent)
+    if run_id is not None and card.get("run_id", run_id) != run_id:
         raise UserError(f"{path} belongs to another run than the config.json beside it", "Put the files of this run back")
     expected = card.get(key)
     if expected is not None and hashlib.sha256(path.read_bytes()).hexdigest() != expected:

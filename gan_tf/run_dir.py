@@ -102,6 +102,12 @@ def has_checkpoints(directory: Path) -> bool:
     return _is_run_config(_read_json(directory / "config.json")) and any((directory / "checkpoints").glob("step-*"))
 
 
+def find_run_id(directory: Path) -> str | None:
+    """Returns the identity of the run in a directory; None if it has no readable ``config.json``."""
+    config = _read_json(Path(directory) / "config.json")
+    return config["run_id"] if _is_run_config(config) else None
+
+
 def has_trained(directory: Path) -> bool:
     """Returns whether a run holds the result of training: checkpoints, weights or curves."""
     directory = Path(directory)
