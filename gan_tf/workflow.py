@@ -13,6 +13,7 @@ from gan_tf import export
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import Report, Score
 from gan_tf.options import from_values
+from gan_tf.utils.tf_import import check_keras_settings
 from pipelines.errors import UserError
 from pipelines.source import DataSpec, Source
 from pipelines.stream import Stream
@@ -51,9 +52,13 @@ class Workflow(abc.ABC):
     Args:
         task: the registry's entry.
         config: an instance of the family's configuration.
+
+    Raises:
+        UserError: Keras has settings in this process with which weights and scores would be others.
     """
 
     def __init__(self, task: "Task", config: Any):
+        check_keras_settings()
         self.task, self.config = task, config
 
     @property

@@ -41,15 +41,18 @@ class ClassifierInferOptions:
 
     images: Path | None = option(None, "folder of images of digits, at any depth", positional=True, metavar="IMAGES_DIR")
     out: Path | None = option(None, "file for image_name,label", positional=True, metavar="OUT.csv")
+    overwrite: bool = option(False, "replace the file OUT if there is one")
 
     def validate(self) -> None:
         """Checks the arguments.
 
         Raises:
-            UserError: no such folder, or an output that is not a CSV file.
+            UserError: no such folder, or an output that is not a CSV file, or that there is already.
         """
         if self.out is not None and self.out.suffix.lower() != ".csv":
             raise UserError(f"OUT {self.out} must be a .csv file", "Change it")
+        if self.out is not None and self.out.exists() and not self.overwrite:
+            raise UserError(f"{self.out} exists already", "Name another file, or add --overwrite")
         if self.images is not None and not self.images.is_dir():
             raise UserError(f"{self.images} is not a folder", "Give a folder of images of digits")
 

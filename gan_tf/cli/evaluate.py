@@ -49,6 +49,8 @@ def run(argv: Sequence[str]) -> int:
     if args.task is None and args.images is None:
         find_task(None)
     task = find_task(args.task) if args.task else None
+    if args.json and args.json.suffix.lower() != ".json":
+        raise UserError(f"--json {args.json} must be a .json file", "Change the name")
     if args.images and args.weights:
         raise UserError("--images and --weights exclude each other", "Leave one of the two out")
     if args.data and not args.data.is_dir():

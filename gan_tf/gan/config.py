@@ -145,6 +145,7 @@ class GanInferOptions:
     )
     count: int | None = option(None, "images to write", minimum=1, shown_default="1000")
     seed: int = option(0, "seed of the latents: the same seed gives the same images", minimum=0)
+    overwrite: bool = option(False, "remove images that gan_tf wrote into the folder OUT before")
     grid: str | None = option(None, "write one image of R rows and C columns, for instance 5x5", metavar="RxC")
     interpolate: int | None = option(
         None, "write one image of latent interpolations with K images each", minimum=2, metavar="K"
@@ -154,6 +155,11 @@ class GanInferOptions:
     extrapolate: float | None = option(
         None, "how far to extrapolate beyond both ends, as a fraction", minimum=0.0, maximum=10.0, shown_default="0"
     )
+
+    @property
+    def is_one_image(self) -> bool:
+        """Whether one image is written, not a folder of them."""
+        return self.grid is not None or self.interpolate is not None
 
     @property
     def grid_shape(self) -> tuple[int, int] | None:

@@ -19,7 +19,7 @@ from gan_tf.gan.sampling import generate_images, iterate_images
 from gan_tf.nn.precision import dtype_policy_scope
 from gan_tf.training.callbacks import Callback, Curves, ExportWeights, RealGrid, SampleGrid, TrainingSetScores
 from gan_tf.training.context import RunContext
-from gan_tf.utils.images import tile_images, write_images, write_png
+from gan_tf.utils.images import empty_image_dir, require_own_image, tile_images, write_images, write_png
 from gan_tf.workflow import Workflow
 from pipelines.randomness import Purpose, seed_for
 from pipelines.source import Source
@@ -130,8 +130,12 @@ class GanWorkflow(Workflow):
 
     def infer(self, directory: Path, options: GanInferOptions) -> None:
         """Writes images, a grid, or latent interpolations; raises as ``Workflow.infer``."""
-        generator = self.load(directory)
         assert options.out is not None  # argparse requires it
+        if options.is_one_image:
+            require_own_image(options.out)
+        else:
+            empty_image_dir(options.out, options.overwrite)
+        generator = self.load(directory)
         if options.interpolate is not None:
             pairs, path = options.pairs or _DEFAULT_PAIRS, options.path or _DEFAULT_PATH
             images = generator.interpolate(pairs, options.interpolate, options.seed, path, options.extrapolate or 0.0)

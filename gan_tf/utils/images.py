@@ -6,9 +6,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from tqdm import tqdm
 
-from gan_tf.utils.files import write_atomic
+from gan_tf.utils.files import file_errors, write_atomic
+from pipelines.errors import UserError
+
+_SOFTWARE_KEY, _SOFTWARE = "Software", "gan_tf"  # a keyword of the PNG specification
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -28,12 +32,59 @@ def tile_images(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
 def write_png(path: Path, image: np.ndarray, durable: bool = True) -> None:
     """Writes uint8 ``[h, w, 3]`` or ``[h, w, 1]`` as a PNG file, with the same bytes for the same pixels.
 
+    Its metadata name this program, by which ``is_own_image`` recognizes it.
+
     Raises:
         UserError: it cannot be written.
     """
-    data = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(data, "PNG")
+    data, metadata = io.BytesIO(), PngInfo()
+    metadata.add_text(_SOFTWARE_KEY, _SOFTWARE)
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(data, "PNG", pnginfo=metadata)
     write_atomic(Path(path), data.getvalue(), durable)
+
+
+def is_own_image(path: Path) -> bool:
+    """Returns whether a file is an image that ``write_png`` wrote."""
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            return image.info.get(_SOFTWARE_KEY) == _SOFTWARE
+    except (OSError, SyntaxError, ValueError):  # no PNG file
+        return False
+
+
+def require_own_image(path: Path) -> None:
+    """Checks that there is no file at ``path`` yet, or that it is an image of this program, which may be replaced.
+
+    Raises:
+        UserError: there is another file.
+    """
+    if path.exists() and not is_own_image(path):
+        raise UserError(f"{path} exists already, and gan_tf has not written it", "Name another file, or remove it")
+
+
+def empty_image_dir(directory: Path, overwrite: bool) -> None:
+    """Makes sure that a directory is empty, so that images that are written into it do not mix with others.
+
+    Args:
+        directory: may not exist yet.
+        overwrite: whether to remove images that this program wrote there.
+
+    Raises:
+        UserError: it holds files, or without being overwritten images of this program.
+    """
+    if not directory.is_dir():
+        return
+    entries = sorted(entry for entry in directory.iterdir() if not entry.name.startswith("."))
+    if entries and not overwrite:
+        hint = "Name another folder, or add --overwrite, which removes the images that gan_tf wrote there"
+        raise UserError(f"{directory} is not empty, and images in it would mix with the new ones", hint)
+    others = [entry for entry in entries if not is_own_image(entry)]
+    if others:
+        problem = f"{directory} holds files that gan_tf has not written, such as {others[0].name}"
+        raise UserError(problem, "Name another folder, or move them away")
+    with file_errors(directory):
+        for entry in entries:
+            entry.unlink()
 
 
 def write_images(directory: Path, batches: Iterable[np.ndarray], count: int) -> None:

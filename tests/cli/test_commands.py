@@ -387,6 +387,26 @@ def test_infer_image_i_does_not_depend_on_the_count(run, tmp_path):
     assert np.array_equal(tiles[64:, :64], pixels(tmp_path / "few/0002.png"))
 
 
+def test_infer_into_a_folder_with_images_mixes_nothing(run, tmp_path, capsys):
+    infer(run, "--count", 3, tmp_path / "out")
+    words = ["infer", *ANIME, "--weights", run, "--count", 2, tmp_path / "out"]
+    assert call(*words) == 2
+    assert "is not empty" in capsys.readouterr().err
+    assert len(list((tmp_path / "out").iterdir())) == 3
+    assert call(*words, "--overwrite") == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0000.png", "0001.png"]
+
+
+def test_infer_one_image_replaces_no_file_of_others(run, tmp_path, capsys):
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(photo)
+    before = photo.read_bytes()
+    for words in (["--grid", "2x2"], ["--interpolate", 3]):
+        assert call("infer", *ANIME, "--weights", run, *words, photo) == 2
+        assert "gan_tf has not written it" in capsys.readouterr().err
+    assert photo.read_bytes() == before
+
+
 def test_infer_interpolations_begin_and_end_at_images_of_the_seed(run, tmp_path):
     infer(run, "--count", 4, tmp_path / "images")
     for path in ("slerp", "lerp"):

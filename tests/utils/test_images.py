@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_tf.utils.images import tile_images, to_uint8, write_images, write_png
+from gan_tf.utils.images import (
+    empty_image_dir,
+    require_own_image,
+    tile_images,
+    to_uint8,
+    write_images,
+    write_png,
+)
+from pipelines.errors import UserError
 from pipelines.transforms import normalize
 
 
@@ -72,3 +80,45 @@ def test_write_images_names_have_as_many_digits_as_the_last_number(tmp_path, mon
     assert names[-1] == f"{count - 1}.png"
     assert names == sorted(names)
     assert len(set(names)) == count
+
+
+def test_empty_image_dir_removes_images_of_this_program_only_if_asked(tmp_path):
+    directory = tmp_path / "out"
+    empty_image_dir(directory, overwrite=False)
+    assert not directory.exists()
+    write_images(directory, [random_pixels(3, 4, 4, 3)], 3)
+    (directory / ".hidden").write_text("")
+    with pytest.raises(UserError, match=r"is not empty.*add --overwrite"):
+        empty_image_dir(directory, overwrite=False)
+    assert len(list(directory.glob("*.png"))) == 3
+    empty_image_dir(directory, overwrite=True)
+    assert [path.name for path in directory.iterdir()] == [".hidden"]
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "txt", "folder"])
+def test_empty_image_dir_with_files_of_others_is_refused_and_unchanged(tmp_path, kind):
+    """None is removed, not even those of this program: otherwise old images would mix with new ones."""
+    directory = tmp_path / "out"
+    write_images(directory, [random_pixels(2, 4, 4, 3)], 2)
+    other = directory / f"photo.{kind}"
+    if kind == "folder":
+        other.mkdir()
+    elif kind == "txt":
+        other.write_text("mine")
+    else:
+        Image.fromarray(random_pixels(4, 4, 3)).save(other)
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match="is not empty" if not overwrite else f"has not written, such as photo.{kind}"):
+            empty_image_dir(directory, overwrite)
+    assert len(list(directory.iterdir())) == 3
+
+
+def test_require_own_image_protects_other_files(tmp_path):
+    require_own_image(tmp_path / "new.png")
+    write_png(tmp_path / "own.png", random_pixels(4, 4, 3))
+    require_own_image(tmp_path / "own.png")
+    Image.fromarray(random_pixels(4, 4, 3)).save(tmp_path / "photo.png")
+    (tmp_path / "text.png").write_text("no image")
+    for name in ("photo.png", "text.png"):
+        with pytest.raises(UserError, match="exists already, and gan_tf has not written it"):
+            require_own_image(tmp_path / name)
