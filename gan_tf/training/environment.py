@@ -19,11 +19,19 @@ _FACTS = {
     "cpu_features": "CPU features",
     "code": "code",
     "devices": "devices",
+    "variables": "environment variables of TensorFlow",
 }
+_VARIABLES = (
+    "TF_ENABLE_ONEDNN_OPTS",
+    "ONEDNN_MAX_CPU_ISA",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "NVIDIA_TF32_OVERRIDE",
+    "TF_XLA_FLAGS",
+)
 
 
 def describe_environment() -> dict[str, Any]:
-    """Returns versions, devices, thread count, CPU features and the digest of the code, for ``config.json`` and cards."""
+    """Returns versions, devices, threads, CPU features, the digest of the code, variables, for ``config.json`` and cards."""
     return {
         "versions": {
             "python": platform.python_version(),
@@ -35,6 +43,7 @@ def describe_environment() -> dict[str, Any]:
         "threads": os.process_cpu_count() if sys.version_info >= (3, 13) else len(os.sched_getaffinity(0)),
         "cpu_features": cpu_features(),
         "code": code_digest(),
+        "variables": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
     }
 
 

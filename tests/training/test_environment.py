@@ -13,7 +13,7 @@ from gan_tf.training.environment import changed_facts, cpu_features, describe_en
 def test_describe_environment_survives_json():
     now = describe_environment()
     assert json.loads(json.dumps(now)) == now
-    assert set(now) == {"versions", "devices", "threads", "cpu_features", "code"}
+    assert set(now) == {"versions", "devices", "threads", "cpu_features", "code", "variables"}
     assert {"python", "tensorflow", "keras", "numpy"} <= set(now["versions"])
     assert now["threads"] >= 1
     assert changed_facts(now, describe_environment()) == []

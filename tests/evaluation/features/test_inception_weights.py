@@ -80,6 +80,7 @@ def test_load_weights_reads_the_safe_file_with_its_classifier(tensors, tmp_path)
         ({"Mixed_5b.branch1x1.conv.weight": np.zeros((64, 191, 1, 1), np.float32)}, "shape"),
         ({"Mixed_5b.branch1x1.bn.bias": np.zeros(63, np.float32)}, "batch norm"),
         ({"Mixed_5b.branch1x1.bn.bias": np.full(64, np.nan, np.float32)}, "finite"),
+        ({"Mixed_5b.branch1x1.bn.running_var": np.full(64, -0.1, np.float32)}, "negative variance"),
         ({"fc.weight": np.zeros((1000, 2048), np.float32), "fc.bias": np.zeros(1000, np.float32)}, "fc.weight"),
     ],
 )
