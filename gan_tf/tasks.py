@@ -50,7 +50,7 @@ class Task:
 
 ANIME = Task(
     name="anime",
-    summary="anime faces, 64x64 (extra_data/images or faces of MLDS 2018 HW3-1, or any folder of faces)",
+    summary="generates anime faces, 64x64 (MLDS 2018, HW3-1); any folder of faces will do",
     family=GAN_FAMILY,
     data=ImageFolderData(
         image_shape=(64, 64, 3),
@@ -67,7 +67,7 @@ ANIME = Task(
 
 DIGITS = Task(
     name="digits",
-    summary="classifies digits, 28x28 (MNIST's IDX files and MNIST-M with train.csv, val.csv); it scores generated digits",
+    summary="classifies digits, 28x28 (MNIST and MNIST-M), and so scores generated digits",
     family=CLASSIFIER_FAMILY,
     data=LabeledDigitsData(),
     image_shape=(28, 28, 3),

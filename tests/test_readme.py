@@ -1,7 +1,9 @@
 """The pages are right: commands are valid, snippets run, links exist, and the scores are those of the cards."""
 
+import dataclasses
 import importlib
 import importlib.util
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -10,7 +12,10 @@ import pytest
 
 from gan_tf.cli import main
 from gan_tf.cli.arguments import requested_task
+from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.export import SHIPPED, read_card
+from gan_tf.options import flag_name
+from gan_tf.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -111,6 +116,30 @@ def test_page_links_and_images_exist(page):
         linked = page.parent / path if path else page
         assert linked.exists(), target
         assert not heading or heading in heading_names(linked.read_text()), target
+
+
+def options_with_choices() -> list[tuple[str, str]]:
+    """Returns each flag with each of its choices, for all families, infer.py and evaluate.py."""
+    families = {task.family.name: task.family for task in TASKS.values()}.values()
+    classes = [EvaluationOptions, *(cls for family in families for cls in (family.config, family.infer_options))]
+    fields = [field for cls in classes for field in dataclasses.fields(cls)]
+    return sorted({(flag_name(field.name), choice) for field in fields for choice in field.metadata["choices"] or ()})
+
+
+@pytest.mark.parametrize(("flag", "choice"), options_with_choices())
+def test_options_page_explains_each_choice(flag, choice):
+    page = (ROOT / "docs/options.md").read_text()
+    section = page[page.index(f"| `{flag}` |") :]
+    rows = [section.splitlines()[0], *itertools.takewhile(lambda row: row.startswith("| | "), section.splitlines()[1:])]
+    assert any(f"`{choice}` |" in row for row in rows)
+
+
+def test_pages_and_help_name_the_cache_folder(capsys):
+    assert "GAN_TF_CACHE" in (ROOT / "docs/options.md").read_text()
+    for command in ("train", "infer", "evaluate"):
+        with pytest.raises(SystemExit):
+            getattr(main, command)(["--help"])
+        assert "GAN_TF_CACHE" in capsys.readouterr().out
 
 
 def test_readme_links_to_every_page_and_shows_images():

@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog=prog, description=description, allow_abbrev=False, formatter_class=formatter)
         self.add_argument("--version", action="version", version=f"gan_tf {gan_tf.__version__}")
         tasks = "\n".join(f"  {task.name:10} {task.summary}" for task in TASKS.values())
-        self.epilog = f"tasks:\n{tasks}"
+        self.epilog = f"tasks:\n{tasks}\n\nThe cache folder is ~/.cache/gan_tf, or what the variable GAN_TF_CACHE names."
 
     def error(self, message: str) -> NoReturn:
         raise UserError(message[:1].upper() + message[1:], f"See {self.prog} --help")

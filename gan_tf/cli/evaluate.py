@@ -30,8 +30,10 @@ def build_parser(task: Task | None) -> Parser:
     parser = Parser(prog="evaluate.py", description=description)
     parser.add_argument("--task", metavar="NAME", help="whose images and thresholds (below)")
     add_weights_arguments(parser, task)
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the task's images, whose validation part is the reference")
-    parser.add_argument("--images", type=Path, metavar="PATH", help="score the images of this folder instead of a model's")
+    about = "the task's images, of which those for validation are the reference"
+    about += f": a folder with {task.data.layout}" if task else ""
+    parser.add_argument("--data", type=Path, metavar="DIR", help=about)
+    parser.add_argument("--images", type=Path, metavar="PATH", help="score the images of this folder, or faces in one image")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores with their protocols")
     parser.add_argument("--verbose", action="store_true", help="print the whole protocol below the table")
     add_options(parser, EvaluationOptions())

@@ -24,7 +24,9 @@ def build_parser(task: Task | None) -> Parser:
     description = "Trains a model from scratch, or resumes a run.\n\n  python train.py --task anime --data FOLDER"
     parser = Parser(prog="train.py", description=description)
     parser.add_argument("--task", metavar="NAME", help="what to train (below)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the task's images (default: synthetic ones)")
+    task = task or next(iter(TASKS.values()))
+    about = f"a folder with {task.data.layout} (default: synthetic images)"
+    parser.add_argument("--data", type=Path, metavar="DIR", help=about)
     about = "number of training steps (default: as many as --lr-decay-images takes, else the task's number)"
     parser.add_argument("--steps", type=int, metavar="N", help=about)
     about = "stop with a checkpoint after M minutes of training in all, including those before a resume"
@@ -39,7 +41,6 @@ def build_parser(task: Task | None) -> Parser:
     about = "start from the weights of another run, or from exported weights"
     run.add_argument("--init-from", type=Path, metavar="RUN", help=about)
     add_options(parser.add_argument_group("logging and checkpoints (--resume keeps the former values)"), RunOptions())
-    task = task or next(iter(TASKS.values()))
     title = f"configuration (decides the weights; the defaults of --task {task.name}, which other choices may change)"
     add_options(parser.add_argument_group(title), task.family.resolve(task, {}, {}).config)
     return parser
