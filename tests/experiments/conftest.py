@@ -74,6 +74,7 @@ class FakeProcesses:
         source = {"name": "faces", "count": 25000, "digest": self.digest}
         config = {
             "format": FORMAT,
+            "run_id": "0a",
             "task": "anime",
             "command": "",
             "steps": 1,
