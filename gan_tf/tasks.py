@@ -1,6 +1,6 @@
 """The registry: which data, which model family and which networks belong to a task. Free of TensorFlow."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,10 @@ from gan_tf.family import Family
 from gan_tf.gan.config import GAN_FAMILY
 from gan_tf.options import suggest
 from pipelines.errors import UserError
+from pipelines.formats.cifar10 import Cifar10Data
 from pipelines.formats.digits import LabeledDigitsData
 from pipelines.formats.image_dirs import FolderPair, ImageFolderData
+from pipelines.formats.mnist import MnistData
 from pipelines.source import DataSpec
 
 
@@ -30,6 +32,7 @@ class Task:
         defaults: values that differ from the family's own defaults.
         steps: default number of training steps.
         num_scored: default number of generated images that are scored.
+        variant: from a configuration to the name of its variant; None takes the family's own.
         detector: what counts faces in the handout's own score, if anything does: "anime" or "face".
         thresholds: what the handout asks for.
     """
@@ -44,8 +47,22 @@ class Task:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     steps: int = 20_000
     num_scored: int = 2000
+    variant: Callable[[Any], str] | None = None
     detector: str | None = None
     thresholds: tuple[Threshold, ...] = ()
+
+    def variant_of(self, config: Any) -> str:
+        """Returns the name of a configuration's variant: of a run's folder, and of shipped weights."""
+        return (self.variant or self.family.variant)(config)
+
+
+def _network(config: Any) -> str:
+    return config.network
+
+
+def _size(config: Any) -> str:
+    """The sizes that the MNIST handout varies; another network than the handout's by its name."""
+    return f"{config.latent_dim}-{config.hidden_dim}" if config.network == "dcgan" else config.network
 
 
 ANIME = Task(
@@ -65,6 +82,56 @@ ANIME = Task(
     thresholds=(Threshold("anime_faces", ">=", 21, "MLDS HW3-1"),),
 )
 
+FACE = Task(
+    name="face",
+    summary="generates faces of people, 64x64 (CelebA as in DLCV 2022, HW2); any folder of faces will do",
+    family=GAN_FAMILY,
+    data=ImageFolderData(
+        image_shape=(64, 64, 3),
+        synthetic="pipelines.synthetic.anime:SyntheticFaces",
+        pairs=(FolderPair("face/train", "face/val"),),
+    ),
+    image_shape=(64, 64, 3),
+    networks=("dcgan", "baseline", "residual", "mlp"),
+    default_variant="dcgan",
+    num_scored=1000,
+    variant=_network,
+    detector="face",
+    thresholds=(
+        Threshold("fid", "<=", 30, "DLCV HW2 simple"),
+        Threshold("fid", "<=", 27, "DLCV HW2 strong"),
+        Threshold("one_face", ">=", 85, "DLCV HW2 simple"),
+        Threshold("one_face", ">=", 90, "DLCV HW2 strong"),
+    ),
+)
+
+CIFAR10 = Task(
+    name="cifar10",
+    summary="generates images of CIFAR-10's ten classes, 32x32 (KAIST AI604 2020, HW3)",
+    family=GAN_FAMILY,
+    data=Cifar10Data(),
+    image_shape=(32, 32, 3),
+    networks=("cifar10", "dcgan", "baseline", "residual", "mlp"),
+    default_variant="gan",
+    defaults={"network": "cifar10"},
+    steps=50_000,
+    num_scored=10_000,
+)
+
+MNIST = Task(
+    name="mnist",
+    summary="generates digits, 32x32 gray (MNIST as in THU's Artificial Neural Networks, 2021)",
+    family=GAN_FAMILY,
+    data=MnistData(),
+    image_shape=(32, 32, 1),
+    networks=("dcgan", "baseline", "residual", "mlp"),
+    default_variant="100-16",
+    defaults={"latent_dim": 16, "hidden_dim": 16, "flip": False},
+    num_scored=10_000,
+    variant=_size,
+    thresholds=(Threshold("fid", "<", 60, "THU ANN 2021"),),
+)
+
 DIGITS = Task(
     name="digits",
     summary="classifies digits, 28x28 (MNIST and MNIST-M), and so scores generated digits",
@@ -80,7 +147,7 @@ DIGITS = Task(
     ),
 )
 
-TASKS: dict[str, Task] = {task.name: task for task in (ANIME, DIGITS)}
+TASKS: dict[str, Task] = {task.name: task for task in (ANIME, FACE, CIFAR10, MNIST, DIGITS)}
 
 
 def find_task(name: str | None) -> Task:

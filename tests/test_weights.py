@@ -31,7 +31,7 @@ def test_shipped_weights_match_their_card(directory):
     assert exported.task == card["task"] == directory.parent.name
     assert exported.config == card["config"]
     assert exported.image_shape == task.image_shape
-    assert task.family.variant(from_values(task.family.config, exported.config, "card.json")) == directory.name
+    assert task.variant_of(from_values(task.family.config, exported.config, "card.json")) == directory.name
     assert all("synthetic" not in source["name"] for source in card["data"].values())
     assert card["seconds"] > 0
     assert not re.search(r"/(home|root|tmp|work)/", (directory / export.CARD).read_text())

@@ -55,8 +55,8 @@ def run(argv: Sequence[str]) -> int:
         raise UserError(f"--json {args.json} must be a .json file", "Change the name")
     if args.images and args.weights:
         raise UserError("--images and --weights exclude each other", "Leave one of the two out")
-    if args.data and not args.data.is_dir():
-        raise UserError(f"--data {args.data} is not a folder", "Give the folder with the task's images")
+    if args.data and not args.data.exists():
+        raise UserError(f"There is nothing at --data {args.data}", "Give the folder with the task's images")
     scores = _score_images(task, args, options) if args.images or task is None else _score_weights(task, args, options)
     thresholds = task.thresholds if task else ()
     if args.json:
@@ -122,5 +122,5 @@ def _data_of_run(weights: Path) -> Path | None:
     for directory in (weights, weights.parent):  # the weights kept in RUN/best belong to RUN
         if (directory / "config.json").is_file():
             path = read_run_config(directory)["data"]["path"]
-            return Path(path) if path and Path(path).is_dir() else None
+            return Path(path) if path and Path(path).exists() else None
     return None

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from gan_tf.evaluation.scores import ImageSet
+from gan_tf.utils.images import to_rgb
 from pipelines.errors import UserError
 from pipelines.image_folder import ImageFolder, list_images
 from pipelines.source import Source
@@ -19,7 +20,7 @@ _BATCH = 256
 
 
 class SourceImages(Sequence[np.ndarray]):
-    """The images of a source as a sequence, uint8 [n, height, width, channels], of which slices and index arrays are arrays.
+    """The images of a source as a sequence, uint8 [n, height, width, 3], of which slices and index arrays are arrays.
 
     Args:
         source: where the images are taken from.
@@ -38,7 +39,7 @@ class SourceImages(Sequence[np.ndarray]):
     def __getitem__(self, rows: Any) -> Any:
         wanted = np.atleast_1d(self.indices[rows])
         samples = self.source.take(tf.constant(wanted, tf.int64))
-        images = (samples["image"] if isinstance(samples, dict) else samples).numpy()
+        images = to_rgb((samples["image"] if isinstance(samples, dict) else samples).numpy())
         return images[0] if isinstance(rows, int | np.integer) else images
 
     def __iter__(self) -> Iterator[np.ndarray]:

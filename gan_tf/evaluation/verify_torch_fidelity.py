@@ -20,7 +20,7 @@ from gan_tf.evaluation.report import protocol_line
 from gan_tf.utils.cache import cache_folder
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
-from pipelines.formats.cifar10 import read_cifar10
+from pipelines.formats.cifar10_files import read_cifar10
 
 SEED = 2020
 PUBLISHED = {

@@ -45,6 +45,8 @@ NETWORK_PRESETS: dict[str, dict[str, Any]] = {
     "dcgan": {},
     "residual": {},
     "baseline": {"norm": "none", "hidden_dim": 32},  # the table of the handout has no normalization at all
+    "cifar10": {"latent_dim": 256, "hidden_dim": 64},
+    "mlp": {"norm": "none", "hidden_dim": 256},
 }
 
 PRESETS: tuple[Preset, ...] = (

@@ -14,19 +14,19 @@ from gan_tf.evaluation.scores import ImageSet, Report, Score
 from gan_tf.gan.config import GanConfig, GanInferOptions
 from gan_tf.gan.latents import PATHS, interpolation_weights, sample_latents
 from gan_tf.gan.model import GAN
-from gan_tf.gan.networks import baseline, dcgan, residual
+from gan_tf.gan.networks import baseline, cifar10, dcgan, mlp, residual
 from gan_tf.gan.sampling import generate_images, iterate_images
 from gan_tf.nn.precision import dtype_policy_scope
 from gan_tf.training.callbacks import Callback, Curves, ExportWeights, RealGrid, SampleGrid, TrainingSetScores
 from gan_tf.training.context import RunContext
-from gan_tf.utils.images import empty_image_dir, require_own_image, tile_images, write_images, write_png
+from gan_tf.utils.images import empty_image_dir, require_own_image, tile_images, to_rgb, write_images, write_png
 from gan_tf.workflow import Workflow
 from pipelines.randomness import Purpose, seed_for
 from pipelines.source import Source
 from pipelines.stream import Stream
 from pipelines.transforms import normalize, random_flip
 
-NETWORKS = {"dcgan": dcgan, "baseline": baseline, "residual": residual}
+NETWORKS = {"dcgan": dcgan, "baseline": baseline, "residual": residual, "cifar10": cifar10, "mlp": mlp}
 _GRID_ROWS = 8
 _DEFAULT_COUNT, _DEFAULT_PAIRS, _DEFAULT_PATH = 1000, 5, "slerp"
 
@@ -155,5 +155,5 @@ class GanWorkflow(Workflow):
         count = options.count or self.task.num_scored
         name = f"{self.task.name} {directory.name}, seed {options.seed}"
         real = find_real_images(self.task, data, options, report, count)
-        generated = ImageSet(name, self.load(directory).generate(count, options.seed))
+        generated = ImageSet(name, to_rgb(self.load(directory).generate(count, options.seed)))
         return evaluate_images(generated, real, options, report, detector=self.task.detector)

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
 from gan_tf import export
 from gan_tf.evaluation.features.extractor import extract, fid_extractor
 from gan_tf.evaluation.features.feature_cache import real_features
+from gan_tf.evaluation.image_files import SourceImages
 from gan_tf.evaluation.metrics.frechet import frechet_distance_of_features
 from gan_tf.evaluation.metrics.kernel_distance import kernel_distance_of_subsets
 from gan_tf.training.context import RunContext
 from gan_tf.training.curves import write_curves
 from gan_tf.utils.cache import cache_folder
-from gan_tf.utils.images import tile_images, to_uint8, write_png
+from gan_tf.utils.images import tile_images, to_rgb, to_uint8, write_png
 from pipelines.source import Source
 
 if TYPE_CHECKING:
@@ -187,13 +187,11 @@ class TrainingSetMetrics:
         self.count, self.seed = min(count, len(source)), seed
         self.extractor = fid_extractor()
         indices = np.sort(np.random.default_rng(seed).choice(len(source), self.count, replace=False))
-        images = source.take(tf.constant(indices, tf.int64))
-        assert not isinstance(images, dict)  # images without labels
-        self._real_features, _ = real_features(self.extractor, images.numpy(), cache_folder())
+        self._real_features, _ = real_features(self.extractor, SourceImages(source, indices), cache_folder())
 
     def compute(self, images: np.ndarray) -> tuple[float, float]:
-        """Returns FID and KID of generated images, uint8 ``[count, height, width, 3]``."""
-        features, _ = extract(self.extractor, images)
+        """Returns FID and KID of generated images, uint8 ``[count, height, width, channels]``."""
+        features, _ = extract(self.extractor, to_rgb(images))
         size = min(KID_SUBSET_SIZE, self.count)
         fid = frechet_distance_of_features(features, self._real_features)
         kid, _ = kernel_distance_of_subsets(features, self._real_features, subsets=KID_SUBSETS, size=size, seed=self.seed)

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import datetime
 import json
+import math
 import shlex
 import sys
 import time
@@ -114,7 +115,8 @@ def describe_training(request: TrainingRequest) -> None:
     workflow = build_workflow(request.task, resolved.config)
     model = workflow.build_model()
     for name, network in model.networks().items():
-        print(f"{name}: {network.count_params():,} parameters")
+        count = sum(math.prod(variable.shape) for variable in network.trainable_variables)
+        print(f"{name}: {count:,} trainable parameters")
     step = build_step_function(model, None)
     batches = iter(workflow.build_stream(model, sources).dataset(0, 1 + _TIMED_STEPS))
     step(next(batches))  # traces the graph
@@ -152,7 +154,7 @@ def _open_run_dir(request: TrainingRequest, config: Any, sources: dict[str, Sour
         _compare_data(request.run_dir, previous, sources)
         return request.run_dir
     names = "-".join(source.name for source in sources.values())
-    run_dir = create_run_dir(request.runs, request.task.name, f"{request.task.family.variant(config)}-{names}")
+    run_dir = create_run_dir(request.runs, request.task.name, f"{request.task.variant_of(config)}-{names}")
     run_dir.lock()
     return run_dir
 

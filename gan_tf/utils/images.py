@@ -20,6 +20,11 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
     return np.clip(np.rint((np.asarray(images) + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
+def to_rgb(images: np.ndarray) -> np.ndarray:
+    """Returns images ``[..., channels]`` with three channels; a gray one is repeated."""
+    return np.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images
+
+
 def tile_images(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """Tiles uint8 ``[n, h, w, c]`` row by row into ``[rows * h, columns * w, c]``; missing tiles are black."""
     n, height, width, channels = images.shape

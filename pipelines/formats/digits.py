@@ -12,6 +12,7 @@ from pipelines.errors import UserError
 from pipelines.source import DataSpec, Source, Split
 
 if TYPE_CHECKING:
+    from pipelines.formats import idx
     from pipelines.labeled import LabeledImages
 
 # Where each data set may lie: in the folder that is given (".") or below it, in upper or lower case. torchvision writes
@@ -27,7 +28,7 @@ class LabeledDigitsData(DataSpec):
     @property
     def layout(self) -> str:
         """What the data folder holds; see ``DataSpec.layout``."""
-        mnist_places, mnistm_places = (_describe_places(names) for names in (MNIST_DIRS, MNISTM_DIRS))
+        mnist_places, mnistm_places = (describe_places(names) for names in (MNIST_DIRS, MNISTM_DIRS))
         return f"MNIST's four IDX files {mnist_places}; or MNIST-M's train.csv, val.csv and data/*.png {mnistm_places}"
 
     def open(self, path: Path, split: Split, memory_budget: int) -> dict[str, Source]:
@@ -81,6 +82,20 @@ def read_digit_sets(folder: str | Path, split: Split) -> "list[LabeledImages]":
     return sets
 
 
+def find_mnist(folder: str | Path, part: "idx.Part") -> Path:
+    """Returns the first of ``MNIST_DIRS`` that has a part of MNIST, otherwise the first with any of its files.
+
+    Raises:
+        UserError: there is none.
+    """
+    from pipelines.formats import idx
+
+    place = _first_folder(folder, MNIST_DIRS, (lambda place: idx.has_part(place, part), idx.has_any_file))
+    if place is None:
+        raise UserError(f"MNIST was not found in {folder}", f"Put its four IDX files {describe_places(MNIST_DIRS)}")
+    return place
+
+
 def read_training_digits(folder: str | Path) -> "LabeledImages":
     """Reads all training digits below ``folder`` as one source, in which each set is about as frequent as the largest.
 
@@ -127,6 +142,7 @@ def _data_set_name(place: Path) -> str:
     return (place.parent if place.name.lower() == "raw" else place).name.lower() or "digits"
 
 
-def _describe_places(names: Iterable[str]) -> str:
+def describe_places(names: Iterable[str]) -> str:
+    """Returns in words where files may lie, as it follows their names."""
     *others, last = (f"{name}/" for name in names if name != ".")
     return f"there, or in {', '.join(others)} or {last}"

@@ -20,7 +20,7 @@ from gan_tf.evaluation.metrics.inception_score import inception_score
 from gan_tf.evaluation.scores import Score, count_warning
 from gan_tf.utils.cache import cache_folder
 from pipelines.errors import UserError
-from pipelines.formats.cifar10 import read_cifar10
+from pipelines.formats.cifar10_files import read_cifar10
 from pipelines.transforms import pixels_sha256
 
 SCORE = "inception_score_cifar10_head"

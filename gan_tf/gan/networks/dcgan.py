@@ -22,7 +22,9 @@ def normal_init(mean: float, seed: int, index: int) -> keras.initializers.Initia
     return keras.initializers.RandomNormal(mean, 0.02, seed=1000 * seed + index)
 
 
-def build_generator(shape: tuple[int, int, int], latent_dim: int, hidden_dim: int, seed: int = 0) -> keras.Model:
+def build_generator(
+    shape: tuple[int, int, int], latent_dim: int, hidden_dim: int, seed: int = 0, last_bias: bool = True
+) -> keras.Model:
     """Builds the network from latents ``[batch, latent_dim]`` to images ``[batch, *shape]`` in [-1, 1].
 
     Args:
@@ -30,6 +32,7 @@ def build_generator(shape: tuple[int, int, int], latent_dim: int, hidden_dim: in
         latent_dim: dimensions of the latent vector.
         hidden_dim: channels of the last hidden layer; 64 in the paper.
         seed: of the initial weights.
+        last_bias: whether the last layer has a bias; the others, which are normalized, have none.
 
     Raises:
         ValueError: the image size is not supported.
@@ -46,12 +49,15 @@ def build_generator(shape: tuple[int, int, int], latent_dim: int, hidden_dim: in
         kernel_init = normal_init(0.0, seed, i)
         x = Conv2DTranspose(width, 4, 2, "same", use_bias=False, kernel_initializer=kernel_init)(x)
         x = keras.layers.ReLU()(batch_norm(normal_init(1.0, seed, 50 + i))(x))
-    x = Conv2DTranspose(shape[2], 4, 2, "same", kernel_initializer=normal_init(0.0, seed, n))(x)
+    kernel_init = normal_init(0.0, seed, n)
+    x = Conv2DTranspose(shape[2], 4, 2, "same", use_bias=last_bias, kernel_initializer=kernel_init)(x)
     x = keras.layers.Activation("tanh", dtype="float32")(x)
     return keras.Model(latents, x, name="generator")
 
 
-def build_discriminator(shape: tuple[int, int, int], hidden_dim: int, norm: str = "batch", seed: int = 0) -> keras.Model:
+def build_discriminator(
+    shape: tuple[int, int, int], hidden_dim: int, norm: str = "batch", seed: int = 0, norm_first: bool = False
+) -> keras.Model:
     """Builds the network from images ``[batch, *shape]`` to one logit each, ``[batch, 1]``.
 
     Args:
@@ -59,6 +65,7 @@ def build_discriminator(shape: tuple[int, int, int], hidden_dim: int, norm: str 
         hidden_dim: channels of the first layer; 64 in the paper.
         norm: see ``layers.apply_norm``; the first and the last layer have none, as in the paper.
         seed: of the initial weights.
+        norm_first: whether the first layer is normalized too, and the last one has no bias either.
 
     Raises:
         ValueError: the image size is not supported.
@@ -68,11 +75,13 @@ def build_discriminator(shape: tuple[int, int, int], hidden_dim: int, norm: str 
     images = keras.Input(shape, name="images")
     x = images
     for i in range(n):
-        use_bias = i == 0 or norm in ("none", "spectral")
+        is_normalized = i > 0 or norm_first
+        use_bias = not is_normalized or norm in ("none", "spectral")
         kernel_init = normal_init(0.0, seed, 100 + i)
         x = conv(hidden_dim * 2**i, 4, 2, "same", use_bias=use_bias, kernel_initializer=kernel_init)(x)
-        if i > 0:
+        if is_normalized:
             x = apply_norm(x, norm, normal_init(1.0, seed, 150 + i))
         x = keras.layers.LeakyReLU(0.2)(x)
-    x = conv(1, 4, 1, "valid", kernel_initializer=normal_init(0.0, seed, 100 + n), dtype="float32")(x)
+    kernel_init = normal_init(0.0, seed, 100 + n)
+    x = conv(1, 4, 1, "valid", use_bias=not norm_first, kernel_initializer=kernel_init, dtype="float32")(x)
     return keras.Model(images, keras.layers.Flatten(dtype="float32")(x), name="discriminator")

@@ -13,7 +13,7 @@ from gan_tf.evaluation.image_scores import RealImages, score_by_head, score_imag
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import ImageSet
 from pipelines.errors import UserError
-from pipelines.formats import cifar10
+from pipelines.formats import cifar10_files as cifar10
 
 PER_FILE = 60
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from pipelines.errors import UserError
-from pipelines.formats import cifar10
-from pipelines.formats.cifar10 import read_cifar10
+from pipelines.formats import cifar10_files as cifar10
+from pipelines.formats.cifar10_files import read_cifar10
 
 COUNT = 20
 
