@@ -68,5 +68,6 @@ def test_committed_grid_is_what_the_weights_generate(variant, grid, tmp_path):
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
-def test_default_variant_of_each_task_is_shipped(task):
-    assert task.default_variant in export.shipped_variants(task.name)
+def test_default_variant_of_each_task_is_shipped_if_any_is(task):
+    shipped = export.shipped_variants(task.name)
+    assert task.default_variant in shipped or not shipped

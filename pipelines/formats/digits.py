@@ -67,7 +67,7 @@ def read_digit_sets(folder: str | Path, split: Split) -> "list[LabeledImages]":
 
     part: idx.Part = "train" if split == "train" else "test"
     sets = []
-    mnist = _first_folder(folder, MNIST_DIRS, (lambda place: idx.has_part(place, part), idx.has_any_file))
+    mnist = find_mnist(folder, part)
     if mnist is not None:
         sets.append(idx.read_digits(mnist, part))
         sets[-1].name = _data_set_name(mnist)
@@ -82,18 +82,11 @@ def read_digit_sets(folder: str | Path, split: Split) -> "list[LabeledImages]":
     return sets
 
 
-def find_mnist(folder: str | Path, part: "idx.Part") -> Path:
-    """Returns the first of ``MNIST_DIRS`` that has a part of MNIST, otherwise the first with any of its files.
-
-    Raises:
-        UserError: there is none.
-    """
+def find_mnist(folder: str | Path, part: "idx.Part") -> Path | None:
+    """Returns the first of ``MNIST_DIRS`` that has a part of MNIST, otherwise the first with any of its files, or None."""
     from pipelines.formats import idx
 
-    place = _first_folder(folder, MNIST_DIRS, (lambda place: idx.has_part(place, part), idx.has_any_file))
-    if place is None:
-        raise UserError(f"MNIST was not found in {folder}", f"Put its four IDX files {describe_places(MNIST_DIRS)}")
-    return place
+    return _first_folder(folder, MNIST_DIRS, (lambda place: idx.has_part(place, part), idx.has_any_file))
 
 
 def read_training_digits(folder: str | Path) -> "LabeledImages":

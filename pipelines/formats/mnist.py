@@ -8,51 +8,47 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.formats.digits import MNIST_DIRS, describe_places, find_mnist
+from pipelines.formats.image_dirs import ImageFolderData
 from pipelines.source import DataSpec, Source, Split
 
 if TYPE_CHECKING:
     import numpy as np
 
 
+SIZE = 32
+_FOLDERS = ImageFolderData((SIZE, SIZE, 1), "pipelines.synthetic.digits:build_gray_digits")
+
+
 @dataclass(frozen=True)
 class MnistData(DataSpec):
-    """MNIST as gray images [size, size, 1]; its test images are the validation images.
-
-    Attributes:
-        size: height and width in pixels; 32 in the handout (THU 2021), whose bilinear resize this is.
-    """
-
-    size: int = 32
+    """MNIST as gray images [32, 32, 1], resized as the handout does (THU 2021); its test images are the validation images."""
 
     @property
     def layout(self) -> str:
         """What the data folder holds; see ``DataSpec.layout``."""
-        return f"MNIST's four IDX files {describe_places(MNIST_DIRS)}"
+        return f"MNIST's four IDX files {describe_places(MNIST_DIRS)}; or {_FOLDERS.layout}"
 
     def open(self, path: Path, split: Split, memory_budget: int) -> dict[str, Source]:
-        """Reads the images of a split; see ``DataSpec.open``. They are held in memory, whatever the budget."""
+        """Reads the images of a split; see ``DataSpec.open``. Those of IDX files are held in memory, whatever the budget."""
         from pipelines.formats import idx
         from pipelines.image_array import ImageArray
 
         part: idx.Part = "train" if split == "train" else "test"
-        images = idx.read_digits(find_mnist(path, part), part, channels=1).images
-        return {"real": ImageArray(resize(images, self.size), "mnist", split)}
+        folder = find_mnist(path, part)
+        if folder is None:
+            return _FOLDERS.open(path, split, memory_budget)
+        return {"real": ImageArray(resize(idx.read_digits(folder, part, channels=1).images, SIZE), "mnist", split)}
 
     def open_synthetic(self) -> dict[str, Source]:
         """Returns synthetic digits, white on black or on patterns; see ``DataSpec.open_synthetic``."""
-        import numpy as np
-
-        from pipelines.image_array import ImageArray
-        from pipelines.synthetic.digits import SyntheticDigits
-
-        gray = SyntheticDigits(size=self.size).images.mean(axis=-1, keepdims=True)
-        return {"real": ImageArray(np.rint(gray).astype(np.uint8), "synthetic")}
+        return _FOLDERS.open_synthetic()
 
     def has_validation(self, path: Path) -> bool:
-        """Returns whether the test images are there; see ``DataSpec.has_validation``."""
+        """Returns whether there are test images; see ``DataSpec.has_validation``."""
         from pipelines.formats import idx
 
-        return idx.has_part(find_mnist(path, "test"), "test")
+        folder = find_mnist(path, "test")
+        return _FOLDERS.has_validation(path) if folder is None else idx.has_part(folder, "test")
 
 
 def resize(images: "np.ndarray", size: int) -> "np.ndarray":

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from pipelines.image_array import ImageArray
 from pipelines.synthetic import SyntheticImages
 from pipelines.synthetic.pen import Color, Pen, curve, ellipse, rgb
 from pipelines.transforms import take_rows
@@ -32,6 +33,12 @@ class SyntheticDigits(SyntheticImages):
     def take(self, indices: tf.Tensor | np.ndarray | list[int]) -> dict[str, tf.Tensor]:
         """Returns "image": uint8 [n, size, size, 3], and "label": uint8 [n], for integers [n]."""
         return {"image": super().take(indices), "label": take_rows(self.labels.__getitem__, indices, self.labels.shape)}
+
+
+def build_gray_digits() -> ImageArray:
+    """Returns 2,000 of the digits in gray, uint8 [32, 32, 1] each, as a source without labels."""
+    gray = SyntheticDigits(size=32).images.mean(axis=-1, keepdims=True)
+    return ImageArray(np.rint(gray).astype(np.uint8), "synthetic")
 
 
 def draw_digit(seed: int, index: int, size: int = 28) -> np.ndarray:

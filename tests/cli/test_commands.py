@@ -84,7 +84,7 @@ BAD_INPUT = [
     ("infer", [*ANIME, "--weights", "{run}", "--count", "2", "{tmp}/words/a.txt"], "a.txt"),
     ("evaluate", [], "No task was given"),
     ("evaluate", [*ANIME, "--weights", "{run}", "--images", "{tmp}/empty"], "exclude each other"),
-    ("evaluate", [*ANIME, "--data", "{tmp}/nowhere"], "not a folder"),
+    ("evaluate", [*ANIME, "--data", "{tmp}/nowhere"], "There is nothing at"),
     ("evaluate", ["--classifier", "letters", "--images", "{tmp}/empty"], "digits"),
     ("main", ["trian"], "no command 'trian'"),
 ]

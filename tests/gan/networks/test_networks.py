@@ -10,7 +10,7 @@ from helpers.layers import random
 from helpers.models import NETWORKS, NORMS
 from scipy import stats
 
-from gan_tf.gan.networks import baseline, dcgan
+from gan_tf.gan.networks import baseline, cifar10, dcgan, mlp
 from gan_tf.nn.layers import BatchNorm, GroupNorm, SpectralConv2D
 
 SEQUENTIAL = ["baseline", "dcgan"]  # test_residual.py tests the other ones
@@ -60,6 +60,37 @@ def test_dcgan_has_the_parameters_of_pytorchs_example():
     assert num_parameters(generator) == 3_576_704 + 3
     discriminator = dcgan.build_discriminator((64, 64, 3), hidden_dim=64)
     assert num_parameters(discriminator) == 2_765_568 + 64 + 1
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_cifar10_networks_have_the_parameters_of_the_handouts_table(norm):
+    """H2's own check prints 1,707,904 and 663,424; layer norm has as many parameters as batch norm."""
+    assert num_parameters(cifar10.build_generator((32, 32, 3), latent_dim=256, hidden_dim=64)) == 1_707_904
+    discriminator = cifar10.build_discriminator((32, 32, 3), hidden_dim=64, norm=norm)
+    assert num_parameters(discriminator) == 663_424
+    assert not any(layer.use_bias for layer in discriminator.layers if isinstance(layer, keras.layers.Conv2D))
+
+
+def test_mlp_has_the_parameters_of_its_layers():
+    pixels, units = 32 * 32, [20, 40, 80]
+    generator = mlp.build_generator((32, 32, 1), latent_dim=5, hidden_dim=20)
+    layers = sum(a * b for a, b in itertools.pairwise([5, *units, pixels]))
+    assert num_parameters(generator) == layers + 2 * sum(units) + pixels
+    discriminator = mlp.build_discriminator((32, 32, 1), hidden_dim=20)
+    assert num_parameters(discriminator) == sum(a * b + b for a, b in itertools.pairwise([pixels, *units[::-1], 1]))
+
+
+def test_mlp_generator_equals_matrix_products():
+    generator = mlp.build_generator((4, 4, 1), latent_dim=3, hidden_dim=2)
+    latents = x = random(5, 3)
+    for layer in generator.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            x = x @ layer.kernel.numpy()[0, 0] + (layer.bias.numpy() if layer.use_bias else 0.0)
+        elif isinstance(layer, BatchNorm):
+            x = x / np.sqrt(1 + layer.epsilon) * layer.gamma.numpy()  # mean 0 and variance 1 at first
+        elif isinstance(layer, keras.layers.ReLU):
+            x = np.maximum(x, 0)
+    np.testing.assert_allclose(generator(latents.astype(np.float32)), np.tanh(x).reshape(5, 4, 4, 1), atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [8, 16, 32])
