@@ -14,6 +14,7 @@ from pipelines.formats.cifar10 import Cifar10Data
 from pipelines.formats.digits import LabeledDigitsData
 from pipelines.formats.image_dirs import FolderPair, ImageFolderData
 from pipelines.formats.mnist import MnistData
+from pipelines.formats.voc import VocData
 from pipelines.source import DataSpec
 
 
@@ -105,6 +106,19 @@ FACE = Task(
     ),
 )
 
+DOG = Task(
+    name="dog",
+    summary="generates dogs, 64x64 (Stanford Dogs as in NCTU Data Science 2021, HW4)",
+    family=GAN_FAMILY,
+    data=VocData(ImageFolderData(image_shape=(64, 64, 3), synthetic="pipelines.synthetic.shapes:build_large_shapes")),
+    image_shape=(64, 64, 3),
+    networks=("dcgan", "baseline", "residual", "mlp"),
+    default_variant="hinge",
+    defaults={"loss": "hinge"},
+    num_scored=10_000,
+    thresholds=(Threshold("fid", "<", 270, "NCTU Data Science HW4"),),
+)
+
 CIFAR10 = Task(
     name="cifar10",
     summary="generates images of CIFAR-10's ten classes, 32x32 (KAIST AI604 2020, HW3)",
@@ -147,7 +161,7 @@ DIGITS = Task(
     ),
 )
 
-TASKS: dict[str, Task] = {task.name: task for task in (ANIME, FACE, CIFAR10, MNIST, DIGITS)}
+TASKS: dict[str, Task] = {task.name: task for task in (ANIME, FACE, DOG, CIFAR10, MNIST, DIGITS)}
 
 
 def find_task(name: str | None) -> Task:

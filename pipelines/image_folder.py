@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pipelines.decode import UnreadableImage, decode, decode_bytes, read_bytes, read_size
+from pipelines.decode import DecodedImage, UnreadableImage, decode_bytes, read_bytes, read_size
 from pipelines.errors import UserError
 from pipelines.transforms import take_rows
 
@@ -157,6 +157,7 @@ class ImageFolder:
         self.split, self.note = "", ""
         self._lock = threading.Lock()
         files = list_images(folder) if files is None else files
+        self._files = files
         height, width = self._first_size(files) if size is None else (size, size)
         self._size, self.image_shape = size, (height, width, channels)
         self._needed_bytes = len(files) * height * width * channels
@@ -171,7 +172,7 @@ class ImageFolder:
                 if not self._is_checked:
                     own_size = read_size(data, path)
                 else:
-                    decoded = decode_bytes(data, path, size, channels)
+                    decoded = self._decode_file(index, data)
                     own_size = decoded.own_size
                     if fits and decoded.pixels.shape == self.image_shape:
                         pixels[index] = decoded.pixels
@@ -191,6 +192,7 @@ class ImageFolder:
         if not facts:
             problem = f"None of the {len(files):,} images in {folder} is readable: {self._first_unreadable()}"
             raise UserError(problem, "Download or copy the images again")
+        self._kept = list(facts)
         self.paths = [files[index] for index in facts]
         self.own_sizes = Counter(fact.own_size for fact in facts.values())
         if size is None and len(self.own_sizes) > 1:
@@ -266,8 +268,8 @@ class ImageFolder:
 
     def _combine_digests(self, digests: Sequence[bytes]) -> str:
         digest = hashlib.sha256()
-        for path, content in zip(self.paths, digests, strict=True):
-            digest.update(os.fsencode(path.relative_to(self.folder).as_posix()) + b"\0" + content)
+        for number, content in zip(self._kept, digests, strict=True):
+            digest.update(self._key(number) + b"\0" + content)
         return digest.hexdigest()
 
     def _first_unreadable(self) -> str:
@@ -288,12 +290,21 @@ class ImageFolder:
             rows[row] = self._decode_at(int(index))
         return rows
 
+    def _decode_file(self, number: int, data: bytes) -> DecodedImage:
+        """Returns the image of a file from its bytes; ``number`` is its place in the list of all files."""
+        return decode_bytes(data, self._files[number], self._size, self.image_shape[2])
+
+    def _key(self, number: int) -> bytes:
+        """Returns what identifies a sample in the digest besides the content of its file."""
+        return os.fsencode(self._files[number].relative_to(self.folder).as_posix())
+
     def _decode_at(self, index: int) -> np.ndarray:
         num_tried = min(len(self), _MAX_REPLACEMENTS)
         for offset in range(num_tried):
-            path = self.paths[(index + offset) % len(self)]
+            number = self._kept[(index + offset) % len(self)]
+            path = self._files[number]
             try:
-                pixels = decode(path, self._size, self.image_shape[2])
+                pixels = self._decode_file(number, read_bytes(path)).pixels
                 if pixels.shape != self.image_shape:
                     raise UnreadableImage(path, f"its size has changed to {_format_size(pixels.shape)}")
                 return pixels

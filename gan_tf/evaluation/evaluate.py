@@ -50,6 +50,9 @@ def find_real_images(
     (reference,) = task.data.open(data, "val", MEMORY_BUDGET).values()
     print(f"real images: {reference.summary}", flush=True)
     (training,) = task.data.open(data, "train", 0).values()
+    if training.digest == reference.digest:
+        print(f"there is no validation set: the reference are all {len(reference):,} training images", flush=True)
+        return RealImages(source_images(reference))
     return RealImages(source_images(reference), source_images(training, count, options.seed))
 
 

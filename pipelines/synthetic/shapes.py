@@ -13,6 +13,11 @@ class SyntheticShapes(SyntheticImages):
         super().__init__(draw_shapes, count, size, seed)
 
 
+def build_large_shapes() -> SyntheticShapes:
+    """Returns 1,000 of the images at 64x64."""
+    return SyntheticShapes(1000, 64)
+
+
 def draw_shapes(seed: int, index: int, size: int = 32) -> np.ndarray:
     """Renders image ``index`` of the endless set ``seed``, both from 0.
 

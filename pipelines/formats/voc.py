@@ -1,0 +1,175 @@
+"""Images with Pascal VOC annotations (Everingham et al. 2010), as Stanford Dogs has them: a sample for each box.
+
+Below the data folder lie ``images/`` and ``annotations/`` (in any case, or ``Annotation/``); annotations are XML files with or
+without their ending, in the same folders as the images or in one folder. Free of TensorFlow until images are read.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from pipelines.errors import UserError
+from pipelines.formats.image_dirs import ImageFolderData
+from pipelines.source import DataSpec, Source, Split
+
+if TYPE_CHECKING:
+    from pipelines.boxed_images import Box
+
+IMAGE_DIRS, ANNOTATION_DIRS = ("images", "jpegimages"), ("annotations", "annotation")
+_MAX_BYTES = 1 << 20  # of an annotation: real ones have about 1 KB
+_MAX_NAMED = 5  # faulty annotations that a message names
+
+
+@dataclass(frozen=True)
+class VocData(DataSpec):
+    """Boxes of images as squares; whole images where there are no annotations at all.
+
+    There is no validation set, so scores compare with all training images.
+
+    Attributes:
+        folders: how images without annotations are read.
+    """
+
+    folders: ImageFolderData
+
+    @property
+    def layout(self) -> str:
+        """What the data folder holds; see ``DataSpec.layout``."""
+        return f"images/ and annotations/ (Pascal VOC), or {self.folders.layout}"
+
+    def open(self, path: Path, split: Split, memory_budget: int) -> dict[str, Source]:
+        """Reads the boxed images; see ``DataSpec.open``. Both splits are the same images."""
+        from pipelines.boxed_images import BoxedImages
+        from pipelines.image_folder import list_images
+
+        annotations = find_dir(path, ANNOTATION_DIRS)
+        if annotations is None:
+            return self.folders.open(path, split if self.folders.has_validation(path) else "train", memory_budget)
+        images = find_dir(path, IMAGE_DIRS) or path
+        found = match_boxes(annotations, images, list_images(images))
+        source = BoxedImages(images, self.folders.image_shape[0], found.files, found.boxes, memory_budget)
+        source.name, source.split, source.note = path.resolve().name, "train", found.note
+        return {"real": source}
+
+    def open_synthetic(self) -> dict[str, Source]:
+        """Returns synthetic images; see ``DataSpec.open_synthetic``."""
+        return self.folders.open_synthetic()
+
+    def has_validation(self, path: Path) -> bool:
+        """Returns True: where there are no validation images, scores compare with the training images."""
+        return True
+
+
+@dataclass(frozen=True)
+class BoxedFiles:
+    """A file and a box for each sample, and what was noticed, in words."""
+
+    files: list[Path]
+    boxes: "list[Box]"
+    note: str
+
+
+def find_dir(path: Path, names: tuple[str, ...]) -> Path | None:
+    """Returns the folder below ``path`` that has one of the names, in any case; None without one."""
+    try:
+        entries = sorted(path.iterdir())
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})", "Give the folder with images/ and annotations/") from error
+    return next((entry for name in names for entry in entries if entry.name.lower() == name and entry.is_dir()), None)
+
+
+def match_boxes(annotations: Path, images: Path, image_files: list[Path]) -> BoxedFiles:
+    """Returns the boxes of all annotations whose image is there; faulty ones are counted and named.
+
+    Args:
+        annotations: folder of the annotations, searched at any depth.
+        images: folder of the images.
+        image_files: the images below it.
+
+    Raises:
+        UserError: there is no annotation, or none is usable.
+    """
+    by_place = {file.relative_to(images).with_suffix("").as_posix(): file for file in image_files}
+    by_name: dict[str, Path | None] = {}
+    for file in image_files:
+        by_name[file.stem] = None if file.stem in by_name else file  # a name that occurs twice says nothing
+    files, boxes, faults, used = [], [], [], set()
+    for annotation in _list_annotations(annotations):
+        place = annotation.relative_to(annotations)
+        place = place.with_suffix("") if place.suffix.lower() == ".xml" else place
+        image = by_place.get(place.as_posix()) or by_name.get(place.name)
+        try:
+            if image is None:
+                raise ValueError("its image is missing")
+            for box in read_boxes(annotation):
+                files.append(image)
+                boxes.append(box)
+            used.add(image)
+        except (OSError, ValueError, ElementTree.ParseError) as error:
+            faults.append(f"{place.as_posix()} ({' '.join(str(error).split())})")
+    if not boxes:
+        first = f": {_first(faults)}" if faults else " (it is empty)"
+        raise UserError(f"No annotation in {annotations} is usable{first}", "Put Pascal VOC files there, or remove the folder")
+    notes = [f"{len(used):,} images with boxes"]
+    without = len(image_files) - len(used)
+    if without:
+        notes.append(f"{without:,} images without a box are not used")
+    if faults:
+        notes.append(f"{len(faults):,} faulty annotations left out: {_first(faults)}")
+    return BoxedFiles(files, boxes, "; ".join(notes))
+
+
+def read_boxes(path: Path) -> "list[Box]":
+    """Returns the boxes of an annotation, clipped to the image.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it declares entities, is far too long, or has no box that lies in the image.
+        ElementTree.ParseError: it is no XML.
+    """
+    from pipelines.boxed_images import Box
+
+    data = path.read_bytes()
+    if len(data) > _MAX_BYTES or b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+        raise ValueError("it is too long, or declares entities")  # with which a short file can take any amount of memory
+    root = ElementTree.fromstring(data)
+    width, height = (_number(root, f"size/{name}") for name in ("width", "height"))
+    if width < 1 or height < 1:
+        raise ValueError("its image has no size")
+    boxes = []
+    for element in root.iterfind("object/bndbox"):
+        left, top, right, bottom = (_number(element, name) for name in ("xmin", "ymin", "xmax", "ymax"))
+        left, right = max(left, 0.0), min(right, width)
+        top, bottom = max(top, 0.0), min(bottom, height)
+        if left < right and top < bottom:
+            boxes.append(Box(left, top, right, bottom, int(width), int(height)))
+    if not boxes:
+        raise ValueError("it has no box in the image")
+    return boxes
+
+
+def _number(element: ElementTree.Element, name: str) -> float:
+    text = element.findtext(name)
+    if text is None:
+        raise ValueError(f"it has no {name}")
+    value = float(text)
+    if not abs(value) < 1e6:  # NaN too
+        raise ValueError(f"its {name} is {text.strip()}")
+    return value
+
+
+def _list_annotations(folder: Path) -> Iterator[Path]:
+    """Yields the files below a folder that may be annotations, sorted: those with .xml or without an ending."""
+    for directory, subfolders, names in os.walk(folder):
+        subfolders.sort()
+        for name in sorted(names):
+            if not name.startswith(".") and Path(name).suffix.lower() in ("", ".xml"):
+                yield Path(directory, name)
+
+
+def _first(faults: list[str]) -> str:
+    more = len(faults) - _MAX_NAMED
+    return "; ".join(faults[:_MAX_NAMED]) + (f" and {more:,} more" if more > 0 else "")
