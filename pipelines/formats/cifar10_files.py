@@ -57,6 +57,8 @@ def read_cifar10(path: str | Path, part: Literal["train", "test"]) -> tuple[np.n
         for layout, parse in (("binary", _parse_binary), ("python", _parse_python), ("npm", _parse_npm)):
             if all(name in contents for name in _FILES[layout][part]):
                 return parse(contents, part)
+    except tarfile.ReadError as error:
+        raise UserError(f"{path} is no archive of CIFAR-10, or it is damaged", _HINT) from error
     except (OSError, ValueError, KeyError, EOFError, tarfile.TarError, UnidentifiedImageError) as error:
         raise UserError(f"{path} cannot be read as CIFAR-10 ({error})", _HINT) from error
     raise UserError(f"{path} is no copy of CIFAR-10: it lacks {', '.join(_FILES['binary'][part])}", _HINT)
