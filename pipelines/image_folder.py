@@ -1,5 +1,6 @@
 """Folders of images: lists them and returns uint8 batches by index."""
 
+import functools
 import hashlib
 import logging
 import os
@@ -41,15 +42,18 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
     return list_images_except(folder, ())[0]
 
 
-def list_images_except(folder: str | os.PathLike[str], skipped_names: Collection[str]) -> tuple[list[Path], list[Path]]:
-    """Lists images as ``list_images``, but none in folders of certain names.
+def list_images_except(
+    folder: str | os.PathLike[str], skipped_names: Collection[str], skipped_folders: Collection[Path] = ()
+) -> tuple[list[Path], list[Path]]:
+    """Lists images as ``list_images``, but none in certain folders, by whatever links they are reached.
 
     Args:
         folder: where to look.
         skipped_names: names of folders in lower case; they are skipped at any depth, whatever their case.
+        skipped_folders: other folders to skip, which need not lie below ``folder``.
 
     Returns:
-        The images, and the folders that were skipped, both sorted.
+        The images, and the folders (and links to images) that were skipped, both sorted.
 
     Raises:
         UserError: as ``list_images``.
@@ -62,11 +66,14 @@ def list_images_except(folder: str | os.PathLike[str], skipped_names: Collection
         raise UserError(f"{root} is not a folder", f"Give a folder of images, perhaps {root.absolute().parent}")
     try:
         found = _scan(root, skipped_names)
+        if skipped_names or skipped_folders:
+            _skip_links(root, found, skipped_names, skipped_folders)
     except OSError as error:
         hint = "Make it readable, or give another folder"
         raise UserError(f"{error.filename} cannot be read ({error.strerror})", hint) from error
     if not found.images and found.skipped:
-        problem = f"No images were found in {root} but in {', '.join(found.skipped)}, which is held out from training"
+        skipped = ", ".join(sorted(found.skipped)[:_MAX_NAMED])
+        problem = f"No images were found in {root} but in {skipped or 'a validation folder'}, which is held out from training"
         raise UserError(problem, f"Put training images into {root / 'train'}")
     if not found.images and found.others:
         kinds = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in found.others.most_common(5))
@@ -80,17 +87,21 @@ def list_images_except(folder: str | os.PathLike[str], skipped_names: Collection
 
 @dataclass
 class _Found:
-    """What lies below a folder: relative paths of images and of skipped folders, and how many other files of each suffix."""
+    """What lies below a folder: relative paths of images and of skipped folders, and how many other files of each suffix.
 
-    images: list[str] = field(default_factory=list)
+    Each image comes with its path without links.
+    """
+
+    images: dict[str, str] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
 
 
 def _scan(root: Path, skipped_names: Collection[str]) -> _Found:
-    found, pending, visited = _Found(), [""], set()
+    found, visited = _Found(), set()
+    pending = [("", os.path.realpath(root))]
     while pending:
-        relative = pending.pop()
+        relative, real = pending.pop()
         status = os.stat(root / relative)
         if (status.st_dev, status.st_ino) in visited:
             continue
@@ -100,16 +111,33 @@ def _scan(root: Path, skipped_names: Collection[str]) -> _Found:
                 if entry.name.startswith("."):
                     continue
                 suffix = os.path.splitext(entry.name)[1].lower()
+                real_entry = os.path.realpath(entry.path) if entry.is_symlink() else f"{real}/{entry.name}"
                 if entry.is_dir():
                     if entry.name.lower() in skipped_names:
                         found.skipped.append(relative + entry.name)
                     else:
-                        pending.append(f"{relative}{entry.name}/")
+                        pending.append((f"{relative}{entry.name}/", real_entry))
                 elif suffix in SUFFIXES:
-                    found.images.append(relative + entry.name)
+                    found.images[relative + entry.name] = real_entry
                 else:
                     found.others[suffix] += 1
     return found
+
+
+def _skip_links(root: Path, found: _Found, skipped_names: Collection[str], skipped_folders: Collection[Path]) -> None:
+    """Removes the images that lie in a skipped folder where links are followed; notes the folders that they were found in."""
+    real_root = os.path.realpath(root)
+    real_skipped = [f"{os.path.realpath(path)}/" for path in (*skipped_folders, *map(root.joinpath, found.skipped))]
+
+    @functools.cache
+    def is_skipped(real_folder: str) -> bool:
+        names = os.path.relpath(real_folder, real_root).lower().split("/")
+        return not set(names).isdisjoint(skipped_names) or f"{real_folder}/".startswith(tuple(real_skipped))
+
+    linked = [image for image, real in found.images.items() if is_skipped(os.path.dirname(real))]
+    for image in linked:
+        del found.images[image]
+    found.skipped += {image if (root / image).is_symlink() else os.path.dirname(image) for image in linked}
 
 
 class ImageFolder:

@@ -61,8 +61,8 @@ class ImageFolderData(DataSpec):
         from pipelines.image_folder import ImageFolder, list_images, list_images_except
 
         if split == "train":
-            folder = self._find(path).training
-            files, held_out = list_images_except(folder, self._validation_names())
+            folder, validation = self._find(path).training, self._find(path).validation
+            files, held_out = list_images_except(folder, self._validation_names(), [validation] if validation else [])
         else:
             validation = self._find_validation(path)
             if validation is None:
@@ -103,7 +103,8 @@ class ImageFolderData(DataSpec):
         if validation is not None:
             return validation
         _, held_out = list_images_except(path, self._validation_names())
-        return held_out[0] if len(held_out) == 1 else None
+        folders = {folder.resolve(): folder for folder in reversed(held_out) if folder.is_dir()}
+        return next(iter(folders.values())) if len(folders) == 1 else None
 
     def _validation_names(self) -> set[str]:
         """The names, in lower case, of folders whose images are never trained on."""
@@ -113,19 +114,24 @@ class ImageFolderData(DataSpec):
         """Returns what in the data folder is held out, and what else is not used; "" if all is used."""
         validation = self._find_validation(path)
         held_out = sorted({*held_out, *([validation] if validation else [])})
-        parts = [f"held out: {', '.join(_relative(path, folder) for folder in held_out)}"] if held_out else []
+        parts = [f"held out: {_first([_relative(path, folder) for folder in held_out])}"] if held_out else []
         if training != path:
             used = {training.relative_to(path).parts[0], *(folder.relative_to(path).parts[0] for folder in held_out)}
             others = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith(".") and entry.name not in used)
             if others:
-                parts.append(
-                    f"not used: {', '.join(others[:5])}" + (f" and {len(others) - 5:,} more" if len(others) > 5 else "")
-                )
+                parts.append(f"not used: {_first(others)}")
         return "; ".join(parts)
 
 
 def _relative(path: Path, folder: Path) -> str:
-    return f"{folder.relative_to(path).as_posix()}/"
+    """Returns a path relative to the data folder, with a slash at the end of a folder."""
+    return folder.relative_to(path).as_posix() + ("/" if folder.is_dir() else "")
+
+
+def _first(names: list[str]) -> str:
+    """Returns the first few names, and how many more there are."""
+    more = len(names) - _MAX_NAMED
+    return ", ".join(names[:_MAX_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _first_dir(path: Path, names: tuple[str, ...]) -> Path | None:

@@ -87,6 +87,40 @@ def test_image_folder_data_holds_out_folders_inside_the_training_folder(tmp_path
     assert "held out: train/test/" in source.summary
 
 
+@pytest.mark.parametrize(
+    ("link", "target", "data"),
+    [
+        ("train/more", "val", "."),
+        ("train/0-copy.png", "val/0.png", "."),
+        ("train/more", "val", "train"),
+        ("more", "val/deep", "."),
+        ("train/more", "train/sub/Test", "."),
+    ],
+)
+def test_image_folder_data_with_links_to_validation_images_never_trains_on_them(tmp_path, link, target, data):
+    write_images(tmp_path / "train", 3)
+    write_images(tmp_path / "val", 2)
+    write_images(tmp_path / "val/deep", 2)
+    write_images(tmp_path / "train/sub/Test", 1)
+    (tmp_path / link).symlink_to(tmp_path / target)
+    source = open_split(tmp_path / data, "train")
+    assert {path.resolve() for path in source.paths} == {tmp_path / "train" / f"{index}.png" for index in range(3)}
+
+
+def test_image_folder_data_with_a_linked_validation_folder_holds_out_its_images(tmp_path):
+    """The folder is outside or a folder of another name among the training images; other links to it are held out too."""
+    write_images(tmp_path / "data/a", 3)
+    write_images(tmp_path / "elsewhere", 2)
+    (tmp_path / "data/val").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data/more").symlink_to(tmp_path / "elsewhere")
+    source = open_split(tmp_path / "data", "train")
+    assert len(source) == 3
+    assert "held out: more/, val/" in source.summary
+    (tmp_path / "data/val").unlink()
+    (tmp_path / "data/val").symlink_to("a")
+    assert {path.parent.name for path in open_split(tmp_path / "data", "train").paths} == {"more"}
+
+
 def test_image_folder_data_with_validation_images_only_says_so(tmp_path):
     write_images(tmp_path / "val", 2)
     with pytest.raises(UserError, match=r"but in val, which is held out from training. Put training images into .*train"):
