@@ -173,12 +173,22 @@ def remove_scores(directory: Path) -> None:
     (Path(directory) / SCORES).unlink(missing_ok=True)
 
 
+def has_scores(directory: Path) -> bool:
+    """Returns whether ``scores.json`` and the card hold scores of the weights beside them, and the same ones."""
+    directory = Path(directory)
+    try:
+        scores = json.loads((directory / SCORES).read_text())
+        digests = {score["protocol"]["model_sha256"] for name, score in scores.items() if name != "thresholds"}
+        return digests == {_sha256(directory / WEIGHTS)} and read_card(directory).get("scores") == scores
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):  # damaged, or of another layout
+        return False
+
+
 def weights_identity(directory: Path) -> dict[str, Any]:
     """Returns the step and the SHA-256 of ``weights.npz``, which scores carry; the step only if a card tells it."""
     directory = Path(directory)
-    digest = hashlib.sha256((directory / WEIGHTS).read_bytes()).hexdigest()
     step = {"model_step": read_card(directory)["step"]} if (directory / CARD).is_file() else {}
-    return {**step, "model_sha256": digest}
+    return {**step, "model_sha256": _sha256(directory / WEIGHTS)}
 
 
 def has_step(directory: Path, step: int) -> bool:
@@ -186,8 +196,12 @@ def has_step(directory: Path, step: int) -> bool:
     directory = Path(directory)
     if not (directory / CARD).is_file() or not (directory / WEIGHTS).is_file():
         return False
-    card = read_card(directory)
-    return card["step"] == step and card["sha256"] == weights_identity(directory)["model_sha256"]
+    try:
+        card = read_card(directory)
+    except UserError:  # a damaged card is written again
+        return False
+    run_id = find_run_id(directory)
+    return card["step"] == step and card.get("run_id", run_id) == run_id and card.get("sha256") == _sha256(directory / WEIGHTS)
 
 
 def assign_weights(network: "keras.Model", arrays: NamedArrays, source: Path | str) -> None:
@@ -273,6 +287,10 @@ def _missing_weights(directory: Path) -> UserError:
     return UserError(f"{directory} holds no {WEIGHTS}", "Name a run folder, or a folder of exported weights")
 
 
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _describe_array(name_and_shape: tuple[str, tuple[int, ...]]) -> str:
     name, shape = name_and_shape
     return f"{name} {shape}"
@@ -302,8 +320,7 @@ def _check_digest(path: Path, key: str) -> None:
     card, run_id = read_card(path.parent), find_run_id(path.parent)
     if run_id is not None and card.get("run_id", run_id) != run_id:
         raise UserError(f"{path} belongs to another run than the config.json beside it", "Put the files of this run back")
-    expected = card.get(key)
-    if expected is not None and hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+    if "sha256" in card and _sha256(path) != card.get(key):
         problem = f"{path} is not the file that the {CARD} beside it describes (its SHA-256 is another)"
         raise UserError(problem, "Copy both from the same place, or resume the run, which writes them again")
 

@@ -91,7 +91,7 @@ def read_run_config(directory: Path) -> dict[str, Any]:
     if not _is_run_config(config):
         if has_trained(directory):
             problem = f"{directory} has been trained, but its config.json is lost or damaged"
-            raise UserError(problem, f"Put it back, or start a new run from its weights: --init-from {directory}")
+            raise UserError(problem, f"Put it back, or {hint_new_run(directory)}")
         raise UserError(f"{directory} has no readable config.json, so it is not a run folder", hint)
     return config
 
@@ -115,6 +115,14 @@ def has_trained(directory: Path) -> bool:
     if any((directory / "checkpoints").glob("step-*")) or (directory / "weights.npz").is_file():
         return True
     return metrics.is_file() and metrics.stat().st_size > 0
+
+
+def hint_new_run(directory: Path) -> str:
+    """Returns how to go on without a run that has lost files, as the second half of a hint."""
+    directory = Path(directory)
+    if (directory / "weights.npz").is_file() and (directory / "card.json").is_file():
+        return f"start a new run from its weights by train.py --init-from {directory}"
+    return "start a new run"
 
 
 def older_format(directory: Path, reason: str) -> UserError:
@@ -141,14 +149,26 @@ def create_run_dir(runs: Path, task: str, name: str) -> RunDir:
 
 
 def find_newest_run(runs: Path, task: str) -> RunDir | None:
-    """Returns the run of a task with the highest number, leaving out those that ended before they began; None without one."""
+    """Returns the run of a task with the highest number, leaving out those that ended before they began; None without one.
+
+    Raises:
+        UserError: there are only runs without a number, which have been renamed.
+    """
     parent = Path(runs) / task
     if not parent.is_dir():
         return None
     for _, path in sorted(_numbered_dirs(parent), reverse=True):
-        if (path / "config.json").is_file() or has_trained(path):
+        if _is_run(path):
             return RunDir(path)
+    renamed = next(filter(_is_run, sorted(parent.iterdir())), None)
+    if renamed is not None:
+        problem = f"No run in {parent} has a number, so none is known to be the newest; {renamed.name} is one without"
+        raise UserError(problem, f"Name the folder of the run, such as {renamed}")
     return None
+
+
+def _is_run(directory: Path) -> bool:
+    return (directory / "config.json").is_file() or has_trained(directory)
 
 
 def _read_json(path: Path) -> Any:

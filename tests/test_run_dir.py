@@ -213,7 +213,7 @@ def test_read_run_config_older_format_is_refused(tmp_path):
 
 @pytest.mark.parametrize("trace", ["checkpoints/step-000000500/manifest.json", "weights.npz", "metrics.jsonl"])
 @pytest.mark.parametrize("content", [None, "{"])
-def test_read_run_config_of_a_trained_run_that_lost_it_offers_its_weights(tmp_path, trace, content):
+def test_read_run_config_of_a_trained_run_that_lost_it_offers_weights_that_are_there(tmp_path, trace, content):
     run = create_run_dir(tmp_path, "anime", "gan-x")
     assert find_newest_run(tmp_path, "anime") is None
     (run.path / trace).parent.mkdir(parents=True, exist_ok=True)
@@ -222,8 +222,23 @@ def test_read_run_config_of_a_trained_run_that_lost_it_offers_its_weights(tmp_pa
         (run.path / "config.json").write_text(content)
     newest = find_newest_run(tmp_path, "anime")
     assert newest.path == run.path
-    with pytest.raises(UserError, match=r"has been trained, but its config\.json is lost or damaged.*--init-from"):
+    with pytest.raises(UserError, match=r"has been trained, but its config\.json is lost or damaged.*start a new run\.$"):
         read_run_config(newest.path)
+    for file in ("weights.npz", "card.json"):
+        (run.path / file).write_text("x")
+    with pytest.raises(UserError, match=f"start a new run from its weights by train.py --init-from {run.path}"):
+        read_run_config(newest.path)
+
+
+def test_find_newest_run_that_was_renamed_is_refused_and_named(tmp_path):
+    run = create_run_dir(tmp_path, "anime", "gan-x")
+    run.write_config(CONFIG)
+    renamed = run.path.rename(tmp_path / "anime/mine")
+    with pytest.raises(UserError, match=f"mine is one without.*{renamed}"):
+        find_newest_run(tmp_path, "anime")
+    second = create_run_dir(tmp_path, "anime", "gan-x")
+    second.write_config(CONFIG)
+    assert find_newest_run(tmp_path, "anime").path == second.path
 
 
 def test_read_run_config_missing_folder_is_refused(tmp_path):

@@ -15,6 +15,7 @@ from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 
+_MAX_STEPS = 1_000_000_000
 # What replaces paths of one's own machine in a card's command.
 _PATH_ARGUMENTS = {"--data": "DIR", "--init-from": "RUN", "--config": "FILE"}
 
@@ -173,6 +174,8 @@ def _resolve_run_options(previous: Mapping[str, Any] | None, given: Mapping[str,
 def _resolve_steps(task: Task, config: Any, args: argparse.Namespace, previous: Mapping[str, Any] | None) -> int:
     """Returns the number of steps: as given, else as before, else until the learning rates are 0, else the task's."""
     steps = args.steps or (previous["steps"] if previous else None) or config.last_step or task.steps
+    if steps > _MAX_STEPS:
+        raise UserError(f"{steps:,} steps are too many: at most {_MAX_STEPS:,} are possible", "Lower --steps")
     if config.last_step and steps > config.last_step:
         problem = f"--steps {steps} is more than the {config.last_step} steps after which --lr-decay-images "
         problem += f"{config.lr_decay_images} has brought the learning rates to 0"

@@ -3,6 +3,7 @@
 Validation images are not touched here: they are scored once, after the last step (``training/run.py``).
 """
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from gan_tf.training.context import RunContext
 from gan_tf.training.curves import write_curves
 from gan_tf.utils.cache import cache_folder
 from gan_tf.utils.images import tile_images, to_rgb, to_uint8, write_png
+from pipelines.errors import UserError
 from pipelines.source import Source
 
 if TYPE_CHECKING:
@@ -228,10 +230,29 @@ class TrainingSetScores(Callback):
 
     def on_start(self, first_step: int) -> None:
         """Finds the best score up to ``first_step``; a later one was computed by a process that has been killed."""
-        best = export.read_card(self.best_dir).get("best") if (self.best_dir / export.CARD).is_file() else None
-        self.run.plan.state.pop("best", None)
+        former = self.run.plan.state.pop("best", None)
+        best = self._read_best() if (self.best_dir / export.CARD).is_file() else None
+        if best is None and former is not None:
+            warnings.warn(f"{self.best_dir} is lost; the next score is taken as the best one", stacklevel=2)
         if best is not None and best["step"] <= first_step:
             self.run.plan.state["best"] = best
+
+    def _read_best(self) -> dict[str, Any]:
+        """Returns the best score, which stands in the card of the best weights.
+
+        Raises:
+            UserError: the card is damaged, or that of another run.
+        """
+        hint = f"Put the card of this run back, or move {self.best_dir} away"
+        try:
+            card = export.read_card(self.best_dir)
+        except UserError as error:
+            raise UserError(error.problem, hint) from None
+        best, run_id = card.get("best"), self.run.config["run_id"]
+        is_own = isinstance(best, dict) and card.get("run_id", run_id) == run_id
+        if is_own and isinstance(best.get("step"), int) and isinstance(best.get("fid_train"), float):
+            return best
+        raise UserError(f"{self.best_dir / export.CARD} does not describe the best weights of this run", hint)
 
     def on_interval(self, step: int) -> None:
         fid, kid = self.metrics.compute(self.generate(self.export_weights.networks(step), self.metrics.count))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from gan_tf.utils.files import file_errors, write_atomic
 
@@ -39,7 +40,7 @@ def _purge_file(path: Path, last_step: int) -> None:
             else:
                 kept.append(slice(start, end))
                 is_empty = is_empty and event.HasField("file_version")
-    except tf.errors.DataLossError:  # a damaged record, or one that is incomplete because the process was killed
+    except (tf.errors.DataLossError, DecodeError):  # damaged, or incomplete because the process was killed
         pass
     if not has_later:
         return

@@ -79,11 +79,13 @@ def _copy_matching(network: keras.Model, arrays: NamedArrays) -> list[keras.Vari
 
 
 def _networks_of_run(task: "Task", directory: Path) -> tuple[dict[str, NamedArrays], list[dict[str, Any]]]:
-    """Returns the networks of a run's newest valid checkpoint, and the stages they went through."""
+    """Returns the networks of a run's newest valid checkpoint, or without one its exported weights, and their stages."""
     config = read_run_config(directory)
     other = build_workflow(task, from_values(task.family.config, config["config"], str(directory))).build_model()
     checkpoints = Checkpoints(directory / "checkpoints", other)
     step = checkpoints.newest()
+    if step is None and (directory / export.WEIGHTS).is_file():
+        return _networks_of_export(directory)
     if step is None:
         raise UserError(f"{directory} has no valid checkpoint", "Name another run, or a folder of exported weights")
     state = checkpoints.restore(step)

@@ -16,7 +16,7 @@ from gan_tf.training.event_files import purge_events
 from gan_tf.utils.files import file_errors, write_atomic
 from gan_tf.utils.tf_errors import tensorflow_file_errors
 
-METRICS = "metrics.jsonl"
+METRICS, TENSORBOARD = "metrics.jsonl", "tensorboard"
 
 
 class Loggers:
@@ -31,7 +31,9 @@ class Loggers:
     """
 
     def __init__(self, directory: Path, first_step: int = 0):
-        self._path, self._directory = Path(directory) / METRICS, Path(directory) / "tensorboard"
+        self._path, self._directory = Path(directory) / METRICS, Path(directory) / TENSORBOARD
+        with file_errors(self._directory):
+            self._directory.mkdir(parents=True, exist_ok=True)
         purge_events(self._directory, first_step)
         with file_errors(self._path):
             truncate_metrics(self._path, first_step)

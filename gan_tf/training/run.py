@@ -17,7 +17,7 @@ from gan_tf import export
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.report import render_table, to_json
 from gan_tf.options import Resolved, format_config
-from gan_tf.run_dir import FAILURE, FORMAT, RunDir, create_run_dir, read_run_config
+from gan_tf.run_dir import FAILURE, FORMAT, RunDir, create_run_dir, hint_new_run, read_run_config
 from gan_tf.training import environment
 from gan_tf.training.callbacks import Callback
 from gan_tf.training.checkpoints import Checkpoints
@@ -25,7 +25,7 @@ from gan_tf.training.context import RunContext
 from gan_tf.training.devices import build_strategy, find_gpus
 from gan_tf.training.finite_check import FiniteCheckError
 from gan_tf.training.initialization import initialize_model
-from gan_tf.training.loggers import METRICS, Loggers, parse_line
+from gan_tf.training.loggers import METRICS, TENSORBOARD, Loggers, parse_line
 from gan_tf.training.loop import TrainingPlan, build_step_function, train
 from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.files import file_errors, require_space, write_json
@@ -179,7 +179,11 @@ def _initialize(
 
 
 def _open_loggers(run_dir: RunDir, first_step: int) -> Loggers:
-    """Opens the loggers of a run and prints where it is."""
+    """Opens the loggers of a run and prints where it is, and which curves are lost."""
+    if first_step:
+        for name in (METRICS, TENSORBOARD):
+            if not (run_dir.path / name).exists():
+                print(f"warning: {run_dir.path / name} is lost; the curves in it start again", file=sys.stderr)
     (run_dir.path / FAILURE).unlink(missing_ok=True)
     print(f"run folder: {run_dir.path}; watch it with: tensorboard --logdir {shlex.quote(str(run_dir.path))}", flush=True)
     with file_errors(run_dir.path):
@@ -207,6 +211,9 @@ def _open_data(request: TrainingRequest, config: Any, previous: dict[str, Any] |
     """Returns the data folder, which is by default that of the run to resume, and the training images in it."""
     former = previous["data"]["path"] if previous else None
     data = request.data or (Path(former) if former else None)
+    if data is not None and data != request.data and not data.is_dir():
+        problem = f"The run was trained on the images in {data}, which is not a folder any more"
+        raise UserError(problem, "Put them back, or name the folder where they are now by --data")
     return data, open_sources(request.task, config, data, int(request.options.memory_budget * 1e6))
 
 
@@ -262,15 +269,12 @@ def _restore(run_dir: RunDir, checkpoints: Checkpoints, plan: TrainingPlan, conf
     Raises:
         UserError: the checkpoints are lost, damaged, or those of another run.
     """
-    init_from = f"Put them back, or start a new run from its weights: --init-from {run_dir.path}"
+    hint = f"Put them back, or {hint_new_run(run_dir.path)}"
     step = checkpoints.newest()
     if step is None and checkpoints.steps():
-        raise UserError(f"No checkpoint in {checkpoints.directory} is valid", init_from)
-    if step is None and (run_dir.path / export.WEIGHTS).is_file():  # these are written after a checkpoint
-        raise UserError(f"{run_dir.path} has been trained, but its checkpoints are lost", init_from)
-    if step is None and _has_logged_beyond_first_checkpoint(run_dir):
-        problem = f"{run_dir.path} has been trained beyond its first checkpoint, but it has no checkpoints and no weights"
-        raise UserError(problem, "Put them back, or start a new run")
+        raise UserError(f"No checkpoint in {checkpoints.directory} is valid", hint)
+    if step is None and _has_had_checkpoints(run_dir):
+        raise UserError(f"{run_dir.path} has been trained, but its checkpoints are lost", hint)
     if step is None:
         print("no checkpoint yet: starting at step 0")
         return 0
@@ -284,7 +288,11 @@ def _restore(run_dir: RunDir, checkpoints: Checkpoints, plan: TrainingPlan, conf
     return step
 
 
-def _has_logged_beyond_first_checkpoint(run_dir: RunDir) -> bool:
+def _has_had_checkpoints(run_dir: RunDir) -> bool:
+    """Returns whether a run holds what is written only after a checkpoint, or in a run of ``--init-from`` its first one."""
+    after_checkpoint = (export.WEIGHTS, export.FINETUNE, export.CARD, export.SCORES)
+    if "initialized_from" in run_dir.config or any((run_dir.path / name).is_file() for name in after_checkpoint):
+        return True
     metrics = run_dir.path / METRICS
     lines = map(parse_line, metrics.read_bytes().split(b"\n")) if metrics.is_file() else ()
     return max((values["step"] for values in lines if values), default=0) > run_dir.config["options"]["checkpoint_every"]
@@ -321,7 +329,7 @@ def _finish(request: TrainingRequest, run: RunContext, last_step: int) -> int:
 def _score(request: TrainingRequest, run: RunContext) -> None:
     """Writes the task's scores (validation images, once), unless these weights have been scored; says what is missing."""
     data, directory, task = run.config["data"]["path"], run.run_dir.path, request.task
-    if (directory / export.SCORES).is_file():
+    if export.has_scores(directory):
         print(f"these weights have been scored: see {directory / export.SCORES}")
         return
     left_out: list[str] = []

@@ -12,10 +12,11 @@ from typing import Any
 
 from pipelines.errors import UserError
 
-MAKE_ROOM = "Free some disk space, then continue with --resume"
+MAKE_ROOM = "Free some disk space; train.py continues with --resume"
 _HINTS = {
     errno.ENOSPC: MAKE_ROOM,
     errno.EDQUOT: MAKE_ROOM,
+    errno.EFBIG: "Raise the limit on the size of files (ulimit -f); train.py continues with --resume",
     errno.EACCES: "Choose another folder, or change its permissions",
     errno.EPERM: "Choose another folder, or change its permissions",
     errno.EROFS: "Choose a folder on a file system that can be written",

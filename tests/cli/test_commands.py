@@ -200,9 +200,8 @@ def test_train_run_that_lost_files_is_refused_and_unchanged(run, tmp_path, lose,
     assert f"--init-from {folder}" in error
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
     assert after == {path: content for path, content in before.items() if path.name != "lock"}
-    if lose is not damage_checkpoints:
-        assert call("train", *ANIME, "--runs", tmp_path / "new", "--steps", 1, "--init-from", folder, *TINY) == 0
-        assert "from" in capsys.readouterr().out
+    assert call("train", *ANIME, "--runs", tmp_path / "new", "--steps", 1, "--init-from", folder, *TINY) == 0
+    assert "from" in capsys.readouterr().out
 
 
 def test_train_run_killed_before_its_first_checkpoint_starts_again(run, tmp_path, capsys):
@@ -215,9 +214,50 @@ def test_train_run_killed_before_its_first_checkpoint_starts_again(run, tmp_path
     assert (folder / "weights.npz").read_bytes() == (run / "weights.npz").read_bytes()
     (folder / "metrics.jsonl").write_text('{"step": 501, "d_loss": 0.5}\n')  # a checkpoint at 500 has been there
     shutil.rmtree(folder / "checkpoints")
-    (folder / "weights.npz").unlink()
+    for name in (export.WEIGHTS, export.FINETUNE, export.CARD):
+        (folder / name).unlink()
     assert call("train", *ANIME, "--runs", tmp_path / "runs", "--resume") == 2
-    assert "beyond its first checkpoint" in capsys.readouterr().err
+    assert "its checkpoints are lost. Put them back, or start a new run." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("trace", [export.CARD, export.FINETUNE, export.SCORES, "initialized_from"])
+def test_train_run_that_lost_checkpoints_and_weights_is_never_started_again(run, tmp_path, trace, capsys):
+    """What is written after a checkpoint tells that there was one; in a run of --init-from, there is one from the start."""
+    folder = tmp_path / "runs/anime" / run.name
+    folder.mkdir(parents=True)
+    config = read_run_config(run)
+    (folder / "config.json").write_text(json.dumps(config | ({trace: []} if trace == "initialized_from" else {})))
+    if trace != "initialized_from":
+        (folder / trace).write_text("{}")
+    assert call("train", *ANIME, "--runs", tmp_path / "runs", "--resume") == 2
+    assert "its checkpoints are lost" in capsys.readouterr().err
+
+
+def test_train_resumed_run_writes_a_damaged_card_and_says_which_curves_are_lost(run, tmp_path, capsys):
+    folder = tmp_path / "runs/anime" / run.name
+    shutil.copytree(run, folder)
+    for content in ("{", "[]", "{}"):
+        (folder / export.CARD).write_text(content)
+        assert call("train", *ANIME, "--runs", tmp_path / "runs", "--resume") == 0
+        found, expected = (json.loads((path / export.CARD).read_text()) for path in (folder, run))
+        assert found == expected | {"environment": found["environment"]}
+    assert "lost" not in capsys.readouterr().err
+    (folder / "metrics.jsonl").unlink()
+    shutil.rmtree(folder / "tensorboard")
+    assert call("train", *ANIME, "--runs", tmp_path / "runs", "--resume") == 0
+    errors = capsys.readouterr().err
+    for name in ("metrics.jsonl", "tensorboard"):
+        assert f"{folder / name} is lost" in errors
+
+
+def test_train_resumed_run_whose_images_have_moved_says_what_to_do(run, tmp_path, capsys):
+    folder = tmp_path / run.name
+    shutil.copytree(run, folder)
+    config = read_run_config(run)
+    config["data"]["path"] = str(tmp_path / "gone")
+    (folder / "config.json").write_text(json.dumps(config))
+    assert call("train", *ANIME, "--resume", folder) == 2
+    assert f"{tmp_path / 'gone'}, which is not a folder any more" in capsys.readouterr().err
 
 
 def test_train_newest_run_of_another_task_is_refused(run, tmp_path, capsys):
@@ -263,9 +303,13 @@ def test_train_scores_belong_to_the_weights_beside_them(image_dir, tmp_path, cap
     assert scores() == {"model_step": 1, "model_sha256": digest}
     assert call("train", *words, "--steps", 1, "--resume") == 0
     assert "these weights have been scored" in capsys.readouterr().out
+    for content in ("{", "[]", '{"fid": {"value": 0.0, "protocol": {"model_sha256": "0"}}}'):  # damaged, of other weights
+        (folder / "scores.json").write_text(content)
+        assert call("train", *words, "--steps", 1, "--resume") == 0
+        assert scores() == {"model_step": 1, "model_sha256": digest}
     assert call("train", *words, "--steps", 2, "--resume") == 0
     assert scores()["model_step"] == 2
-    assert len(scored) == 2
+    assert len(scored) == 2 + 3
     trained = read_run_config(folder) and json.loads((folder / "card.json").read_text())["seconds"] / 60
     assert call("train", *words, "--steps", 9, "--minutes", trained + 0.02, "--resume") == 0
     assert not (folder / "scores.json").exists()  # stopped at a later step, not scored yet

@@ -1,6 +1,7 @@
 """What happens during training beside the updates: sample grids, curves, exported weights, scores against training images."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from gan_tf.training import callbacks
 from gan_tf.training.callbacks import Curves, ExportWeights, SampleGrid, TrainingSetScores
 from gan_tf.training.curves import render_curves
 from gan_tf.training.loop import TrainingPlan
+from pipelines.errors import UserError
 from pipelines.image_folder import ImageFolder
 from pipelines.stream import Stream
 
@@ -171,6 +173,32 @@ def test_training_set_scores_resumed_run_compares_with_the_former_best(scores, t
     callback.on_start(1)
     callback.on_interval(2)
     assert run.plan.state["best"]["fid_train"] > best["fid_train"]
+
+
+NO_CARDS_OF_THIS_RUN = [lambda card: "{", lambda card: card.pop("best") and card, lambda card: card | {"run_id": "x"}]
+
+
+@pytest.mark.parametrize("change", NO_CARDS_OF_THIS_RUN)
+def test_training_set_scores_with_the_card_of_another_run_are_refused(scores, tmp_path, change):
+    run, callback, batches = scores
+    run.config["run_id"] = "of this run"
+    batches.append(Images().images // 2)
+    callback.on_interval(2)
+    path = tmp_path / "run/best/card.json"
+    changed = change(json.loads(path.read_text()))
+    path.write_text(changed if isinstance(changed, str) else json.dumps(changed))
+    with pytest.raises(UserError, match=r"card\.json.*move .*best away"):
+        callback.on_start(2)
+
+
+def test_training_set_scores_resumed_run_says_that_the_best_weights_are_lost(scores, tmp_path):
+    run, callback, batches = scores
+    batches.append(Images().images // 2)
+    callback.on_interval(2)
+    shutil.rmtree(tmp_path / "run/best")
+    with pytest.warns(UserWarning, match="best is lost"):
+        callback.on_start(2)
+    assert "best" not in run.plan.state
 
 
 def test_training_set_scores_say_how_good_they_are(scores, capsys):

@@ -1,5 +1,6 @@
 """What TensorBoard shows of a run that was killed and resumed, and which events are removed for it."""
 
+import itertools
 import os
 import shutil
 import struct
@@ -14,6 +15,7 @@ from gan_tf.training.loggers import Loggers
 from pipelines.errors import UserError
 
 STEPS = list(range(1, 21))
+NUMBERS = itertools.count()
 
 
 def log(run, first_step, last_step):
@@ -25,7 +27,8 @@ def log(run, first_step, last_step):
         loggers.image(step, "samples", np.full((4, 4, 3), step, np.uint8))
     loggers.close()
     (path,) = set((run / "tensorboard").glob("*")) - before
-    return path
+    # TensorBoard reads files in the order of their names, which begin with the second: here several may have the same.
+    return path.rename(path.with_name(f"events.out.tfevents.{next(NUMBERS):010d}"))
 
 
 def shown_steps(run):
@@ -144,3 +147,14 @@ def test_purge_events_read_only_folder_is_a_user_error(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(UserError, match="cannot be written"):
         purge_events(tmp_path / "tensorboard", 10)
+
+
+def test_purge_events_record_that_is_no_event_is_dropped_with_those_after_it(tmp_path):
+    path = log(tmp_path, 0, 20)
+    content = path.read_bytes()
+    with tf.io.TFRecordWriter(str(tmp_path / "other")) as writer:
+        writer.write(b"\xff\xff\xff")
+    records = frames(content)
+    path.write_bytes(b"".join(records[:-3]) + (tmp_path / "other").read_bytes() + b"".join(records[-3:]))
+    purge_events(tmp_path / "tensorboard", 10)
+    assert path.read_bytes() == b"".join(frame for frame in records if step_of(frame) <= 10)
