@@ -249,9 +249,9 @@ class TrainingSetScores(Callback):
         except UserError as error:
             raise UserError(error.problem, hint) from None
         best, run_id = card.get("best"), self.run.config["run_id"]
-        is_own = isinstance(best, dict) and card.get("run_id", run_id) == run_id
-        if is_own and isinstance(best.get("step"), int) and isinstance(best.get("fid_train"), float):
-            return best
+        if isinstance(best, dict) and card.get("run_id", run_id) == run_id:
+            if isinstance(best.get("step"), int) and isinstance(best.get("fid_train"), float):
+                return best
         raise UserError(f"{self.best_dir / export.CARD} does not describe the best weights of this run", hint)
 
     def on_interval(self, step: int) -> None:

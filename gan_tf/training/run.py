@@ -211,8 +211,8 @@ def _open_data(request: TrainingRequest, config: Any, previous: dict[str, Any] |
     """Returns the data folder, which is by default that of the run to resume, and the training images in it."""
     former = previous["data"]["path"] if previous else None
     data = request.data or (Path(former) if former else None)
-    if data is not None and data != request.data and not data.is_dir():
-        problem = f"The run was trained on the images in {data}, which is not a folder any more"
+    if data is not None and data != request.data and not data.exists():
+        problem = f"The run was trained on the images in {data}, which are not there any more"
         raise UserError(problem, "Put them back, or name the folder where they are now by --data")
     return data, open_sources(request.task, config, data, int(request.options.memory_budget * 1e6))
 

@@ -257,7 +257,7 @@ def test_train_resumed_run_whose_images_have_moved_says_what_to_do(run, tmp_path
     config["data"]["path"] = str(tmp_path / "gone")
     (folder / "config.json").write_text(json.dumps(config))
     assert call("train", *ANIME, "--resume", folder) == 2
-    assert f"{tmp_path / 'gone'}, which is not a folder any more" in capsys.readouterr().err
+    assert f"{tmp_path / 'gone'}, which are not there any more" in capsys.readouterr().err
 
 
 def test_train_newest_run_of_another_task_is_refused(run, tmp_path, capsys):
