@@ -249,10 +249,9 @@ class TrainingSetScores(Callback):
         except UserError as error:
             raise UserError(error.problem, hint) from None
         best, run_id = card.get("best"), self.run.config["run_id"]
-        if isinstance(best, dict) and card.get("run_id", run_id) == run_id:
-            if isinstance(best.get("step"), int) and isinstance(best.get("fid_train"), float):
-                return best
-        raise UserError(f"{self.best_dir / export.CARD} does not describe the best weights of this run", hint)
+        if not isinstance(best, dict) or not isinstance(best.get("step"), int) or card.get("run_id", run_id) != run_id:
+            raise UserError(f"{self.best_dir / export.CARD} does not describe the best weights of this run", hint)
+        return best
 
     def on_interval(self, step: int) -> None:
         fid, kid = self.metrics.compute(self.generate(self.export_weights.networks(step), self.metrics.count))
