@@ -1,5 +1,6 @@
 """The configuration of the digit classifier. Free of TensorFlow."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,9 @@ class ClassifierInferOptions:
         """
         if self.out is not None and self.out.suffix.lower() != ".csv":
             raise UserError(f"OUT {self.out} must be a .csv file", "Change it")
-        if self.out is not None and self.out.exists() and not self.overwrite:
+        if self.out is not None and self.out.is_dir():
+            raise UserError(f"{self.out} is a folder", "Name another file")
+        if self.out is not None and os.path.lexists(self.out) and not self.overwrite:
             raise UserError(f"{self.out} exists already", "Name another file, or add --overwrite")
         if self.images is not None and not self.images.is_dir():
             raise UserError(f"{self.images} is not a folder", "Give a folder of images of digits")

@@ -18,6 +18,7 @@ from gan_tf.evaluation.digits import labeled_scores
 from gan_tf.evaluation.image_files import SourceImages
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import Report, Score
+from gan_tf.options import flag_name
 from gan_tf.training.callbacks import Callback, Curves, ExportWeights, RealGrid, SampleGrid
 from gan_tf.training.context import RunContext
 from gan_tf.utils.files import write_atomic
@@ -89,7 +90,7 @@ class ClassifierWorkflow(Workflow):
         assert options.out is not None
         height, _, channels = self.task.image_shape
         classifier = self.load(directory)
-        images = ImageFolder(options.images, height, channels)
+        images = ImageFolder(options.images, height, channels, check_pixels=True)  # so that none is replaced by another one
         print(images.summary, flush=True)
         labels = classifier.predict(SourceImages(images))
         table = io.StringIO()
@@ -102,6 +103,11 @@ class ClassifierWorkflow(Workflow):
 
     def evaluate(self, directory: Path, data: Path | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
         """Returns the accuracies on the validation parts below ``data``; raises as ``Workflow.evaluate``."""
+        others = ("reference", "count", "image_size", "head", "detector", "classifier")
+        given = next((name for name in others if getattr(options, name) is not None), None)
+        if given is not None:
+            problem = f"{flag_name(given)} does not apply to a classifier, which is scored on labeled digits"
+            raise UserError(problem, "Leave it out, or name generated digits by --images")
         if data is None:
             raise UserError("There are no labeled digits to score on", "Name a folder with MNIST or MNIST-M by --data")
         return labeled_scores(read_digit_sets(data, "val"), self.load(directory))

@@ -1,6 +1,7 @@
 """``evaluate.py``: finds images or weights and what to compare them with, scores them, and prints the table."""
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,9 +11,10 @@ from gan_tf.cli.infer import add_weights_arguments
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.report import render_table, to_json
 from gan_tf.evaluation.scores import Score
+from gan_tf.options import flag_name
 from gan_tf.run_dir import read_run_config
 from gan_tf.tasks import Task, find_task
-from gan_tf.utils.files import write_atomic
+from gan_tf.utils.files import require_space, write_atomic
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 
@@ -51,18 +53,48 @@ def run(argv: Sequence[str]) -> int:
     if args.task is None and args.images is None:
         find_task(None)
     task = find_task(args.task) if args.task else None
-    if args.json and args.json.suffix.lower() != ".json":
-        raise UserError(f"--json {args.json} must be a .json file", "Change the name")
+    if args.json:
+        _check_json(args.json)
     if args.images and args.weights:
         raise UserError("--images and --weights exclude each other", "Leave one of the two out")
     if args.data and not args.data.exists():
         raise UserError(f"There is nothing at --data {args.data}", "Give the folder with the task's images")
+    _check_size(task, args, options)
     scores = _score_images(task, args, options) if args.images or task is None else _score_weights(task, args, options)
     thresholds = task.thresholds if task else ()
     if args.json:
         write_atomic(args.json, to_json(scores, thresholds).encode())
     print(render_table(scores, thresholds, args.verbose), end="")
     return 0
+
+
+def _check_json(path: Path) -> None:
+    """Checks that scores can be written to a file, which may hold other scores already but nothing else."""
+    if path.suffix.lower() != ".json":
+        raise UserError(f"--json {path} must be a .json file", "Change the name")
+    require_space(path.parent, 0)
+    if not path.exists():
+        return
+    try:
+        content = json.loads(path.read_text())
+        holds_scores = all("value" in score for name, score in content.items() if name != "thresholds")
+    except (OSError, ValueError, AttributeError, TypeError):
+        holds_scores = False
+    if not holds_scores:
+        raise UserError(f"--json {path} exists already and holds no scores", "Name another file, or remove it")
+
+
+def _check_size(task: Task | None, args: argparse.Namespace, options: EvaluationOptions) -> None:
+    """Checks that ``--image-size`` is not another one than that of a task's own images, which it cannot change."""
+    if (
+        task is None
+        or options.image_size in (None, task.image_shape[0])
+        or (args.images and (options.reference or not args.data))
+    ):
+        return
+    problem = f"--image-size {options.image_size} does not apply to the images of task {task.name}, which have "
+    problem += f"{task.image_shape[1]}x{task.image_shape[0]} pixels"
+    raise UserError(problem, "Leave it out, or name folders by --images and --reference")
 
 
 def _score_weights(task: Task, args: argparse.Namespace, options: EvaluationOptions) -> Mapping[str, Score]:
@@ -88,6 +120,11 @@ def _score_images(task: Task | None, args: argparse.Namespace, options: Evaluati
     if args.images.is_file():
         if (options.detector or detector) != "anime":
             raise UserError(f"--images {args.images} is a file, not a folder", "Name a folder, or add --detector anime")
+        others = ("reference", "count", "image_size", "head", "classifier")
+        given = next((name for name in others if getattr(options, name) is not None), None)
+        if given is not None:
+            problem = f"{flag_name(given)} does not apply to one image, in which faces are counted"
+            raise UserError(problem, "Leave it out, or name a folder by --images")
         return grid_scores(read_image(args.images), args.images.name, options.cascade)
     real = find_real_images(task, args.data, options, _report)
     generated = read_image_dir(args.images, scored_size(task, options), count=options.count, seed=options.seed)

@@ -4,6 +4,7 @@ Their libraries are extras, which are imported when a detector is used.
 """
 
 import hashlib
+import importlib.util
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,19 @@ def find_cascade(path: str | Path | None = None) -> Path:
     return file
 
 
+def check_detector(detector: str, cascade: str | Path | None = None) -> None:
+    """Checks that a detector's library and file are there, before images are read for it.
+
+    Raises:
+        UserError: one of them is not; says how to get it.
+    """
+    if detector == "anime":
+        find_cascade(cascade)
+        _opencv()
+    elif importlib.util.find_spec("dlib") is None:
+        raise _no_dlib()
+
+
 def count_anime_faces(images: Iterable[np.ndarray], cascade: str | Path | None = None) -> FaceCounts:
     """Counts anime faces in whole images as H3's ``baseline.py`` does.
 
@@ -96,7 +110,8 @@ def detect_anime_faces(images: np.ndarray, cascade: str | Path | None = None) ->
     """
     size = _GRID_ROWS**2
     if len(images) < size:
-        raise UserError(f"{len(images)} images are too few: the anime face detector needs grids of {size}", "Add images")
+        noun = "image is" if len(images) == 1 else "images are"
+        raise UserError(f"{len(images)} {noun} too few: the anime face detector needs grids of {size}", "Add images")
     grids = (
         tile_images(images[start : start + size], _GRID_ROWS, _GRID_ROWS) for start in range(0, len(images) - size + 1, size)
     )
@@ -115,10 +130,14 @@ def detect_faces(images: Iterable[np.ndarray]) -> FaceCounts:
     try:
         import dlib
     except ImportError as error:
-        raise UserError("dlib is not installed, which the face detector needs", "Run: pip install dlib-bin") from error
+        raise _no_dlib() from error
     detector = dlib.get_frontal_face_detector()
     counts = tuple(len(detector(np.ascontiguousarray(image), 1)) for image in images)
     return FaceCounts(counts, f"dlib {dlib.__version__} frontal face detector (HOG), upsampled once")
+
+
+def _no_dlib() -> UserError:
+    return UserError("dlib is not installed, which the face detector needs", "Run: pip install dlib-bin")
 
 
 def _opencv() -> Any:

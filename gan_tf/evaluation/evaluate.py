@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gan_tf.evaluation.detectors import count_anime_faces, detect_anime_faces, detect_faces
+from gan_tf.evaluation.detectors import check_detector, count_anime_faces, detect_anime_faces, detect_faces
 from gan_tf.evaluation.digits import digit_scores, requested_digits
 from gan_tf.evaluation.features import extractor as extractors
 from gan_tf.evaluation.features.cifar10_head import cifar10_head_score, find_cifar10
 from gan_tf.evaluation.features.extractor import FeatureExtractor
+from gan_tf.evaluation.features.inception_weights import find_weights_file
 from gan_tf.evaluation.image_files import MEMORY_BUDGET, read_image_dir, source_images
 from gan_tf.evaluation.image_scores import ImageScoreOptions, RealImages, score_by_head, score_images
 from gan_tf.evaluation.options import EvaluationOptions
@@ -20,6 +21,7 @@ from pipelines.errors import UserError
 if TYPE_CHECKING:
     from gan_tf.tasks import Task
 
+_CLASSIFIER_SIZE = 28  # pixels of the digits that the classifier was trained on
 _NETWORK_SCORES = "FID, KID, precision and recall"
 
 
@@ -36,8 +38,9 @@ def find_real_images(
         count: how many training images serve for the baseline; None takes all.
 
     Raises:
-        UserError: a folder without images.
+        UserError: a folder without images, or as ``check_requested``.
     """
+    check_requested(options)
     if options.reference is not None:
         return RealImages(read_image_dir(options.reference, scored_size(task, options)))
     if task is None or data is None:
@@ -57,8 +60,30 @@ def find_real_images(
 
 
 def scored_size(task: "Task | None", options: EvaluationOptions) -> int | None:
-    """Returns the height and width that images of folders are brought to: the given one, else the task's, else none."""
-    return options.image_size or (task.image_shape[0] if task else None)
+    """Returns the height and width that images of folders are brought to: the given, task's or classifier's one, or None."""
+    if task is None:
+        return options.image_size or (_CLASSIFIER_SIZE if options.classifier else None)
+    return options.image_size or task.image_shape[0]
+
+
+def check_requested(options: EvaluationOptions) -> None:
+    """Checks what was requested as far as that is possible before images are read or generated, which may take long.
+
+    Raises:
+        UserError: options that make no sense together, or files or libraries that are missing.
+    """
+    if options.head is not None:
+        find_cifar10(options.cifar)
+    elif options.cifar is not None:
+        raise UserError("--cifar applies to --head only", "Add --head cifar10, or leave --cifar out")
+    if options.detector is not None:
+        check_detector(options.detector, options.cascade)
+    if _is_extractor_requested(options) and options.inception == "fid":
+        find_weights_file(options.inception_weights)
+
+
+def _is_extractor_requested(options: EvaluationOptions) -> bool:
+    return any((options.reference, options.head, options.inception_weights, options.inception != "fid"))
 
 
 def evaluate_images(
@@ -82,24 +107,28 @@ def evaluate_images(
     Raises:
         UserError: there is nothing to compute, or what was requested cannot be computed.
     """
-    if options.head is not None:
-        find_cifar10(options.cifar)  # what is missing is reported before anything that takes long
-    elif options.cifar is not None:
-        raise UserError("--cifar applies to --head only", "Add --head cifar10, or leave --cifar out")
     scores: dict[str, Score] = {}
-    extractor = _build_extractor(real, options, report)
+    left_out: list[str] = []
+
+    def report_left_out(words: str) -> None:
+        left_out.append(words)
+        report(words)
+
+    extractor = _build_extractor(real, options, report_left_out)
     if classifier is not None:
         requested = requested_digits(generated.files)
-        scores |= digit_scores(generated, requested, real, classifier, options.seed, report)
-    elif options.detector is not None:
+        scores |= digit_scores(generated, requested, real, classifier, options.seed, report_left_out)
+    if options.detector is not None:
         scores |= detector_scores(options.detector, generated, real.reference if real else None, options.cascade)
     elif detector is not None:
         try:
             scores |= detector_scores(detector, generated, real.reference if real else None, options.cascade)
         except UserError as error:
-            report(f"{detector} faces, since {_as_clause(error.problem)}")
+            report_left_out(f"{detector} faces, since {_as_clause(error.problem)}")
     if extractor is not None:
-        scores |= _network_scores(generated, real, extractor, options, report)
+        scores |= _network_scores(generated, real, extractor, options, report_left_out)
+    if not scores and real is not None:
+        raise UserError(f"No score can be computed: {'; '.join(left_out)}", "Add images")
     if not scores:
         raise UserError("There is nothing to score against", "Name real images by --reference, or add --detector or --head")
     return scores
@@ -122,7 +151,7 @@ def _build_extractor(real: RealImages | None, options: EvaluationOptions, report
     try:
         return build(options.inception_weights, options.protocol)
     except UserError as error:
-        if any((options.reference, options.head, options.inception_weights, options.inception != "fid")):
+        if _is_extractor_requested(options):
             raise
         report(f"{_NETWORK_SCORES}, since {_as_clause(error.problem)} ({_as_clause(error.hint)})")
         return None
@@ -194,7 +223,7 @@ def _detect(detector: str, images: ImageSet, limit: int, cascade: str | Path | N
     }
     if detector == "face":
         return {"one_face": Score(100 * result.fraction_with_one, protocol)}
-    protocol["grids"] = len(result.counts)
+    protocol |= {"images": 25 * len(result.counts), "grids": len(result.counts)}
     deviation = float(np.std(result.counts)) if len(result.counts) > 1 else None
     return {
         "anime_faces": Score(result.mean, protocol, deviation),

@@ -124,7 +124,8 @@ def score_images(
 
 def _report_too_few(report: Report, names: Collection[str], count: int, reference_count: int) -> None:
     if names:
-        report(f"{', '.join(names)}, since {min(count, reference_count):,} images are too few")
+        fewest = min(count, reference_count)
+        report(f"{', '.join(names)}, since {fewest:,} {'image is' if fewest == 1 else 'images are'} too few")
 
 
 def _comparison_warnings(generated: ImageSet, real: RealImages) -> list[str]:

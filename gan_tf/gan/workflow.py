@@ -21,6 +21,7 @@ from gan_tf.training.callbacks import Callback, Curves, ExportWeights, RealGrid,
 from gan_tf.training.context import RunContext
 from gan_tf.utils.images import empty_image_dir, require_own_image, tile_images, to_rgb, write_images, write_png
 from gan_tf.workflow import Workflow
+from pipelines.errors import UserError
 from pipelines.randomness import Purpose, seed_for
 from pipelines.source import Source
 from pipelines.stream import Stream
@@ -131,11 +132,11 @@ class GanWorkflow(Workflow):
     def infer(self, directory: Path, options: GanInferOptions) -> None:
         """Writes images, a grid, or latent interpolations; raises as ``Workflow.infer``."""
         assert options.out is not None  # argparse requires it
+        generator = self.load(directory)  # before anything is removed
         if options.is_one_image:
             require_own_image(options.out)
         else:
             empty_image_dir(options.out, options.overwrite)
-        generator = self.load(directory)
         if options.interpolate is not None:
             pairs, path = options.pairs or _DEFAULT_PAIRS, options.path or _DEFAULT_PATH
             images = generator.interpolate(pairs, options.interpolate, options.seed, path, options.extrapolate or 0.0)
@@ -152,6 +153,8 @@ class GanWorkflow(Workflow):
 
     def evaluate(self, directory: Path, data: Path | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
         """Returns the scores of generated images against the task's reference images; raises as ``Workflow.evaluate``."""
+        if options.classifier is not None:
+            raise UserError("--classifier applies to --images only", "Add --images FOLDER, or leave --classifier out")
         count = options.count or self.task.num_scored
         name = f"{self.task.name} {directory.name}, seed {options.seed}"
         real = find_real_images(self.task, data, options, report, count)

@@ -1,6 +1,7 @@
 """Images as uint8 arrays and PNG files, each of which is written whole or not at all."""
 
 import io
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -49,7 +50,9 @@ def write_png(path: Path, image: np.ndarray, durable: bool = True) -> None:
 
 
 def is_own_image(path: Path) -> bool:
-    """Returns whether a file is an image that ``write_png`` wrote."""
+    """Returns whether a file is an image that ``write_png`` wrote; a link to one is not."""
+    if path.is_symlink() or not path.is_file():  # opening a pipe would wait
+        return False
     try:
         with Image.open(path, formats=("PNG",)) as image:
             return image.info.get(_SOFTWARE_KEY) == _SOFTWARE
@@ -63,7 +66,7 @@ def require_own_image(path: Path) -> None:
     Raises:
         UserError: there is another file.
     """
-    if path.exists() and not is_own_image(path):
+    if os.path.lexists(path) and not is_own_image(path):
         raise UserError(f"{path} exists already, and gan_tf has not written it", "Name another file, or remove it")
 
 

@@ -14,6 +14,7 @@ from gan_tf.evaluation.image_files import read_image_dir
 from gan_tf.evaluation.image_scores import RealImages
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import ImageSet
+from gan_tf.gan import workflow as gan_workflow
 from gan_tf.tasks import ANIME
 from pipelines.errors import UserError
 from pipelines.image_folder import ImageFolder
@@ -36,6 +37,7 @@ def small_network(monkeypatch, make_extractor):
 
     monkeypatch.setattr(features, "fid_extractor", build)
     monkeypatch.setattr(features, "imagenet_extractor", build)
+    monkeypatch.setattr(evaluate, "find_weights_file", lambda path: path)
     return built
 
 
@@ -237,14 +239,69 @@ def test_command_one_image_file_counts_the_faces_of_a_grid(tmp_path, photos, mon
     assert ">= 21 (MLDS HW3-1): passed" in capsys.readouterr().out
     assert call("evaluate", "--images", grid) == 2
     assert "is a file, not a folder" in capsys.readouterr().err
+    assert call("evaluate", "--task", "anime", "--images", grid, "--reference", grid.parent) == 2
+    assert "--reference does not apply to one image" in capsys.readouterr().err
 
 
 def test_command_one_image_or_none_is_refused(folders, photos, small_network, tmp_path, capsys):
     one = write_images(tmp_path / "one", photos(1, 0))
     assert call("evaluate", "--images", one, "--reference", folders[1]) == 2
+    assert "No score can be computed: fid, kid" in capsys.readouterr().err
     (tmp_path / "none").mkdir()
     assert call("evaluate", "--images", tmp_path / "none", "--reference", folders[1]) == 2
     assert "none" in capsys.readouterr().err
+
+
+REFUSED = [
+    (["--head", "cifar10", "--cifar", "nowhere"], "no CIFAR-10 at 'nowhere'"),
+    (["--cifar", "nowhere"], "--cifar applies to --head only"),
+    (["--detector", "anime", "--cascade", "nowhere"], "no anime face cascade at 'nowhere'"),
+    (["--inception-weights", "nowhere"], "no weights of the FID network at 'nowhere'"),
+    (["--image-size", 32], "--image-size 32 does not apply to the images of task anime, which have 64x64 pixels"),
+    (["--classifier", "digits"], "--classifier applies to --images only"),
+    (["--json", "pyproject.json"], "exists already and holds no scores"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), REFUSED)
+def test_command_impossible_request_is_refused_before_images_are_generated(
+    tmp_path, photos, words, message, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.json").write_text('{"name": 1}')
+    monkeypatch.setattr(gan_workflow, "generate_images", lambda *args: pytest.fail("images were generated"))
+    write_images(tmp_path / "data/faces", photos(3, 1))
+    write_images(tmp_path / "data/val", photos(3, 1))
+    assert call("evaluate", "--task", "anime", "--data", tmp_path / "data", *words) == 2
+    assert message in capsys.readouterr().err
+    assert (tmp_path / "pyproject.json").read_text() == '{"name": 1}'
+
+
+def test_command_json_file_of_scores_is_replaced(folders, small_network, tmp_path):
+    words = ["--images", folders[0], "--reference", folders[1], "--json", tmp_path / "s.json"]
+    for _ in range(2):
+        assert call("evaluate", *words) == 0
+
+
+def test_command_classifier_sees_images_as_infer_does(tmp_path, photos, capsys):
+    """Larger images and such of several sizes are brought to the classifier's size by the one decoder."""
+    digits = tmp_path / "digits"
+    digits.mkdir()
+    for index, (height, width) in enumerate([(28, 28), (56, 80), (90, 90)]):
+        Image.fromarray(np.random.default_rng(index).integers(0, 256, (height, width, 3), np.uint8)).save(
+            digits / f"{index}_.png"
+        )
+    assert call("infer", "--task", "digits", digits, tmp_path / "out.csv") == 0
+    rows = [line.split(",") for line in (tmp_path / "out.csv").read_text().splitlines()[1:]]
+    accuracy = 100 * np.mean([name[0] == label for name, label in rows])
+    assert call("evaluate", "--images", digits, "--classifier", "digits", "--json", tmp_path / "s.json") == 0
+    assert json.loads((tmp_path / "s.json").read_text())["class_conditional_accuracy"]["value"] == pytest.approx(accuracy)
+
+
+def test_evaluate_images_anime_detector_counts_the_images_of_whole_grids(photos, monkeypatch):
+    monkeypatch.setattr(evaluate, "detect_anime_faces", lambda images, cascade: detectors.FaceCounts((22,), "stub"))
+    scores = evaluate_images(ImageSet("g", photos(49, 0)), None, EvaluationOptions(detector="anime"))
+    assert scores["anime_faces"].protocol["images"] == 25
 
 
 def test_command_detector_without_its_cascade_is_refused(folders, capsys):

@@ -1,6 +1,7 @@
 """Images as uint8 arrays and PNG files."""
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def test_empty_image_dir_removes_images_of_this_program_only_if_asked(tmp_path):
     assert [path.name for path in directory.iterdir()] == [".hidden"]
 
 
-@pytest.mark.parametrize("kind", ["png", "jpg", "txt", "folder"])
+@pytest.mark.parametrize("kind", ["png", "jpg", "txt", "folder", "link", "pipe"])
 def test_empty_image_dir_with_files_of_others_is_refused_and_unchanged(tmp_path, kind):
     """None is removed, not even those of this program: otherwise old images would mix with new ones."""
     directory = tmp_path / "out"
@@ -103,6 +104,10 @@ def test_empty_image_dir_with_files_of_others_is_refused_and_unchanged(tmp_path,
     other = directory / f"photo.{kind}"
     if kind == "folder":
         other.mkdir()
+    elif kind == "link":  # to an image of this program
+        other.symlink_to(directory / "0000.png")
+    elif kind == "pipe":
+        os.mkfifo(other)
     elif kind == "txt":
         other.write_text("mine")
     else:
@@ -119,6 +124,8 @@ def test_require_own_image_protects_other_files(tmp_path):
     require_own_image(tmp_path / "own.png")
     Image.fromarray(random_pixels(4, 4, 3)).save(tmp_path / "photo.png")
     (tmp_path / "text.png").write_text("no image")
-    for name in ("photo.png", "text.png"):
+    (tmp_path / "link.png").symlink_to(tmp_path / "own.png")
+    (tmp_path / "broken.png").symlink_to(tmp_path / "nowhere.png")
+    for name in ("photo.png", "text.png", "link.png", "broken.png"):
         with pytest.raises(UserError, match="exists already, and gan_tf has not written it"):
             require_own_image(tmp_path / name)

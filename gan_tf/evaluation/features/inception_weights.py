@@ -203,6 +203,18 @@ def _check(name: str, layer: Convolution, shape: Shape) -> None:
         raise ValueError(f"{name} has a negative variance")
 
 
+def find_weights_file(path: str | Path | None = None) -> Path:
+    """Returns the named file of the FID network's weights, or the one in the cache folder.
+
+    Raises:
+        UserError: it does not exist; says how to get it.
+    """
+    path = cache_folder() / FILE_NAME if path is None else Path(path)
+    if not path.is_file():
+        raise UserError(f"There are no weights of the FID network at '{path}'", _FETCH)
+    return path
+
+
 def load_weights(path: str | Path | None = None) -> InceptionWeights:
     """Reads the FID network's weights; nothing in the file is executed.
 
@@ -213,9 +225,7 @@ def load_weights(path: str | Path | None = None) -> InceptionWeights:
     Raises:
         UserError: there is no such file, or it holds something else.
     """
-    path = cache_folder() / FILE_NAME if path is None else Path(path)
-    if not path.is_file():
-        raise UserError(f"There are no weights of the FID network at '{path}'", _FETCH)
+    path = find_weights_file(path)
     if path.suffix != ".npz":
         return from_tensors(read_tensors(path), path.name)
     try:
