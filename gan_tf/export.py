@@ -13,8 +13,6 @@ import io
 import json
 import re
 import warnings
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +23,7 @@ import numpy as np
 from gan_tf.options import suggest
 from gan_tf.run_dir import find_newest_run, find_run_id, older_format, read_run_config
 from gan_tf.utils.files import write_atomic, write_json
-from pipelines.errors import UserError
+from pipelines.errors import READ_ERRORS, UserError
 
 if TYPE_CHECKING:
     import keras
@@ -39,11 +37,6 @@ NamedArrays = list[tuple[str, np.ndarray]]
 """The weights of a network in order, each with its variable's name, such as "kernel"."""
 
 _KEY = re.compile(r"(.+)/(\d{3,})\.([^/]+)")
-# What NumPy and zipfile raise for files that are damaged or of another kind (found by changing every byte in turn).
-_READ_ERRORS = (
-    *(OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, MemoryError),
-    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error),
-)
 
 
 @dataclass(frozen=True)
@@ -333,7 +326,7 @@ def _unpack(path: Path) -> tuple[dict[str, Any], dict[str, NamedArrays]]:
             members = {key: archive[key] for key in archive.files if key != "about"}
         _check_about(about)
         return about, _group_by_network(members)
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         problem = f"{path} cannot be read ({reason})"
         raise UserError(problem, "It may be damaged: copy it again, or train again") from None

@@ -2,7 +2,16 @@
 
 import itertools
 import re
+import tarfile
+import zipfile
+import zlib
 
+# What NumPy, zipfile, tarfile, json and Pillow raise for files that are damaged or of another kind (found by changing every
+# byte in turn); RecursionError and NotImplementedError are kinds of RuntimeError.
+READ_ERRORS = (
+    *(OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, MemoryError, SyntaxError, OverflowError),
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, tarfile.TarError, zlib.error),
+)
 _CODE = re.compile(r"\[user-error:(\d+)\]")
 _numbers = itertools.count()
 _raised_in_graph: dict[int, "UserError"] = {}

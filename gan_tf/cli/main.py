@@ -5,6 +5,7 @@ Nothing here imports TensorFlow, so that help and wrong usage answer at once.
 """
 
 import contextlib
+import errno
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -13,9 +14,11 @@ import gan_tf
 from gan_tf.cli import evaluate as evaluate_command
 from gan_tf.cli import infer as infer_command
 from gan_tf.cli import train as train_command
+from gan_tf.utils.files import MAKE_ROOM
 from pipelines.errors import UserError
 
 Command = Callable[[Sequence[str]], int]
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of standard output, since files have errors of their own
 COMMANDS = ("train", "infer", "evaluate", "fetch-weights")
 
 
@@ -39,6 +42,13 @@ def run_command(command: Command, argv: Sequence[str] | None) -> int:
         with contextlib.suppress(OSError):
             sys.stdout.close()
         return 0
+    except OSError as error:
+        if error.errno not in _FULL or error.filename is not None:
+            raise
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
+        print(f"error: The output cannot be written ({error.strerror}). {MAKE_ROOM}.", file=sys.stderr)
+        return 2
 
 
 def train(argv: Sequence[str] | None = None) -> int:

@@ -72,14 +72,18 @@ def check_requested(options: EvaluationOptions) -> None:
     Raises:
         UserError: options that make no sense together, or files or libraries that are missing.
     """
-    if options.head is not None:
-        find_cifar10(options.cifar)
-    elif options.cifar is not None:
-        raise UserError("--cifar applies to --head only", "Add --head cifar10, or leave --cifar out")
+    _check_head(options)
     if options.detector is not None:
         check_detector(options.detector, options.cascade)
     if _is_extractor_requested(options) and options.inception == "fid":
         find_weights_file(options.inception_weights)
+
+
+def _check_head(options: EvaluationOptions) -> None:
+    if options.head is not None:
+        find_cifar10(options.cifar)
+    elif options.cifar is not None:
+        raise UserError("--cifar applies to --head only", "Add --head cifar10, or leave --cifar out")
 
 
 def _is_extractor_requested(options: EvaluationOptions) -> bool:
@@ -107,6 +111,7 @@ def evaluate_images(
     Raises:
         UserError: there is nothing to compute, or what was requested cannot be computed.
     """
+    _check_head(options)
     scores: dict[str, Score] = {}
     left_out: list[str] = []
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from pipelines.errors import UserError
+from pipelines.errors import READ_ERRORS, UserError
 from pipelines.formats.cifar10_pickle import read_batch
 
 _PER_FILE = 10_000
@@ -59,7 +59,7 @@ def read_cifar10(path: str | Path, part: Literal["train", "test"]) -> tuple[np.n
                 return parse(contents, part)
     except tarfile.ReadError as error:
         raise UserError(f"{path} is no archive of CIFAR-10, or it is damaged", _HINT) from error
-    except (OSError, ValueError, KeyError, EOFError, tarfile.TarError, UnidentifiedImageError) as error:
+    except READ_ERRORS as error:
         raise UserError(f"{path} cannot be read as CIFAR-10 ({error})", _HINT) from error
     raise UserError(f"{path} is no copy of CIFAR-10: it lacks {', '.join(_FILES['binary'][part])}", _HINT)
 

