@@ -60,6 +60,11 @@ PRESETS: tuple[Preset, ...] = (
 
 CONFLICTS: tuple[Conflict, ...] = (
     Conflict(
+        {"network": "mlp", "norm": "instance"},
+        "instance norm is over the pixels of a channel, and fully connected layers have none",
+        "Use --norm layer",
+    ),
+    Conflict(
         {"penalty": ACTIVE, "norm": "batch"},
         "a gradient penalty is a function of single images and batch norm mixes them (Gulrajani et al. 2017)",
         "Use --norm layer",

@@ -122,6 +122,7 @@ REFUSED = [
     ({"loss": "wgan", "penalty": "two-sided", "clip": 0.01}, "--clip 0.01"),
     ({"loss": "wgangp", "clip": 0.01}, "--clip 0.01"),
     ({"loss": "wgan", "clip": 0.0}, "--clip 0"),
+    ({"network": "mlp", "norm": "instance"}, "--norm instance"),
     ({"loss": "wgan", "beta1": 0.9}, "--beta1"),
     ({"optimizer": "rmsprop", "beta2": 0.9}, "--beta2"),
     ({"penalty_weight": 1.0}, "--penalty-weight"),
