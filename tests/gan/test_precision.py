@@ -41,7 +41,7 @@ def test_gan_in_bfloat16_has_float32_variables_outputs_and_last_layers():
     assert {value.dtype for value in gan.train_step(batch).values()} == {tf.float32}
 
 
-@pytest.mark.parametrize("network", sorted(NETWORKS))
+@pytest.mark.parametrize("network", sorted(NETWORKS.keys() - {"cifar10"}))  # whose last layer, dcgan's, has no bias
 @pytest.mark.parametrize("norm", ["layer", "spectral"])
 def test_large_logits_in_bfloat16_keep_their_differences(network, norm):
     """Near 1000 bfloat16 represents multiples of 4 only, so D's last layer must not compute in it."""
