@@ -248,8 +248,10 @@ class TrainingSetScores(Callback):
             card = export.read_card(self.best_dir)
         except UserError as error:
             raise UserError(error.problem, hint) from None
-        best, run_id = card.get("best"), self.run.config["run_id"]
-        if not isinstance(best, dict) or not isinstance(best.get("step"), int) or card.get("run_id", run_id) != run_id:
+        best: Any = card.get("best")
+        run_id = self.run.config["run_id"]
+        is_score = isinstance(best, dict) and isinstance(best.get("step"), int) and isinstance(best.get("fid_train"), float)
+        if not is_score or card.get("run_id", run_id) != run_id:
             raise UserError(f"{self.best_dir / export.CARD} does not describe the best weights of this run", hint)
         return best
 
