@@ -182,10 +182,12 @@ class TrainingSetMetrics:
         seed: of the sample and of the subsets of KID.
 
     Raises:
-        UserError: the weights of the FID network are missing; says how to get them.
+        UserError: there is only one training image, or the weights of the FID network are missing.
     """
 
     def __init__(self, source: Source, count: int, seed: int):
+        if len(source) < 2:
+            raise UserError(f"A FID needs two or more training images, but {source.name} has one", "Leave --eval-every out")
         self.count, self.seed = min(count, len(source)), seed
         self.extractor = fid_extractor()
         indices = np.sort(np.random.default_rng(seed).choice(len(source), self.count, replace=False))

@@ -269,3 +269,10 @@ def test_train_without_fid_weights_ends_with_a_line(image_dir, tmp_path, monkeyp
     output = capsys.readouterr().out
     assert "not scored: " in output
     assert "fetch" in output
+
+
+def test_training_set_scores_of_one_image_are_refused_before_training(tmp_path):
+    source = Images()
+    source.images = source.images[:1]
+    with pytest.raises(UserError, match="A FID needs two or more training images, but images has one"):
+        callbacks.TrainingSetMetrics(source, 20, 0)
