@@ -147,7 +147,7 @@ def measure_cases(args: argparse.Namespace, folder: Path, config: GanConfig) -> 
         UserError: the images cannot be read, or do not fit into memory.
         WorkerError: a worker failed.
     """
-    from pipelines.image_folder import list_images
+    from pipelines.image_listing import list_images
 
     files = list_images(folder)
     if len(files) * math.prod(find_task(TASK).image_shape) > MEMORY_BUDGET:

@@ -1,15 +1,14 @@
-"""Folders of images: lists them and returns uint8 batches by index."""
+"""Folders of images as a source: uint8 batches by index."""
 
-import functools
 import hashlib
 import logging
 import os
 import re
 import threading
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -18,126 +17,14 @@ import tensorflow as tf
 
 from pipelines.decode import DecodedImage, UnreadableImage, decode_bytes, read_bytes, read_size
 from pipelines.errors import UserError
+from pipelines.image_listing import list_images
 from pipelines.transforms import take_rows
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _FILES_PER_TASK = 16  # of the thread pool
 _MAX_REPLACEMENTS = 100  # as many unreadable files in a row mean that the folder is gone, not that images are damaged
 _MAX_NAMED = 5  # unreadable files that a message names
 
 _log = logging.getLogger(__name__)
-
-
-def list_images(folder: str | os.PathLike[str]) -> list[Path]:
-    """Lists the images below ``folder`` at any depth by their suffix (any case), without opening them.
-
-    Files and folders whose names start with a dot are skipped; links are followed, but no folder is visited twice.
-
-    Returns:
-        Paths that start with ``folder``, sorted by their relative POSIX path (by code point, so the same everywhere).
-
-    Raises:
-        UserError: there is no such folder, it is a file, it cannot be read, or there is no image in it.
-    """
-    return list_images_except(folder, ())[0]
-
-
-def list_images_except(
-    folder: str | os.PathLike[str], skipped_names: Collection[str], skipped_folders: Collection[Path] = ()
-) -> tuple[list[Path], list[Path]]:
-    """Lists images as ``list_images``, but none in certain folders, by whatever links they are reached.
-
-    Args:
-        folder: where to look.
-        skipped_names: names of folders in lower case; they are skipped at any depth, whatever their case.
-        skipped_folders: other folders to skip, which need not lie below ``folder``.
-
-    Returns:
-        The images, and the folders (and links to images) that were skipped, both sorted.
-
-    Raises:
-        UserError: as ``list_images``.
-    """
-    root = Path(folder)
-    if not root.exists():
-        nearest = next(parent for parent in root.absolute().parents if parent.exists())
-        raise UserError(f"There is no folder {root}; the path exists as far as {nearest}", "Correct the path")
-    if not root.is_dir():
-        raise UserError(f"{root} is not a folder", f"Give a folder of images, perhaps {root.absolute().parent}")
-    try:
-        found = _scan(root, skipped_names)
-        if skipped_names or skipped_folders:
-            _skip_links(root, found, skipped_names, skipped_folders)
-    except OSError as error:
-        hint = "Make it readable, or give another folder"
-        raise UserError(f"{error.filename} cannot be read ({error.strerror})", hint) from error
-    if not found.images and found.skipped:
-        skipped = ", ".join(sorted(found.skipped)[:_MAX_NAMED])
-        problem = f"No images were found in {root} but in {skipped or 'a validation folder'}, which is held out from training"
-        raise UserError(problem, f"Put training images into {root / 'train'}")
-    if not found.images and found.others:
-        kinds = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in found.others.most_common(5))
-        problem = f"No images were found in {root}; it holds {found.others.total()} other files ({kinds})"
-        raise UserError(problem, "Convert them to PNG, or give another folder")
-    if not found.images:
-        problem = f"No images were found in {root} (it is empty)"
-        raise UserError(problem, f"Put image files there ({', '.join(SUFFIXES)}), or give another folder")
-    return [root / image for image in sorted(found.images)], [root / skipped for skipped in sorted(found.skipped)]
-
-
-@dataclass
-class _Found:
-    """What lies below a folder: relative paths of images and of skipped folders, and how many other files of each suffix.
-
-    Each image comes with its path without links.
-    """
-
-    images: dict[str, str] = field(default_factory=dict)
-    skipped: list[str] = field(default_factory=list)
-    others: Counter[str] = field(default_factory=Counter)
-
-
-def _scan(root: Path, skipped_names: Collection[str]) -> _Found:
-    found, visited = _Found(), set()
-    pending = [("", os.path.realpath(root))]
-    while pending:
-        relative, real = pending.pop()
-        status = os.stat(root / relative)
-        if (status.st_dev, status.st_ino) in visited:
-            continue
-        visited.add((status.st_dev, status.st_ino))
-        with os.scandir(root / relative) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name, reverse=True):
-                if entry.name.startswith("."):
-                    continue
-                suffix = os.path.splitext(entry.name)[1].lower()
-                real_entry = os.path.realpath(entry.path) if entry.is_symlink() else f"{real}/{entry.name}"
-                if entry.is_dir():
-                    if entry.name.lower() in skipped_names:
-                        found.skipped.append(relative + entry.name)
-                    else:
-                        pending.append((f"{relative}{entry.name}/", real_entry))
-                elif suffix in SUFFIXES:
-                    found.images[relative + entry.name] = real_entry
-                else:
-                    found.others[suffix] += 1
-    return found
-
-
-def _skip_links(root: Path, found: _Found, skipped_names: Collection[str], skipped_folders: Collection[Path]) -> None:
-    """Removes the images that lie in a skipped folder where links are followed; notes the folders that they were found in."""
-    real_root = os.path.realpath(root)
-    real_skipped = [f"{os.path.realpath(path)}/" for path in (*skipped_folders, *map(root.joinpath, found.skipped))]
-
-    @functools.cache
-    def is_skipped(real_folder: str) -> bool:
-        names = os.path.relpath(real_folder, real_root).lower().split("/")
-        return not set(names).isdisjoint(skipped_names) or f"{real_folder}/".startswith(tuple(real_skipped))
-
-    linked = [image for image, real in found.images.items() if is_skipped(os.path.dirname(real))]
-    for image in linked:
-        del found.images[image]
-    found.skipped += {image if (root / image).is_symlink() else os.path.dirname(image) for image in linked}
 
 
 class ImageFolder:

@@ -10,7 +10,8 @@ import tensorflow as tf
 from gan_tf.evaluation.scores import ImageSet
 from gan_tf.utils.images import to_rgb
 from pipelines.errors import UserError
-from pipelines.image_folder import ImageFolder, list_images
+from pipelines.image_folder import ImageFolder
+from pipelines.image_listing import list_images
 from pipelines.source import Source
 
 MEMORY_BUDGET = 4 << 30

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.errors import UserError
+from pipelines.image_listing import list_images, list_images_except
 from pipelines.source import DataSpec, Source, Split
 
 TRAINING_NAMES = ("train", "training")
@@ -58,7 +59,7 @@ class ImageFolderData(DataSpec):
 
     def open(self, path: Path, split: Split, memory_budget: int) -> dict[str, Source]:
         """Reads the images of a split; see ``DataSpec.open``. The source is named by its path below ``path``."""
-        from pipelines.image_folder import ImageFolder, list_images, list_images_except
+        from pipelines.image_folder import ImageFolder
 
         if split == "train":
             folder, validation = self._find(path).training, self._find(path).validation
@@ -97,8 +98,6 @@ class ImageFolderData(DataSpec):
 
     def _find_validation(self, path: Path) -> Path | None:
         """Returns the folder of validation images: the one directly below ``path``, else the only one at any depth."""
-        from pipelines.image_folder import list_images_except
-
         validation = self._find(path).validation
         if validation is not None:
             return validation

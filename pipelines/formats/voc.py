@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 from pipelines.errors import UserError
 from pipelines.formats.image_dirs import ImageFolderData
+from pipelines.image_listing import list_images
 from pipelines.source import DataSpec, Source, Split
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ class VocData(DataSpec):
     def open(self, path: Path, split: Split, memory_budget: int) -> dict[str, Source]:
         """Reads the boxed images; see ``DataSpec.open``. Both splits are the same images."""
         from pipelines.boxed_images import BoxedImages
-        from pipelines.image_folder import list_images
 
         annotations = find_dir(path, ANNOTATION_DIRS)
         if annotations is None:

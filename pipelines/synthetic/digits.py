@@ -28,7 +28,7 @@ class SyntheticDigits(SyntheticImages):
 
     def __init__(self, count: int = 2000, size: int = 28, seed: int = 0):
         super().__init__(draw_digit, count, size, seed)
-        self.images, self.labels = self._pixels, (np.arange(count) % 10).astype(np.uint8)
+        self.labels = (np.arange(count) % 10).astype(np.uint8)
 
     def take(self, indices: tf.Tensor | np.ndarray | list[int]) -> dict[str, tf.Tensor]:
         """Returns "image": uint8 [n, size, size, 3], and "label": uint8 [n], for integers [n]."""

@@ -11,7 +11,8 @@ from PIL import Image
 
 from pipelines.decode import decode
 from pipelines.errors import UserError, user_error_from
-from pipelines.image_folder import SUFFIXES, ImageFolder, list_images
+from pipelines.image_folder import ImageFolder
+from pipelines.image_listing import SUFFIXES, list_images
 
 SIDE = 8
 

@@ -116,13 +116,12 @@ def test_draw_face_at_another_size_shows_the_same_face():
 
 def test_synthetic_faces_equal_draw_face(faces):
     source = SyntheticFaces(count=6, seed=5)
-    assert (len(source), source.size, source.channels, source.name) == (6, 64, 3, "synthetic")
-    assert source.memory_bytes == 6 * 64 * 64 * 3
+    assert (len(source), source.images.shape, source.name) == (6, (6, 64, 64, 3), "synthetic")
     np.testing.assert_array_equal(source.take([5, 0, 0]), faces[[5, 0, 0]])
     steps = tf.data.Dataset.range(2).map(lambda step: source.take(step * 3 + tf.range(3, dtype=tf.int64)))
     assert steps.element_spec == tf.TensorSpec((3, 64, 64, 3), tf.uint8)
     np.testing.assert_array_equal(np.concatenate(list(steps)), faces[:6])
-    assert source.summary == "synthetic: 6 images of 64x64x3, seed 5, held in memory (0.1 MB)"
+    assert source.summary == "synthetic: 6 images of 64x64x3, held in memory (0.1 MB), seed 5"
     with pytest.raises(ValueError, match="indices"):
         source.take([6])
     with pytest.raises(ValueError, match="count"):
