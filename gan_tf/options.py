@@ -22,7 +22,7 @@ def option(
     default: Any,
     about: str,
     *,
-    choices: tuple[str, ...] | None = None,
+    choices: tuple[str, ...] | tuple[int, ...] | None = None,
     minimum: float | None = None,
     maximum: float | None = None,
     above: float | None = None,
@@ -203,7 +203,7 @@ def format_config(resolved: Resolved) -> str:
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """Returns "choose one of: …" with the known names, and the one that may have been meant."""
-    names = sorted(known)
+    names = sorted(known, key=lambda name: (int(name), "") if name.isdecimal() else (0, name))
     close = difflib.get_close_matches(str(name), names, n=1)
     return f"choose one of: {', '.join(names)}" + (f" (did you mean {close[0]!r}?)" if close else "")
 
@@ -223,7 +223,7 @@ def _check_value(field: "dataclasses.Field[Any]", value: Any, source: str) -> An
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise UserError(f"{shown} is not valid: a value of type {kind.__name__} is needed", "Correct the value")
     if meta["choices"] and value not in meta["choices"]:
-        raise UserError(f"{shown} is not valid; {suggest(value, meta['choices'])}", "Correct the value")
+        raise UserError(f"{shown} is not valid; {suggest(value, map(str, meta['choices']))}", "Correct the value")
     if kind in (int, float) and not _is_allowed_number(value, meta):
         number = "a whole number" if kind is int else "a number"
         raise UserError(f"{shown} is not valid: {number} {describe_range(meta)} is needed", "Correct the value")

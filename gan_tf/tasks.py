@@ -1,13 +1,13 @@
 """The registry: which data, which model family and which networks belong to a task. Free of TensorFlow."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gan_tf.classifier.config import CLASSIFIER_FAMILY
 from gan_tf.evaluation.scores import Threshold
 from gan_tf.family import Family
-from gan_tf.gan.config import GAN_FAMILY
+from gan_tf.gan.config import GAN_FAMILY, GanConfig, with_image_size
 from gan_tf.options import suggest
 from pipelines.errors import UserError
 from pipelines.formats.cifar10 import Cifar10Data
@@ -56,12 +56,23 @@ class Task:
         """Returns the name of a configuration's variant: of a run's folder, and of shipped weights."""
         return (self.variant or self.family.variant)(config)
 
+    def at_size(self, image_size: int | None) -> "Task":
+        """Returns the task with images of another height and width; itself with None or its own size.
 
-def _network(config: Any) -> str:
-    return config.network
+        Raises:
+            UserError: its data set has images of one size.
+        """
+        if image_size is None or image_size == self.image_shape[0]:
+            return self
+        shape = (image_size, image_size, self.image_shape[2])
+        return replace(self, image_shape=shape, data=self.data.at_size(image_size))
 
 
-def _size(config: Any) -> str:
+def _network(config: GanConfig) -> str:
+    return with_image_size(config.network, config)
+
+
+def _size(config: GanConfig) -> str:
     """The sizes that the MNIST handout varies; another network than the handout's by its name."""
     return f"{config.latent_dim}-{config.hidden_dim}" if config.network == "dcgan" else config.network
 

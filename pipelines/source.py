@@ -4,6 +4,8 @@ import abc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from pipelines.errors import UserError
+
 if TYPE_CHECKING:
     import tensorflow as tf
 
@@ -73,6 +75,15 @@ class DataSpec(abc.ABC):
     @abc.abstractmethod
     def open_synthetic(self) -> dict[str, Source]:
         """Returns sources of the same names with synthetic images, for machines without data."""
+
+    def at_size(self, image_size: int) -> "DataSpec":
+        """Returns the same data as images of ``image_size`` pixels in height and width.
+
+        Raises:
+            UserError: the images of this data set have one size.
+        """
+        problem = f"--image-size {image_size} applies to folders of images, not to a data set whose images have one size"
+        raise UserError(problem, "Leave --image-size out, or use --task anime, face or dog for images of your own")
 
     @abc.abstractmethod
     def has_validation(self, path: Path) -> bool:

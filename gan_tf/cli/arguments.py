@@ -99,6 +99,6 @@ def build_options(args: argparse.Namespace, cls: type) -> Any:
 def _help(field: dataclasses.Field, shown: Any) -> str:
     about = field.metadata["about"].replace("%", "%%")
     if field.metadata["choices"]:
-        about += ": " + ", ".join(field.metadata["choices"])
+        about += ": " + ", ".join(map(str, field.metadata["choices"]))
     default = field.metadata["shown_default"] or getattr(shown, field.name)
     return about if default is None else f"{about} (default: {default})"

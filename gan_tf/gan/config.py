@@ -103,6 +103,12 @@ class GanConfig:
     network: str = option("dcgan", "the pair of networks", choices=tuple(NETWORK_PRESETS))
     latent_dim: int = option(100, "dimensions of the latent vector z", minimum=1)
     hidden_dim: int = option(32, "channels next to the image; each halving of the size doubles them", minimum=1)
+    image_size: int | None = option(
+        None,
+        "height and width that images of your own are fitted to",
+        choices=(32, 64, 128),
+        shown_default="the task's",
+    )
     norm: str = option("batch", "normalization in D", choices=("batch", "layer", "instance", "spectral", "none"))
     penalty: str = option("none", "gradient penalty on D", choices=("none", "two-sided", "one-sided", "r1", "r2", "r1r2"))
     penalty_weight: float = option(10.0, "weight of the penalty (lambda of WGAN-GP, gamma of R1 and R2)", minimum=0.0)
@@ -219,12 +225,17 @@ def _resolve(task: "Task", file: Mapping[str, Any], cli: Mapping[str, Any]) -> R
     return resolved
 
 
+def with_image_size(name: str, config: GanConfig) -> str:
+    """Returns a variant's name, which tells the image size where it is not left to the task."""
+    return f"{name}-{config.image_size}px" if config.image_size else name
+
+
 def _variant(config: GanConfig) -> str:
-    return config.loss
+    return with_image_size(config.loss, config)
 
 
 def _data(task: "Task", config: GanConfig) -> DataSpec:
-    return task.data
+    return task.at_size(config.image_size).data
 
 
 GAN_FAMILY = Family(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -26,6 +27,9 @@ from pipelines.randomness import Purpose, seed_for
 from pipelines.source import Source
 from pipelines.stream import Stream
 from pipelines.transforms import normalize, random_flip
+
+if TYPE_CHECKING:
+    from gan_tf.tasks import Task
 
 NETWORKS = {"dcgan": dcgan, "baseline": baseline, "residual": residual, "cifar10": cifar10, "mlp": mlp}
 _GRID_ROWS = 8
@@ -76,6 +80,9 @@ class GanWorkflow(Workflow):
     """The workflow of all GANs."""
 
     config: GanConfig
+
+    def __init__(self, task: "Task", config: GanConfig):
+        super().__init__(task.at_size(config.image_size), config)
 
     def build_model(self) -> GAN:
         """Returns the GAN, its networks initialized from the seed; the EMA generator computes in float32, as in inference."""

@@ -4,7 +4,7 @@ Free of TensorFlow until images are read.
 """
 
 import pkgutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.errors import UserError
@@ -43,12 +43,13 @@ class ImageFolderData(DataSpec):
 
     Attributes:
         image_shape: height, width and channels that images are fitted to; height and width are equal.
-        synthetic: dotted path of the function that returns a source of synthetic images ("module:function").
+        synthetic: dotted path of the function that returns a source of synthetic images ("module:function"); None where
+            there are none of this size.
         pairs: what this data set calls its folders, in the order of preference.
     """
 
     image_shape: tuple[int, int, int]
-    synthetic: str
+    synthetic: str | None
     pairs: tuple[FolderPair, ...] = ()
 
     @property
@@ -79,8 +80,19 @@ class ImageFolderData(DataSpec):
         return {"real": source}
 
     def open_synthetic(self) -> dict[str, Source]:
-        """Returns synthetic images; see ``DataSpec.open_synthetic``."""
+        """Returns synthetic images; see ``DataSpec.open_synthetic``.
+
+        Raises:
+            UserError: there are none of this size.
+        """
+        if self.synthetic is None:
+            size = "x".join(map(str, self.image_shape[:2]))
+            raise UserError(f"There are no synthetic images of {size} pixels", "Name a folder of images by --data")
         return {"real": pkgutil.resolve_name(self.synthetic)()}
+
+    def at_size(self, image_size: int) -> "ImageFolderData":
+        """Returns the same folders, whose images are fitted to another size; see ``DataSpec.at_size``."""
+        return replace(self, image_shape=(image_size, image_size, self.image_shape[2]), synthetic=None)
 
     def has_validation(self, path: Path) -> bool:
         """Returns whether there is a folder of validation images; see ``DataSpec.has_validation``."""

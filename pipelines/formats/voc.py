@@ -6,7 +6,7 @@ without their ending, in the same folders as the images or in one folder. Free o
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -57,6 +57,10 @@ class VocData(DataSpec):
     def open_synthetic(self) -> dict[str, Source]:
         """Returns synthetic images; see ``DataSpec.open_synthetic``."""
         return self.folders.open_synthetic()
+
+    def at_size(self, image_size: int) -> "VocData":
+        """Returns the same boxes at another size; see ``DataSpec.at_size``."""
+        return replace(self, folders=self.folders.at_size(image_size))
 
     def has_validation(self, path: Path) -> bool:
         """Returns True: where there are no validation images, scores compare with the training images."""
