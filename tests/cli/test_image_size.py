@@ -36,7 +36,7 @@ def test_train_at_another_size_names_and_records_it(trained):
     assert run.name == "000-hinge-32px-data-train"
     assert read_run_config(run)["config"]["image_size"] == 32
     assert gan_tf.export.read_weights(run).image_shape == (32, 32, 3)
-    assert Image.open(run / "images/reals.png").size == (8 * 32, 32)
+    assert Image.open(run / "images/reals.png").size == (2 * 32, 2 * 32)
 
 
 def test_infer_and_load_give_images_of_the_trained_size(trained, tmp_path):
