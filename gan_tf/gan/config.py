@@ -47,9 +47,11 @@ NETWORK_PRESETS: dict[str, dict[str, Any]] = {
     "baseline": {"norm": "none", "hidden_dim": 32},  # the table of the handout has no normalization at all
     "cifar10": {"latent_dim": 256, "hidden_dim": 64},
     "mlp": {"norm": "none", "hidden_dim": 256},
+    "improved": {},
 }
 
 PRESETS: tuple[Preset, ...] = (
+    Preset("network", {"network": "improved"}, {"loss": "hinge"}),  # before the presets of the loss
     *(Preset("loss", {"loss": name}, values) for name, values in LOSS_PRESETS.items()),
     *(Preset("network", {"network": name}, values) for name, values in NETWORK_PRESETS.items()),
     # A gradient penalty is a function of single images, which batch norm in D mixes (Gulrajani et al. 2017, section 4).

@@ -15,7 +15,7 @@ from gan_tf.evaluation.scores import ImageSet, Report, Score
 from gan_tf.gan.config import GanConfig, GanInferOptions
 from gan_tf.gan.latents import PATHS, interpolation_weights, sample_latents
 from gan_tf.gan.model import GAN
-from gan_tf.gan.networks import baseline, cifar10, dcgan, mlp, residual
+from gan_tf.gan.networks import baseline, cifar10, dcgan, improved, mlp, residual
 from gan_tf.gan.sampling import generate_images, iterate_images
 from gan_tf.nn.precision import dtype_policy_scope
 from gan_tf.training.callbacks import Callback, Curves, ExportWeights, RealGrid, SampleGrid, TrainingSetScores
@@ -31,7 +31,7 @@ from pipelines.transforms import normalize, random_flip
 if TYPE_CHECKING:
     from gan_tf.tasks import Task
 
-NETWORKS = {"dcgan": dcgan, "baseline": baseline, "residual": residual, "cifar10": cifar10, "mlp": mlp}
+NETWORKS = {"dcgan": dcgan, "baseline": baseline, "residual": residual, "cifar10": cifar10, "mlp": mlp, "improved": improved}
 _GRID_ROWS = 8
 _DEFAULT_COUNT, _DEFAULT_PAIRS, _DEFAULT_PATH = 1000, 5, "slerp"
 

@@ -10,7 +10,7 @@ from helpers.layers import random
 from helpers.models import NETWORKS, NORMS
 from scipy import stats
 
-from gan_tf.gan.networks import baseline, cifar10, dcgan, mlp
+from gan_tf.gan.networks import baseline, cifar10, dcgan, improved, mlp
 from gan_tf.nn.layers import BatchNorm, GroupNorm, SpectralConv2D
 
 SEQUENTIAL = ["baseline", "dcgan"]  # test_residual.py tests the other ones
@@ -91,6 +91,35 @@ def test_mlp_generator_equals_matrix_products():
         elif isinstance(layer, keras.layers.ReLU):
             x = np.maximum(x, 0)
     np.testing.assert_allclose(generator(latents.astype(np.float32)), np.tanh(x).reshape(5, 4, 4, 1), atol=1e-5)
+
+
+def test_modulate_scales_and_shifts_each_channel_by_the_latents():
+    """y[b, h, w, c] = x[b, h, w, c] * (1 + scale(z)[b, c]) + offset(z)[b, c], with two layers each in NumPy."""
+    latents, x = keras.Input((5,)), keras.Input((2, 2, 3))
+    network = keras.Model([latents, x], improved.modulate(x, latents, seed=0, index=1))
+    hidden, scale, offset = (layer for layer in network.layers if isinstance(layer, keras.layers.Dense))
+    for layer in (hidden, scale, offset):
+        layer.set_weights([random(*weight.shape) for weight in layer.get_weights()])
+    z, images = random(4, 5), random(4, 2, 2, 3)
+
+    def apply(layer, vectors):
+        kernel, bias = layer.get_weights()
+        return vectors @ kernel + bias
+
+    units = np.maximum(apply(hidden, z), 0)
+    expected = images * (1 + apply(scale, units))[:, None, None] + apply(offset, units)[:, None, None]
+    np.testing.assert_allclose(network([z.astype(np.float32), images.astype(np.float32)]), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_improved_generator_depends_on_the_latents_in_each_layer():
+    """With the first layer's kernel set to 0, the plain DCGAN gives one image whatever the latents; this one does not."""
+    for module, is_constant in ((dcgan, True), (improved, False)):
+        generator = module.build_generator((16, 16, 3), latent_dim=5, hidden_dim=4)
+        first = next(layer for layer in generator.layers if isinstance(layer, keras.layers.Dense) and not layer.use_bias)
+        first.set_weights([np.zeros_like(first.get_weights()[0])])
+        generator.set_weights([10.0 * weight for weight in generator.get_weights()])
+        images = generator(random(2, 5).astype(np.float32)).numpy()
+        assert np.array_equal(images[0], images[1]) == is_constant
 
 
 @pytest.mark.parametrize("size", [8, 16, 32])
