@@ -13,7 +13,7 @@ from typing import Any
 from pipelines.errors import UserError
 
 MAKE_ROOM = "Free some disk space; train.py continues with --resume"
-_HINTS = {
+WRITE_HINTS = {
     errno.ENOSPC: MAKE_ROOM,
     errno.EDQUOT: MAKE_ROOM,
     errno.EFBIG: "Raise the limit on the size of files (ulimit -f); train.py continues with --resume",
@@ -25,6 +25,7 @@ _HINTS = {
     errno.EEXIST: "Choose another path; this one is a file, not a folder",
     errno.ENAMETOOLONG: "Choose a shorter path",
 }
+"""How to fix what keeps a file from being written, by the number of the error."""
 
 
 @contextlib.contextmanager
@@ -40,9 +41,9 @@ def file_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _HINTS:
+        if error.errno not in WRITE_HINTS:
             raise
-        raise UserError(f"{path} cannot be written ({os.strerror(error.errno)})", _HINTS[error.errno]) from error
+        raise UserError(f"{path} cannot be written ({os.strerror(error.errno)})", WRITE_HINTS[error.errno]) from error
 
 
 def fsync_path(path: Path) -> None:

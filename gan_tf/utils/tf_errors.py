@@ -1,28 +1,28 @@
 """TensorFlow's errors for files that cannot be written, as errors that the user can fix."""
 
 import contextlib
-import re
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
 
-from gan_tf.utils.files import MAKE_ROOM
+from gan_tf.utils.files import WRITE_HINTS
 from pipelines.errors import UserError
 
-_WRITE_ERRORS = (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError, tf.errors.UnknownError)
+_HINTS = {os.strerror(number): hint for number, hint in WRITE_HINTS.items()}
 
 
 @contextlib.contextmanager
 def tensorflow_file_errors(path: Path) -> Iterator[None]:
-    """Turns TensorFlow's errors for what cannot be written below ``path`` into a UserError; see ``files.file_errors``."""
+    """Turns TensorFlow's errors for what cannot be written below ``path`` into a UserError; see ``files.file_errors``.
+
+    TensorFlow has no error numbers, so the reason is found by its text; other errors stay as they are.
+    """
     try:
         yield
-    except _WRITE_ERRORS as error:
-        raise UserError(f"{path} cannot be written ({_reason(error)})", MAKE_ROOM) from error
-
-
-def _reason(error: tf.errors.OpError) -> str:
-    """Returns the message of an error on one line, without the names of TensorFlow's own functions and files."""
-    words = " ".join(re.sub(r"\{\{.*?\}\}", "", error.message).split())
-    return words.split("; ")[1] if "; " in words else words
+    except tf.errors.OpError as error:
+        reason = next((reason for reason in _HINTS if reason in error.message), None)
+        if reason is None:
+            raise
+        raise UserError(f"{path} cannot be written ({reason})", _HINTS[reason]) from error
