@@ -2,7 +2,12 @@
 
 import sys
 
-from gan_tf.cli.main import evaluate
-
 if __name__ == "__main__":
-    sys.exit(evaluate())
+    try:
+        from gan_tf.cli.main import evaluate
+
+        exit_code = evaluate()
+    except KeyboardInterrupt:  # while modules were imported; the command itself answers it in the same way
+        print("stopped", file=sys.stderr)
+        exit_code = 130
+    sys.exit(exit_code)

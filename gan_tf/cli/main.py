@@ -6,9 +6,12 @@ Nothing here imports TensorFlow, so that help and wrong usage answer at once.
 
 import contextlib
 import errno
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 
 import gan_tf
 from gan_tf.cli import evaluate as evaluate_command
@@ -30,25 +33,54 @@ def run_command(command: Command, argv: Sequence[str] | None) -> int:
         argv: its arguments; None takes those of the process.
     """
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    with _recorded_interrupts() as interrupts:
+        try:
+            return command(sys.argv[1:] if argv is None else argv)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            return _stop()
+        except BrokenPipeError:  # whatever read our output has ended, as in `… | head`
+            with contextlib.suppress(OSError):
+                sys.stdout.close()
+            return 0
+        except OSError as error:
+            if error.errno not in _FULL or error.filename is not None:
+                raise
+            with contextlib.suppress(OSError):
+                sys.stdout.close()
+            print(f"error: The output cannot be written ({error.strerror}). {MAKE_ROOM}.", file=sys.stderr)
+            return 2
+        except ImportError:  # NumPy turns Ctrl-C while it is imported into this error
+            if not interrupts:
+                raise
+            return _stop()
+
+
+def _stop() -> int:
+    print("stopped", file=sys.stderr)
+    return 130
+
+
+@contextlib.contextmanager
+def _recorded_interrupts() -> Iterator[list[int]]:
+    """Yields a list that receives each Ctrl-C that raises a KeyboardInterrupt."""
+    interrupts: list[int] = []
+
+    def record(number: int, frame: FrameType | None) -> None:
+        interrupts.append(number)
+        signal.default_int_handler(number, frame)
+
+    is_main_thread = threading.current_thread() is threading.main_thread()
+    if not is_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield interrupts  # there is no signal to handle, or somebody else handles it
+        return
+    signal.signal(signal.SIGINT, record)
     try:
-        return command(sys.argv[1:] if argv is None else argv)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # whatever read our output has ended, as in `… | head`
-        with contextlib.suppress(OSError):
-            sys.stdout.close()
-        return 0
-    except OSError as error:
-        if error.errno not in _FULL or error.filename is not None:
-            raise
-        with contextlib.suppress(OSError):
-            sys.stdout.close()
-        print(f"error: The output cannot be written ({error.strerror}). {MAKE_ROOM}.", file=sys.stderr)
-        return 2
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def train(argv: Sequence[str] | None = None) -> int:
