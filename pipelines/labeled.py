@@ -18,6 +18,9 @@ class LabeledImages:
         name: the data set's name, safe as a part of a file name.
         split: the part of the data set, such as "train"; "" if it has no parts.
 
+    Attributes:
+        note: what ``summary`` should say besides; "" unless it is set.
+
     Raises:
         ValueError: types or shapes differ from these.
     """
@@ -26,6 +29,7 @@ class LabeledImages:
         if images.dtype != np.uint8 or images.ndim != 4 or labels.shape != images.shape[:1] or not len(images):
             raise ValueError(f"images {images.dtype} {images.shape} with labels {labels.shape}")
         self.images, self.labels, self.name, self.split = images, labels.astype(np.uint8), name, split
+        self.note = ""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -51,17 +55,20 @@ class LabeledImages:
 
     @property
     def summary(self) -> str:
-        """One line: how many images, of which size, and how many with each label."""
+        """One line: how many images, of which size, how many with each label, and ``note``."""
         height, width, channels = self.images.shape[1:]
         values, counts = np.unique(self.labels, return_counts=True)
         label_counts = ", ".join(f"{value}: {count:,}" for value, count in zip(values, counts, strict=True))
-        return f"{self.name}: {len(self):,} labeled images of {height}x{width}x{channels} ({label_counts})"
+        line = f"{self.name}: {len(self):,} labeled images of {width}x{height}x{channels} ({label_counts})"
+        return line + (f"; {self.note}" if self.note else "")
 
 
 def concatenate(parts: Sequence[LabeledImages]) -> LabeledImages:
-    """Joins several sets of one image size, in their order; the name holds all their names."""
+    """Joins several sets of one image size, in their order; the name holds all their names, the note each of their notes."""
     if len(parts) == 1:
         return parts[0]
     images = np.concatenate([part.images for part in parts])
     labels = np.concatenate([part.labels for part in parts])
-    return LabeledImages(images, labels, "-".join(part.name for part in parts), parts[0].split)
+    joined = LabeledImages(images, labels, "-".join(part.name for part in parts), parts[0].split)
+    joined.note = "; ".join(dict.fromkeys(f"{part.name}: {part.note}" for part in parts if part.note))
+    return joined

@@ -110,4 +110,7 @@ class ClassifierWorkflow(Workflow):
             raise UserError(problem, "Leave it out, or name generated digits by --images")
         if data is None:
             raise UserError("There are no labeled digits to score on", "Name a folder with MNIST or MNIST-M by --data")
-        return labeled_scores(read_digit_sets(data, "val"), self.load(directory))
+        data_sets = read_digit_sets(data, "val")
+        for data_set in data_sets:
+            print(f"validation digits: {data_set.summary}", flush=True)
+        return labeled_scores(data_sets, self.load(directory))

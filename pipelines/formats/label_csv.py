@@ -12,7 +12,7 @@ from pipelines.labeled import LabeledImages
 from pipelines.source import Split
 
 COLUMNS = ("image_name", "label")
-_MAX_NAMED = 3  # faults that a message names
+_MAX_NAMED = 5  # faults that a message names
 
 
 def read_rows(path: str | Path) -> list[tuple[str, int]]:
@@ -55,6 +55,9 @@ def has_any_split(folder: str | Path) -> bool:
 def read_split(folder: str | Path, split: Split, size: int = 28, channels: int = 3) -> LabeledImages:
     """Reads the images that ``train.csv`` or ``val.csv`` lists, with their labels, in its order.
 
+    Images that are missing or damaged are left out with their labels, counted and named in ``summary``, as in folders of
+    images.
+
     Args:
         folder: holds ``data`` and the tables.
         split: ``train`` or ``val``.
@@ -62,23 +65,23 @@ def read_split(folder: str | Path, split: Split, size: int = 28, channels: int =
         channels: 3 for RGB, 1 for grayscale.
 
     Raises:
-        UserError: as ``read_rows``, or an image that is listed is missing or damaged.
+        UserError: as ``read_rows``, or none of the images is readable.
     """
-    rows = read_rows(Path(folder) / f"{split}.csv")
-    images = np.empty((len(rows), size, size, channels), np.uint8)
-    unreadable = []
-    for index, (name, _) in enumerate(rows):
+    table, data = Path(folder) / f"{split}.csv", Path(folder) / "data"
+    images, labels, unreadable = [], [], []
+    for name, label in read_rows(table):
         try:
-            images[index] = decode(Path(folder) / "data" / name, size, channels)
+            images.append(decode(data / name, size, channels))
+            labels.append(label)
         except UnreadableImage as error:
             unreadable.append(f"{name} ({error.reason})")
+    if not images:
+        problem = f"None of the {len(unreadable):,} images that {table} lists is readable: {_first(unreadable)}"
+        raise UserError(problem, f"Copy them to {data} again, or correct the names")
+    source = LabeledImages(np.stack(images), np.array(labels), Path(folder).resolve().name or "csv", split)
     if unreadable:
-        problem = (
-            f"{len(unreadable):,} of the {len(rows):,} images of {folder}/{split}.csv are unreadable: {_first(unreadable)}"
-        )
-        raise UserError(problem, f"Copy them to {Path(folder) / 'data'} again, or remove their rows")
-    labels = np.array([label for _, label in rows])
-    return LabeledImages(images, labels, Path(folder).resolve().name or "csv", split)
+        source.note = f"{len(unreadable):,} unreadable files left out: {_first(unreadable)}"
+    return source
 
 
 def is_digit(text: str) -> bool:

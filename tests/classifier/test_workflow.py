@@ -1,6 +1,7 @@
 """The digit classifier through its commands: what it writes, what it refuses, and that it learns."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -64,6 +65,24 @@ def test_evaluate_accuracy_is_that_of_the_labels_infer_writes(run, data, tmp_pat
     assert "mnistm_accuracy" in capsys.readouterr().out
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["mnistm_accuracy"]["value"] == pytest.approx(100 * expected)
+
+
+def test_unreadable_image_is_left_out_and_named_in_training_scores_and_infer(data, tmp_path, capsys):
+    folder = tmp_path / "mnistm"
+    shutil.copytree(data, folder)
+    for name in ("03.png", "15.png"):  # one of each part
+        (folder / "data" / name).write_bytes(b"damaged")
+    words = ["train", "--task", "digits", "--data", folder, "--runs", tmp_path / "runs", "--steps", 1, *TINY]
+    assert call(*words) == 0
+    run, output = only_run(tmp_path / "runs", "digits"), capsys.readouterr().out
+    assert "mnistm: 13 labeled images of 28x28x3" in output
+    assert "1 unreadable files left out: 03.png (not an image" in output
+    assert "1 unreadable files left out: 15.png (not an image" in output
+    assert json.loads((run / "scores.json").read_text())["mnistm_accuracy"]["protocol"]["images"] == 5
+    assert call("infer", "--task", "digits", "--weights", run, folder / "data", tmp_path / "all.csv") == 0
+    assert "2 unreadable files left out: 03.png (not an image" in capsys.readouterr().out
+    names = [line.split(",")[0] for line in (tmp_path / "all.csv").read_text().splitlines()[1:]]
+    assert names == [f"{i:02d}.png" for i in range(20) if i not in (3, 15)]
 
 
 BAD_INPUT = [

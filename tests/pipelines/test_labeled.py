@@ -54,7 +54,7 @@ def test_read_split_returns_images_and_labels_in_the_order_of_the_rows(digits, p
         ("image_name,label\n0.png,1\n1.png,10\n", "line 3"),
         ("image_name,label\n0.png\n", "line 2"),
         ("image_name,label\n,1\n", "line 2"),
-        ("image_name,label\n5.png,1\n0.png,1\n", "5.png"),
+        ("image_name,label\n5.png,1\n6.png,1\n", r"None of the 2 images .* 5\.png \(No such file or directory\); 6\.png"),
     ],
 )
 def test_read_split_of_an_invalid_table_is_an_error_of_one_line(digits, text, message):
@@ -62,6 +62,19 @@ def test_read_split_of_an_invalid_table_is_an_error_of_one_line(digits, text, me
     with pytest.raises(UserError, match=message) as error:
         read_split(digits, "train")
     assert "\n" not in str(error.value)
+
+
+def test_read_split_leaves_out_unreadable_images_with_their_labels_and_names_them(digits, pixels):
+    """As folders of images do; in the joined set, which repeats the smaller ones, each note stands once."""
+    (digits / "train.csv").write_text("image_name,label\n1.png,7\n2.png,8\nlost.png,9\n0.png,5\n")
+    (digits / "data/2.png").write_bytes(b"damaged")
+    train = read_split(digits, "train")
+    np.testing.assert_array_equal(train.images, pixels[[1, 0]])
+    assert train.labels.tolist() == [7, 5]
+    left_out = "2 unreadable files left out: 2.png (not an image in a supported format); lost.png (No such file or directory)"
+    assert train.summary == f"mnistm: 2 labeled images of 28x28x3 (5: 1, 7: 1); {left_out}"
+    other = LabeledImages(np.repeat(pixels, 2, axis=0), np.arange(8), "mnist")
+    assert concatenate([other, train, train]).summary.endswith(f"; mnistm: {left_out}")
 
 
 def test_read_rows_of_a_missing_table_is_an_error(digits):
