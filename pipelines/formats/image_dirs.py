@@ -39,7 +39,8 @@ class ImageFolderData(DataSpec):
     """Images below a folder, at any depth.
 
     Training images are those of the first pair whose training folder exists, else those of ``TRAINING_NAMES``, else all
-    images below the data folder. Whichever it is, folders with the name of a validation folder are held out at any depth.
+    images below the data folder. Whichever it is, folders with the name of a validation folder are held out at any depth,
+    and the data folder must not be one itself.
 
     Attributes:
         image_shape: height, width and channels that images are fitted to; height and width are equal.
@@ -63,6 +64,7 @@ class ImageFolderData(DataSpec):
         from pipelines.image_folder import ImageFolder
 
         if split == "train":
+            self._refuse_held_out(path)
             folder, validation = self._find(path).training, self._find(path).validation
             files, held_out = list_images_except(folder, self._validation_names(), [validation] if validation else [])
         else:
@@ -107,6 +109,16 @@ class ImageFolderData(DataSpec):
                 return _Places(training, _first_dir(path, (pair.validation, *VALIDATION_NAMES)))
         validation = _first_dir(path, (*VALIDATION_NAMES, *own_names))
         return _Places(_first_dir(path, TRAINING_NAMES) or path, validation)
+
+    def _refuse_held_out(self, path: Path) -> None:
+        """Raises a UserError if the data folder itself is a folder of validation images beside its training images."""
+        if not path.is_dir() or self._find(path).training != path:
+            return  # a data set with folders of its own, whatever it is called
+        for place in (path.absolute(), path.resolve()):
+            training = _first_dir(place.parent, (*(pair.training for pair in self.pairs), *TRAINING_NAMES))
+            if place.name.lower() in self._validation_names() and training is not None:
+                problem = f"{path} holds validation images, which are held out from training on {training}"
+                raise UserError(problem, f"Name the folder of both, {place.parent}, by --data, or move the images elsewhere")
 
     def _find_validation(self, path: Path) -> Path | None:
         """Returns the folder of validation images: the one directly below ``path``, else the only one at any depth."""

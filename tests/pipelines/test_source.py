@@ -127,6 +127,35 @@ def test_image_folder_data_with_validation_images_only_says_so(tmp_path):
         open_split(tmp_path, "train")
 
 
+@pytest.mark.parametrize("training", ["train", "Training", "faces", "extra/images"])
+@pytest.mark.parametrize("validation", ["val", "TEST", "extra_val"])
+@pytest.mark.parametrize("link", [False, True])
+def test_image_folder_data_named_validation_images_beside_their_training_images_are_refused(
+    tmp_path, training, validation, link, monkeypatch
+):
+    write_images(tmp_path / "data" / training, 3)
+    data = write_images(tmp_path / "data" / validation, 2)
+    if link:
+        (tmp_path / "mine").symlink_to(data)
+        data = tmp_path / "mine"
+    with pytest.raises(UserError, match=f"held out from training on .*data/{training}") as error:
+        open_split(data, "train")
+    assert f"Name the folder of both, {tmp_path / 'data'}, by --data" in error.value.hint
+    monkeypatch.chdir(data)
+    with pytest.raises(UserError, match="held out"):
+        open_split(Path(), "train")
+
+
+def test_image_folder_data_called_like_validation_images_without_training_images_beside_it_is_read(tmp_path):
+    write_images(tmp_path / "test", 2)
+    assert len(open_split(tmp_path / "test", "train")) == 2
+    write_images(tmp_path / "val/train", 3)  # a data set of its own
+    write_images(tmp_path / "train", 1)
+    assert len(open_split(tmp_path / "val", "train")) == 3
+    with pytest.raises(UserError, match="no folder"):
+        open_split(tmp_path / "validation", "train")
+
+
 def write_mnist(folder: Path) -> None:
     folder.mkdir(parents=True)
     for prefix, count in (("train", 6), ("t10k", 2)):
