@@ -205,7 +205,8 @@ class TrainingSetMetrics:
 class TrainingSetScores(Callback):
     """Logs ``fid_train`` and ``kid_train``, says how good they are, and keeps the weights with the lowest FID in ``RUN/best``.
 
-    The card in ``RUN/best`` remembers the best score, so that a resumed run compares with it.
+    The card in ``RUN/best`` remembers the best score, so that a resumed run compares with it. A score where the training is
+    stopped early is only printed: curves and best weights are those of a run that has not been stopped.
 
     Args:
         interval: steps between two scores (0: none).
@@ -259,15 +260,20 @@ class TrainingSetScores(Callback):
 
     def on_interval(self, step: int) -> None:
         fid, kid = self.metrics.compute(self.generate(self.export_weights.networks(step), self.metrics.count))
+        self.run.progress["FID"] = f"{fid:.1f}"
+        is_due = step % self.interval == 0 or step == self.run.plan.steps
+        comparison = self._keep(step, fid, kid) if is_due else "stopped here, so it is not compared with the best"
+        tqdm.write(f"step {step:,}: FID {fid:.1f} against training images ({comparison})")
+
+    def _keep(self, step: int, fid: float, kid: float) -> str:
+        """Logs scores, keeps the weights if none were better, and returns how they compare with the best ones, in words."""
         best = self.run.plan.state.get("best")
         is_best = best is None or fid < best["fid_train"]
         if is_best:
             self.run.plan.state["best"] = {"step": step, "fid_train": fid, "images": self.metrics.count}
             self.export_weights.write(self.best_dir, step)
         self.run.loggers.scalars(step, {"fid_train": fid, "kid_train": kid})
-        self.run.progress["FID"] = f"{fid:.1f}"
-        comparison = "best so far" if best is None or is_best else f"best: {best['fid_train']:.1f} at step {best['step']:,}"
-        tqdm.write(f"step {step:,}: FID {fid:.1f} against training images ({comparison})")
+        return "best so far" if best is None or is_best else f"best: {best['fid_train']:.1f} at step {best['step']:,}"
 
     def is_done(self, step: int) -> bool:
         return step in self.run.loggers.logged_steps("fid_train")

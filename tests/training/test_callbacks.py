@@ -1,7 +1,9 @@
 """What happens during training beside the updates: sample grids, curves, exported weights, scores against training images."""
 
 import json
+import os
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -175,6 +177,22 @@ def test_training_set_scores_resumed_run_compares_with_the_former_best(scores, t
     assert run.plan.state["best"]["fid_train"] > best["fid_train"]
 
 
+def test_training_set_scores_where_a_run_is_stopped_early_are_printed_only(scores, tmp_path, capsys):
+    """Otherwise the best weights and the curves of a resumed run would be others than those of an uninterrupted one."""
+    run, callback, batches = scores
+    real = Images().images
+    batches += [real // 4, real, real // 2, real // 3]
+    for step in (2, 3, 4, run.plan.steps):
+        callback.on_interval(step)
+    run.loggers.close()
+    assert [line["step"] for line in logged(tmp_path / "run")] == [2, 4, run.plan.steps]
+    assert export.read_card(tmp_path / "run/best")["step"] == 4
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1].startswith("step 3: FID 0.0 ")
+    assert "not compared" in printed[1]
+    assert printed[2].endswith("(best so far)")
+
+
 NO_CARDS_OF_THIS_RUN = [lambda card: "{", lambda card: card.pop("best") and card, lambda card: card | {"run_id": "x"}]
 
 
@@ -248,6 +266,31 @@ def test_train_eval_every_scores_the_images_that_infer_writes(image_dir, tmp_pat
     ]
     expected = frechet_distance_of_features(*[MeanColors()(side)[0] for side in images])
     assert scores[-1]["fid_train"] == pytest.approx(expected, rel=0.02)  # float16 weights change a few pixels by one level
+
+
+def test_train_eval_every_interrupted_run_ends_with_the_curves_and_best_weights_of_an_uninterrupted_one(
+    image_dir, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(callbacks, "fid_extractor", MeanColors)
+    words = ["--task", "anime", "--data", image_dir, "--steps", 6, "--eval-every", 2, "--log-every", 2, "--grid-every", 2]
+    words += [*TINY, "--network", "baseline"]
+    assert call("train", *words, "--runs", tmp_path / "whole") == 0
+
+    def interrupt(grid, step):  # during step 2, so that step 3 is the last one
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(SampleGrid, "on_interval", interrupt)
+        assert call("train", *words, "--runs", tmp_path / "stopped") == 130
+    assert "step 3: FID" in capsys.readouterr().out
+    assert call("train", *words, "--runs", tmp_path / "stopped", "--resume") == 0
+    whole, stopped = only_run(tmp_path / "whole"), only_run(tmp_path / "stopped")
+    for file in ("metrics.jsonl", "best/weights.npz", "best/finetune.npz", "weights.npz", "curves.png"):
+        assert (whole / file).read_bytes() == (stopped / file).read_bytes(), file
+    assert export.read_card(whole / "best")["best"] == export.read_card(stopped / "best")["best"]
 
 
 def test_train_eval_every_without_fid_weights_says_how_to_get_them(image_dir, tmp_path, monkeypatch, capsys):
