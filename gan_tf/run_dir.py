@@ -6,6 +6,7 @@ Free of TensorFlow.
 import fcntl
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +17,7 @@ from pipelines.errors import UserError
 FORMAT = 3
 FAILURE = "failure.json"  # written where a number that is not finite ended the training
 _NAME = re.compile(r"(\d{3,})-.+")
+_CHECKPOINT = re.compile(r"step-(\d{9})")
 # The keys of config.json that other code relies on. "initialized_from" is there only after --init-from.
 _CONTENT = {
     "run_id": str,
@@ -74,6 +76,11 @@ class RunDir:
             self._lock_file.close()
             self._lock_file = None
 
+    def remove_untrained(self) -> None:
+        """Removes the folder, unless it holds the result of training or the record of a failure."""
+        if not has_trained(self.path) and not (self.path / FAILURE).is_file():
+            shutil.rmtree(self.path, ignore_errors=True)  # what is left does no harm, and the reason to remove it is told
+
 
 def read_run_config(directory: Path) -> dict[str, Any]:
     """Returns the content of a run's ``config.json``.
@@ -109,10 +116,11 @@ def find_run_id(directory: Path) -> str | None:
 
 
 def has_trained(directory: Path) -> bool:
-    """Returns whether a run holds the result of training: checkpoints, weights or curves."""
+    """Returns whether a run holds the result of training: checkpoints, but for that of step 0, weights or curves."""
     directory = Path(directory)
     metrics = directory / "metrics.jsonl"
-    if any((directory / "checkpoints").glob("step-*")) or (directory / "weights.npz").is_file():
+    steps = [_CHECKPOINT.fullmatch(path.name) for path in (directory / "checkpoints").glob("step-*")]
+    if any(step and int(step[1]) for step in steps) or (directory / "weights.npz").is_file():
         return True
     return metrics.is_file() and metrics.stat().st_size > 0
 

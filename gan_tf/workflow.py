@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from gan_tf import export
+from gan_tf.evaluation.features.inception_weights import find_weights_file
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import Report, Score
 from gan_tf.options import from_values
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from gan_tf.tasks import Task
     from gan_tf.training.callbacks import Callback
     from gan_tf.training.context import RunContext
+    from gan_tf.training.run_options import RunOptions
 
 
 class TrainableModel(Protocol):
@@ -78,6 +80,15 @@ class Workflow(abc.ABC):
             problem = f"{directory} holds weights of task {about.task!r}, not of {task.name!r}"
             raise UserError(problem, f"Use --task {about.task}, or name other weights")
         return cls(task, from_values(task.family.config, about.config, str(directory)))
+
+    def check_run_options(self, options: "RunOptions") -> None:
+        """Checks what a training requests besides its configuration, before its images are read.
+
+        Raises:
+            UserError: an option does not apply to this family, or the weights that ``--eval-every`` needs are missing.
+        """
+        if options.eval_every:
+            find_weights_file()
 
     @abc.abstractmethod
     def build_model(self) -> Any:

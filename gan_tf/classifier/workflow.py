@@ -21,6 +21,7 @@ from gan_tf.evaluation.scores import Report, Score
 from gan_tf.options import flag_name
 from gan_tf.training.callbacks import Callback, Curves, ExportWeights, RealGrid, SampleGrid
 from gan_tf.training.context import RunContext
+from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.files import write_atomic
 from gan_tf.utils.images import to_uint8
 from gan_tf.workflow import Workflow
@@ -40,6 +41,11 @@ class ClassifierWorkflow(Workflow):
     """The workflow of the digit classifier."""
 
     config: ClassifierConfig
+
+    def check_run_options(self, options: RunOptions) -> None:
+        """Checks that no score of generated images is requested; raises as ``Workflow.check_run_options``."""
+        if options.eval_every:
+            raise UserError("--eval-every scores generated images, but a classifier makes none", "Leave --eval-every out")
 
     def build_model(self) -> Classifier:
         """Returns the classifier, its network initialized from the seed."""

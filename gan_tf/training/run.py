@@ -9,15 +9,18 @@ import shlex
 import sys
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
 
 from gan_tf import export
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.report import render_table, to_json
 from gan_tf.options import Resolved, format_config
-from gan_tf.run_dir import FAILURE, FORMAT, RunDir, create_run_dir, hint_new_run, read_run_config
+from gan_tf.run_dir import FAILURE, FORMAT, RunDir, create_run_dir, read_run_config
 from gan_tf.training import environment
 from gan_tf.training.callbacks import Callback
 from gan_tf.training.checkpoints import Checkpoints
@@ -25,13 +28,15 @@ from gan_tf.training.context import RunContext
 from gan_tf.training.devices import build_strategy, find_gpus
 from gan_tf.training.finite_check import FiniteCheckError
 from gan_tf.training.initialization import initialize_model
-from gan_tf.training.loggers import METRICS, TENSORBOARD, Loggers, parse_line
+from gan_tf.training.loggers import METRICS, TENSORBOARD, Loggers
 from gan_tf.training.loop import TrainingPlan, build_step_function, train
+from gan_tf.training.resume import check_progress, compare_data, restore_run
 from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.files import file_errors, require_space, write_json
-from gan_tf.workflow import build_workflow, evaluate_weights
+from gan_tf.workflow import Workflow, build_workflow, evaluate_weights
 from pipelines.errors import UserError
 from pipelines.source import Source
+from pipelines.stream import Stream
 
 if TYPE_CHECKING:
     from gan_tf.tasks import Task
@@ -71,35 +76,51 @@ class TrainingRequest:
     command: str
 
 
+@dataclass(frozen=True)
+class _Preparation:
+    """A training that can start: whatever can be refused has been, and no folder has been made.
+
+    Attributes:
+        previous: ``config.json`` of the run that is resumed; None for a new run.
+        resolved: the configuration.
+        workflow: how the model is trained.
+        model: with the weights to start from.
+        plan: how long to train, and the state so far.
+        first_step: the step to start from.
+        stages: the trainings that the weights of ``--init-from`` went through; None without them.
+        data: the folder of the images; None for synthetic ones.
+        stream: the batches.
+    """
+
+    previous: dict[str, Any] | None
+    resolved: Resolved
+    workflow: Workflow
+    model: Any
+    plan: TrainingPlan
+    first_step: int
+    stages: list[dict[str, Any]] | None
+    data: Path | None
+    stream: Stream
+
+
 def train_run(request: TrainingRequest) -> int:
     """Trains a new run, or resumes one, and scores it at its last step; returns the exit code.
 
     Raises:
         UserError: for whatever the user can fix.
     """
-    previous = read_run_config(request.run_dir.path) if request.run_dir else None
     require_space(request.run_dir.path if request.run_dir else request.runs, _FREE_SPACE)
-    resolved = request.resolved if previous else _choose_precision(request.resolved)
-    strategy = build_strategy(find_gpus(), resolved.config.batch)
-    data, sources = _open_data(request, resolved.config, previous)
-    run_dir = _open_run_dir(request, resolved.config, sources, previous)
-    try:
-        config = _describe_run(request, resolved, sources, data, previous)
-        workflow = build_workflow(request.task, resolved.config)
-        with strategy.scope() if strategy else contextlib.nullcontext():
-            model = workflow.build_model()
-        plan = _build_plan(request)
-        checkpoints = Checkpoints(run_dir.path / "checkpoints", model, keep_every=request.options.keep_every)
-        plan.state["run_id"] = config["run_id"]
-        first_step = _initialize(request, model, checkpoints, plan, config)
-        run_dir.write_config(config)
-        stream = workflow.build_stream(model, sources)
-        with contextlib.closing(_open_loggers(run_dir, first_step)) as loggers:
-            run = RunContext(request.task.name, run_dir, config, request.options, stream, loggers, plan, strategy)
-            last_step = _train(run, model, checkpoints, workflow.callbacks(run, model), first_step)
+    strategy = build_strategy(find_gpus(), request.resolved.config.batch)
+    ready = _prepare(request, strategy)
+    with _open_run_dir(request, ready) as run_dir:
+        checkpoints = Checkpoints(run_dir.path / "checkpoints", ready.model, keep_every=request.options.keep_every)
+        config = _describe_run(request, ready)
+        _write_start(run_dir, checkpoints, config, ready)
+        with contextlib.closing(_open_loggers(run_dir, ready.first_step)) as loggers:
+            run = RunContext(request.task.name, run_dir, config, request.options, ready.stream, loggers, ready.plan, strategy)
+            callbacks = ready.workflow.callbacks(run, ready.model)
+            last_step = _train(run, ready.model, checkpoints, callbacks, ready.first_step)
         return _finish(request, run, last_step)
-    finally:
-        run_dir.unlock()
 
 
 def describe_training(request: TrainingRequest) -> None:
@@ -108,17 +129,13 @@ def describe_training(request: TrainingRequest) -> None:
     Raises:
         UserError: as ``train_run``.
     """
-    previous = read_run_config(request.run_dir.path) if request.run_dir else None
-    resolved = request.resolved if previous else _choose_precision(request.resolved)
-    print(format_config(resolved))
-    _, sources = _open_data(request, resolved.config, previous)
-    workflow = build_workflow(request.task, resolved.config)
-    model = workflow.build_model()
-    for name, network in model.networks().items():
+    ready = _prepare(request, None)
+    print(format_config(ready.resolved))
+    for name, network in ready.model.networks().items():
         count = sum(math.prod(variable.shape) for variable in network.trainable_variables)
         print(f"{name}: {count:,} trainable parameters")
-    step = build_step_function(model, None)
-    batches = iter(workflow.build_stream(model, sources).dataset(0, 1 + _TIMED_STEPS))
+    step = build_step_function(ready.model, None)
+    batches = iter(ready.stream.dataset(0, 1 + _TIMED_STEPS))
     step(next(batches))  # traces the graph
     start = time.monotonic()
     for batch in batches:
@@ -126,6 +143,40 @@ def describe_training(request: TrainingRequest) -> None:
     seconds = (time.monotonic() - start) / _TIMED_STEPS
     duration = datetime.timedelta(seconds=round(seconds * request.steps))
     print(f"{request.steps:,} steps of {seconds:.3g} s: about {duration} in all")
+
+
+def _prepare(request: TrainingRequest, strategy: tf.distribute.Strategy | None) -> _Preparation:
+    """Builds a training; the images come last, since it may take minutes to read them."""
+    previous = read_run_config(request.run_dir.path) if request.run_dir else None
+    resolved = request.resolved if previous else _choose_precision(request.resolved)
+    plan = _build_plan(request, previous["run_id"] if previous else uuid.uuid4().hex)
+    workflow = build_workflow(request.task, resolved.config)
+    workflow.check_run_options(request.options)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        model = workflow.build_model()
+    first_step = _restore(request.run_dir, model, plan) if request.run_dir else 0
+    stages = _initialize(request, model)
+    data, sources = _open_data(request, resolved.config, previous)
+    if request.run_dir:
+        compare_data(request.run_dir, sources)
+    stream = workflow.build_stream(model, sources)
+    return _Preparation(previous, resolved, workflow, model, plan, first_step, stages, data, stream)
+
+
+def _restore(run_dir: RunDir, model: Any, plan: TrainingPlan) -> int:
+    """Restores the run that is resumed; returns the step to start from."""
+    first_step = restore_run(run_dir, Checkpoints(run_dir.path / "checkpoints", model), plan)
+    check_progress(plan, first_step)
+    return first_step
+
+
+def _initialize(request: TrainingRequest, model: Any) -> list[dict[str, Any]] | None:
+    """Copies the weights of ``--init-from``; returns the trainings that they went through, or None without them."""
+    if request.initial_weights is None or request.initial_task is None:
+        return None
+    initialization = initialize_model(model, request.initial_task, request.initial_weights)
+    print(*initialization.lines, sep="\n")
+    return initialization.stages
 
 
 def open_sources(task: "Task", config: Any, data: Path | None, memory_budget: int) -> dict[str, Source]:
@@ -148,34 +199,39 @@ def open_sources(task: "Task", config: Any, data: Path | None, memory_budget: in
     return sources
 
 
-def _open_run_dir(request: TrainingRequest, config: Any, sources: dict[str, Source], previous: dict[str, Any] | None) -> RunDir:
-    """Returns the folder of the run, locked: a new one, or that of the run to resume, whose images must be the same."""
-    if request.run_dir is not None and previous is not None:
-        _compare_data(request.run_dir, previous, sources)
-        return request.run_dir
-    names = "-".join(source.name for source in sources.values())
-    run_dir = create_run_dir(request.runs, request.task.name, f"{request.task.variant_of(config)}-{names}")
-    run_dir.lock()
-    return run_dir
+@contextlib.contextmanager
+def _open_run_dir(request: TrainingRequest, ready: _Preparation) -> Iterator[RunDir]:
+    """Yields the folder of the run, locked; a new one is removed again if the training fails before it leaves anything."""
+    run_dir = request.run_dir
+    if run_dir is None:
+        names = "-".join(source.name for source in ready.stream.sources.values())
+        variant = request.task.variant_of(ready.resolved.config)
+        run_dir = create_run_dir(request.runs, request.task.name, f"{variant}-{names}")
+        run_dir.lock()
+    try:
+        yield run_dir
+    except BaseException:
+        if request.run_dir is None:
+            run_dir.remove_untrained()
+        raise
+    finally:
+        run_dir.unlock()
 
 
-def _build_plan(request: TrainingRequest) -> TrainingPlan:
-    seconds = 60 * request.minutes if request.minutes else None
-    return TrainingPlan(request.steps, request.options.log_every, request.options.checkpoint_every, seconds)
+def _write_start(run_dir: RunDir, checkpoints: Checkpoints, config: dict[str, Any], ready: _Preparation) -> None:
+    """Writes what a run is resumed from: ``config.json`` comes last, since it makes the folder a run."""
+    if ready.stages is not None:
+        checkpoints.save(
+            0, ready.plan.state
+        )  # otherwise a run killed before its first checkpoint would resume from other weights
+    if ready.previous:
+        checkpoints.discard_after(ready.first_step)
+    run_dir.write_config(config)
 
 
-def _initialize(
-    request: TrainingRequest, model: Any, checkpoints: Checkpoints, plan: TrainingPlan, config: dict[str, Any]
-) -> int:
-    """Restores the run that is resumed, or copies the weights of ``--init-from``; returns the step to start from."""
-    first_step = _restore(request.run_dir, checkpoints, plan, config) if request.run_dir else 0
-    if request.initial_weights is not None and request.initial_task is not None:
-        initialization = initialize_model(model, request.initial_task, request.initial_weights)
-        print(*initialization.lines, sep="\n")
-        config["initialized_from"] = initialization.stages
-        checkpoints.save(0, plan.state)  # otherwise a run killed before its first checkpoint would resume from other weights
-    _check_progress(plan, first_step, request.minutes)
-    return first_step
+def _build_plan(request: TrainingRequest, run_id: str) -> TrainingPlan:
+    seconds, state = 60 * request.minutes if request.minutes else None, {"run_id": run_id}
+    return TrainingPlan(request.steps, request.options.log_every, request.options.checkpoint_every, seconds, state)
 
 
 def _open_loggers(run_dir: RunDir, first_step: int) -> Loggers:
@@ -217,95 +273,34 @@ def _open_data(request: TrainingRequest, config: Any, previous: dict[str, Any] |
     return data, open_sources(request.task, config, data, int(request.options.memory_budget * 1e6))
 
 
-def _compare_data(run_dir: RunDir, previous: dict[str, Any], sources: dict[str, Source]) -> None:
-    """Checks that a run is resumed with the images it was started with."""
-    for name, source in sources.items():
-        former = previous["data"]["sources"].get(name)
-        if former is None or source.digest != former["digest"]:
-            problem = f"The images in {source.name} ({len(source)}) are not those that {run_dir.path} was started with"
-            hint = "Put the former images back, name them by --data, or start a new run"
-            raise UserError(problem + (f" ({former['count']})" if former else ""), hint)
-
-
-def _describe_run(
-    request: TrainingRequest,
-    resolved: Resolved,
-    sources: dict[str, Source],
-    data: Path | None,
-    previous: dict[str, Any] | None,
-) -> dict[str, Any]:
+def _describe_run(request: TrainingRequest, ready: _Preparation) -> dict[str, Any]:
     """Returns the content of ``config.json``; warns if something that decides the bits has changed since the start."""
-    now = environment.describe_environment()
+    now, previous = environment.describe_environment(), ready.previous
     if previous:
         changed = environment.changed_facts(previous["environment"], now)
         if changed:
             print(f"warning: no longer bit-exact, since these have changed: {', '.join(changed)}", file=sys.stderr)
     config = {
         "format": FORMAT,
-        "run_id": previous["run_id"] if previous else uuid.uuid4().hex,
+        "run_id": ready.plan.state["run_id"],
         "task": request.task.name,
         "command": previous["command"] if previous else request.command,
         "steps": request.steps,
-        "config": dataclasses.asdict(resolved.config),
-        "sources": resolved.sources,
-        "explicit": resolved.explicit,
+        "config": dataclasses.asdict(ready.resolved.config),
+        "sources": ready.resolved.sources,
+        "explicit": ready.resolved.explicit,
         "options": dataclasses.asdict(request.options),
         "data": {
-            "path": str(data.resolve()) if data else None,
+            "path": str(ready.data.resolve()) if ready.data else None,
             "sources": {
-                name: {"name": source.name, "count": len(source), "digest": source.digest} for name, source in sources.items()
+                name: {"name": source.name, "count": len(source), "digest": source.digest}
+                for name, source in ready.stream.sources.items()
             },
         },
         "environment": previous["environment"] if previous else now,
     }
-    if previous and "initialized_from" in previous:
-        config["initialized_from"] = previous["initialized_from"]
-    return config
-
-
-def _restore(run_dir: RunDir, checkpoints: Checkpoints, plan: TrainingPlan, config: dict[str, Any]) -> int:
-    """Returns the step to resume from: the newest valid checkpoint's, or 0 where none was written yet.
-
-    Raises:
-        UserError: the checkpoints are lost, damaged, or those of another run.
-    """
-    hint = f"Put them back, or {hint_new_run(run_dir.path)}"
-    step = checkpoints.newest()
-    if step is None and checkpoints.steps():
-        raise UserError(f"No checkpoint in {checkpoints.directory} is valid", hint)
-    if step is None and _has_had_checkpoints(run_dir):
-        raise UserError(f"{run_dir.path} has been trained, but its checkpoints are lost", hint)
-    if step is None:
-        print("no checkpoint yet: starting at step 0")
-        return 0
-    state = checkpoints.restore(step)
-    if state.get("run_id") != config["run_id"]:
-        problem = f"{checkpoints.path(step)} belongs to another run than {run_dir.path}"
-        raise UserError(problem, "Put the checkpoints of this run back, or resume the other one")
-    plan.state.update(state)
-    checkpoints.discard_after(step)
-    print(f"restored step {step}")
-    return step
-
-
-def _has_had_checkpoints(run_dir: RunDir) -> bool:
-    """Returns whether a run holds what is written only after a checkpoint, or in a run of ``--init-from`` its first one."""
-    after_checkpoint = (export.WEIGHTS, export.FINETUNE, export.CARD, export.SCORES)
-    if "initialized_from" in run_dir.config or any((run_dir.path / name).is_file() for name in after_checkpoint):
-        return True
-    metrics = run_dir.path / METRICS
-    lines = map(parse_line, metrics.read_bytes().split(b"\n")) if metrics.is_file() else ()
-    return max((values["step"] for values in lines if values), default=0) > run_dir.config["options"]["checkpoint_every"]
-
-
-def _check_progress(plan: TrainingPlan, first_step: int, minutes: float | None) -> None:
-    """Checks that there is something left to train."""
-    if first_step > plan.steps:
-        raise UserError(f"--steps {plan.steps} is less than the {first_step} steps that this run has done", "Give more steps")
-    if first_step < plan.steps and plan.time_is_up:
-        trained = plan.state["seconds"] / 60
-        problem = f"--minutes {minutes:g} is not more than the {trained:.4g} minutes that this run has trained"
-        raise UserError(problem, "Give more minutes, or leave --minutes out")
+    stages = previous.get("initialized_from") if previous else ready.stages
+    return config if stages is None else config | {"initialized_from": stages}
 
 
 def _finish(request: TrainingRequest, run: RunContext, last_step: int) -> int:

@@ -29,10 +29,12 @@ class QuarterMeans:
 @pytest.fixture
 def quarter_means(monkeypatch, tmp_path):
     """``QuarterMeans`` in place of the FID network, and a cache folder of its own."""
+    from gan_tf import workflow
     from gan_tf.training import callbacks
 
     monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(callbacks, "fid_extractor", QuarterMeans)
+    monkeypatch.setattr(workflow, "find_weights_file", lambda: None)
     return QuarterMeans
 
 

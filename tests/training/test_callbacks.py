@@ -12,7 +12,7 @@ from helpers import gaussians
 from helpers.cli import TINY, call, only_run
 from PIL import Image
 
-from gan_tf import export
+from gan_tf import export, workflow
 from gan_tf.evaluation.metrics.frechet import frechet_distance_of_features
 from gan_tf.training import callbacks
 from gan_tf.training.callbacks import Curves, ExportWeights, SampleGrid, TrainingSetScores
@@ -123,10 +123,16 @@ class Images:
 
 
 @pytest.fixture
-def scores(tmp_path, monkeypatch):
-    """Returns a run, its scores, and a list of batches of generated images: the next score is that of the next batch."""
+def mean_colors(tmp_path, monkeypatch):
+    """Scores by ``MeanColors`` instead of the FID's network, whose weights need not be there."""
     monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(callbacks, "fid_extractor", MeanColors)
+    monkeypatch.setattr(workflow, "find_weights_file", lambda: None)
+
+
+@pytest.fixture
+def scores(tmp_path, mean_colors):
+    """Returns a run, its scores, and a list of batches of generated images: the next score is that of the next batch."""
     model, run = build_run(tmp_path / "run", eval_count=20)
     batches = []
 
@@ -247,10 +253,8 @@ def test_real_grid_shows_the_first_batch(tmp_path, image_dir):
     np.testing.assert_array_equal(tiles, expected)
 
 
-def test_train_eval_every_scores_the_images_that_infer_writes(image_dir, tmp_path, monkeypatch):
+def test_train_eval_every_scores_the_images_that_infer_writes(image_dir, tmp_path, mean_colors):
     """The last score is computed again from the images of infer.py and from the training files."""
-    monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(callbacks, "fid_extractor", MeanColors)
     words = ["--task", "anime", "--data", image_dir, "--runs", tmp_path / "runs", "--steps", 4, "--eval-every", 2]
     assert call("train", *words, "--eval-count", 12, *TINY, "--network", "baseline") == 0
     run = only_run(tmp_path / "runs")
@@ -269,10 +273,8 @@ def test_train_eval_every_scores_the_images_that_infer_writes(image_dir, tmp_pat
 
 
 def test_train_eval_every_interrupted_run_ends_with_the_curves_and_best_weights_of_an_uninterrupted_one(
-    image_dir, tmp_path, monkeypatch, capsys
+    image_dir, tmp_path, mean_colors, monkeypatch, capsys
 ):
-    monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(callbacks, "fid_extractor", MeanColors)
     words = ["--task", "anime", "--data", image_dir, "--steps", 6, "--eval-every", 2, "--log-every", 2, "--grid-every", 2]
     words += [*TINY, "--network", "baseline"]
     assert call("train", *words, "--runs", tmp_path / "whole") == 0
