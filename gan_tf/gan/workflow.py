@@ -55,6 +55,11 @@ class ImageGenerator:
         """Yields the same images in batches, so that memory does not grow with ``count``."""
         return iterate_images(self.network, count, seed)
 
+    def iterate_seeds(self, seeds: range) -> Iterator[np.ndarray]:
+        """Yields image 0 of each seed, uint8 ``[1, height, width, channels]``; it does not depend on the other seeds."""
+        for seed in seeds:
+            yield self.generate(1, seed)
+
     def interpolate(
         self, num_pairs: int, num_points: int, seed: int = 0, path: str = "slerp", beyond: float = 0.0
     ) -> np.ndarray:
@@ -144,19 +149,25 @@ class GanWorkflow(Workflow):
             require_own_image(options.out)
         else:
             empty_image_dir(options.out, options.overwrite)
+        seed, seeds = options.seed or 0, options.seed_range
         if options.interpolate is not None:
             pairs, path = options.pairs or _DEFAULT_PAIRS, options.path or _DEFAULT_PATH
-            images = generator.interpolate(pairs, options.interpolate, options.seed, path, options.extrapolate or 0.0)
+            images = generator.interpolate(pairs, options.interpolate, seed, path, options.extrapolate or 0.0)
             write_png(options.out, tile_images(images, pairs, options.interpolate))
             print(f"{options.out}: {pairs} interpolations of {options.interpolate} images ({path})")
         elif options.grid_shape:
             rows, columns = options.grid_shape
-            write_png(options.out, tile_images(generator.generate(rows * columns, options.seed), rows, columns))
-            print(f"{options.out}: {rows} x {columns} images of seed {options.seed}")
+            batches = generator.iterate(rows * columns, seed) if seeds is None else generator.iterate_seeds(seeds)
+            write_png(options.out, tile_images(np.concatenate(list(batches)), rows, columns))
+            print(f"{options.out}: {rows} x {columns} images of {_describe_seeds(seed, seeds)}")
+        elif seeds is not None:
+            count = seeds.stop - seeds.start
+            write_images(options.out, generator.iterate_seeds(seeds), count, first=seeds.start, prefix="seed")
+            print(f"{options.out}: {count} images of {_describe_seeds(seed, seeds)}")
         else:
             count = options.count or _DEFAULT_COUNT
-            write_images(options.out, generator.iterate(count, options.seed), count)
-            print(f"{options.out}: {count} images of seed {options.seed}")
+            write_images(options.out, generator.iterate(count, seed), count)
+            print(f"{options.out}: {count} images of seed {seed}")
 
     def evaluate(self, directory: Path, data: Path | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
         """Returns the scores of generated images against the task's reference images; raises as ``Workflow.evaluate``."""
@@ -167,3 +178,7 @@ class GanWorkflow(Workflow):
         real = find_real_images(self.task, data, options, report, count)
         generated = ImageSet(name, to_rgb(self.load(directory).generate(count, options.seed)))
         return evaluate_images(generated, real, options, report, detector=self.task.detector)
+
+
+def _describe_seeds(seed: int, seeds: range | None) -> str:
+    return f"seed {seed}" if seeds is None else f"seeds {seeds.start} to {seeds.stop - 1}"

@@ -95,22 +95,24 @@ def empty_image_dir(directory: Path, overwrite: bool) -> None:
             entry.unlink()
 
 
-def write_images(directory: Path, batches: Iterable[np.ndarray], count: int) -> None:
-    """Writes images as 0000.png, 0001.png, … (with more digits for more than 10,000).
+def write_images(directory: Path, batches: Iterable[np.ndarray], count: int, first: int = 0, prefix: str = "") -> None:
+    """Writes images as 0000.png, 0001.png, … (with more digits if the last number has more).
 
     Args:
         directory: created if it does not exist.
         batches: uint8 ``[n, h, w, c]``.
         count: how many images they hold in all.
+        first: number of the first image.
+        prefix: what stands before the number.
 
     Raises:
         UserError: a file cannot be written.
     """
-    digits = max(4, len(str(count - 1)))
+    digits = max(4, len(str(first + count - 1)))
     with tqdm(total=count, unit="image", disable=count < 200) as bar:
-        number = 0
+        number = first
         for batch in batches:
             for image in batch:
-                write_png(Path(directory) / f"{number:0{digits}d}.png", image, durable=False)
+                write_png(Path(directory) / f"{prefix}{number:0{digits}d}.png", image, durable=False)
                 number += 1
             bar.update(len(batch))

@@ -82,6 +82,16 @@ BAD_INPUT = [
     ("infer", [*ANIME, "--weights", "{run}", "--interpolate", "1", "{tmp}/x.png"], "at least 2"),
     ("infer", [*ANIME, "--weights", "{run}", "--interpolate", "3", "--path", "slurp", "{tmp}/x.png"], "did you mean 'slerp'"),
     ("infer", [*ANIME, "--weights", "{run}", "--count", "2", "{tmp}/words/a.txt"], "a.txt"),
+    ("infer", [*ANIME, "--weights", "{run}", "--seed", str(2**63), "{tmp}/out"], "from 0 to"),
+    ("infer", [*ANIME, "--weights", "{run}", "--seeds", "7", "{tmp}/out"], "--seeds 7 is not valid"),
+    ("infer", [*ANIME, "--weights", "{run}", "--seeds", "7-3", "{tmp}/out"], "the first and the last"),
+    ("infer", [*ANIME, "--weights", "{run}", "--seeds=-1-3", "{tmp}/out"], "--seeds -1-3 is not valid"),
+    ("infer", [*ANIME, "--weights", "{run}", "--seeds", f"0-{2**63}", "{tmp}/out"], "is not valid"),
+    ("infer", [*ANIME, "--weights", "{run}", "--seeds", "0-3", "--seed", "0", "{tmp}/out"], "--seeds and --seed exclude"),
+    ("infer", [*ANIME, "--weights", "{run}", "--seeds", "0-3", "--count", "4", "{tmp}/out"], "--seeds and --count exclude"),
+    ("infer", [*ANIME, "--weights", "{run}", "--seeds", "0-3", "--interpolate", "3", "{tmp}/x.png"], "--interpolate exclude"),
+    ("infer", [*ANIME, "--weights", "{run}", "--seeds", "3-7", "--grid", "2x2", "{tmp}/x.png"], "Use --seeds 3-6"),
+    ("infer", [*ANIME, "--weights", "{run}", "--seeds", "0-3", "{tmp}/x.png"], "OUT"),
     ("evaluate", [], "No task was given"),
     ("evaluate", [*ANIME, "--weights", "{run}", "--images", "{tmp}/empty"], "exclude each other"),
     ("evaluate", [*ANIME, "--data", "{tmp}/nowhere"], "There is nothing at"),
@@ -437,6 +447,19 @@ def test_infer_image_i_does_not_depend_on_the_count(run, tmp_path):
     tiles = pixels(tmp_path / "grid.png")
     assert np.array_equal(tiles[:64, 64:], pixels(tmp_path / "few/0001.png"))
     assert np.array_equal(tiles[64:, :64], pixels(tmp_path / "few/0002.png"))
+
+
+def test_infer_seeds_writes_image_0_of_each_seed(run, tmp_path):
+    infer(run, "--seeds", "3-8", tmp_path / "seeds")
+    assert sorted(path.name for path in (tmp_path / "seeds").iterdir()) == [f"seed{seed:04d}.png" for seed in range(3, 9)]
+    infer(run, "--seeds", "3-8", "--grid", "2x3", tmp_path / "grid.png")
+    tiles = pixels(tmp_path / "grid.png")
+    for number, seed in enumerate(range(3, 9)):
+        infer(run, "--seed", seed, "--count", 1, tmp_path / f"seed-{seed}")
+        image = pixels(tmp_path / f"seed-{seed}/0000.png")
+        assert np.array_equal(pixels(tmp_path / f"seeds/seed{seed:04d}.png"), image)
+        row, column = divmod(number, 3)
+        assert np.array_equal(tiles[64 * row : 64 * row + 64, 64 * column : 64 * column + 64], image)
 
 
 def test_infer_into_a_folder_with_images_mixes_nothing(run, tmp_path, capsys):

@@ -83,6 +83,11 @@ def test_write_images_names_have_as_many_digits_as_the_last_number(tmp_path, mon
     assert len(set(names)) == count
 
 
+def test_write_images_prefix_and_first_number_name_the_files(tmp_path):
+    write_images(tmp_path, [np.zeros((3, 1, 1, 1), np.uint8)], 3, first=9_999, prefix="seed")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["seed09999.png", "seed10000.png", "seed10001.png"]
+
+
 def test_empty_image_dir_removes_images_of_this_program_only_if_asked(tmp_path):
     directory = tmp_path / "out"
     empty_image_dir(directory, overwrite=False)
