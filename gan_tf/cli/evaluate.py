@@ -21,6 +21,8 @@ from pipelines.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
+_FACE_SIZE = 64  # pixels of the faces in the handouts' grids
+
 
 def build_parser(task: Task | None) -> Parser:
     """Returns the arguments of evaluate.py."""
@@ -111,21 +113,14 @@ def _score_weights(task: Task, args: argparse.Namespace, options: EvaluationOpti
 
 
 def _score_images(task: Task | None, args: argparse.Namespace, options: EvaluationOptions) -> Mapping[str, Score]:
-    """Scores the images of a folder, or counts the anime faces in one image."""
+    """Scores the images of a folder, or counts the faces in one image."""
     import_tensorflow()
-    from gan_tf.evaluation.evaluate import evaluate_images, find_real_images, grid_scores, scored_size
+    from gan_tf.evaluation.evaluate import evaluate_images, find_real_images, scored_size
     from gan_tf.evaluation.image_files import read_image_dir
 
     detector = task.detector if task else None
     if args.images.is_file():
-        if (options.detector or detector) != "anime":
-            raise UserError(f"--images {args.images} is a file, not a folder", "Name a folder, or add --detector anime")
-        others = ("reference", "count", "image_size", "head", "classifier")
-        given = next((name for name in others if getattr(options, name) is not None), None)
-        if given is not None:
-            problem = f"{flag_name(given)} does not apply to one image, in which faces are counted"
-            raise UserError(problem, "Leave it out, or name a folder by --images")
-        return grid_scores(read_image(args.images), args.images.name, options.cascade)
+        return _score_grid(args.images, options, options.detector or detector, scored_size(task, options))
     real = find_real_images(task, args.data, options, _report)
     generated = read_image_dir(args.images, scored_size(task, options), count=options.count, seed=options.seed)
     classifier = None
@@ -134,6 +129,29 @@ def _score_images(task: Task | None, args: argparse.Namespace, options: Evaluati
 
         classifier = load_digit_classifier()
     return evaluate_images(generated, real, options, _report, detector, classifier)
+
+
+def _score_grid(path: Path, options: EvaluationOptions, detector: str | None, size: int | None) -> Mapping[str, Score]:
+    """Counts the faces in one image: anime faces in the whole of it, faces of people in each of its tiles.
+
+    Args:
+        path: the image.
+        options: how to score; most do not apply to one image.
+        detector: "anime" or "face".
+        size: height and width of a tile; None takes that of the handouts' faces.
+    """
+    from gan_tf.evaluation.evaluate import face_grid_scores, grid_scores
+
+    if detector is None:
+        raise UserError(f"--images {path} is a file, not a folder", "Name a folder, or add --detector anime or face")
+    others = ["reference", "count", "head", "classifier", *(["image_size"] if detector == "anime" else [])]
+    given = next((name for name in others if getattr(options, name) is not None), None)
+    if given is not None:
+        problem = f"{flag_name(given)} does not apply to one image, in which faces are counted"
+        raise UserError(problem, "Leave it out, or name a folder by --images")
+    if detector == "anime":
+        return grid_scores(read_image(path), path.name, options.cascade)
+    return face_grid_scores(read_image(path), path.name, size or _FACE_SIZE)
 
 
 def _report(left_out: str) -> None:

@@ -16,6 +16,7 @@ from gan_tf.evaluation.image_files import MEMORY_BUDGET, read_image_dir, source_
 from gan_tf.evaluation.image_scores import ImageScoreOptions, RealImages, score_by_head, score_images
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import ImageSet, Report, Score
+from gan_tf.utils.images import split_tiles
 from pipelines.errors import UserError
 
 if TYPE_CHECKING:
@@ -194,6 +195,24 @@ def grid_scores(image: np.ndarray, name: str, cascade: str | Path | None = None)
     height, width, _ = image.shape
     protocol = {"detector": result.detector, "cascade_sha256": result.sha256, "generated": name, "size": f"{width}x{height}"}
     return {"anime_faces": Score(result.counts[0], protocol)}
+
+
+def face_grid_scores(image: np.ndarray, name: str, tile_size: int) -> dict[str, Score]:
+    """Computes the percentage of an image's tiles with exactly one face ("one_face"), by dlib's detector.
+
+    Args:
+        image: uint8 [rows * tile_size, columns * tile_size, 3], for example 5x5 tiles of 64x64.
+        name: what a reader knows it by.
+        tile_size: height and width of a tile.
+
+    Raises:
+        UserError: the image cannot be divided into such tiles, or dlib is missing.
+    """
+    height, width, _ = image.shape
+    if height % tile_size or width % tile_size:
+        problem = f"{name} has {width}x{height} pixels, which are no grid of {tile_size}x{tile_size} tiles"
+        raise UserError(problem, "Name a grid without borders, or give the size of its tiles by --image-size")
+    return detector_scores("face", ImageSet(name, split_tiles(image, tile_size)), None)
 
 
 def detector_scores(

@@ -35,6 +35,23 @@ def tile_images(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
     return rows_first.reshape(rows * height, columns * width, channels)
 
 
+def split_tiles(image: np.ndarray, size: int) -> np.ndarray:
+    """Returns the tiles of an image row by row, uint8 ``[rows * columns, size, size, c]``: the inverse of ``tile_images``.
+
+    Args:
+        image: uint8 ``[rows * size, columns * size, c]``.
+        size: height and width of a tile.
+
+    Raises:
+        ValueError: the image's size is not a multiple of ``size``.
+    """
+    height, width, channels = image.shape
+    if height % size or width % size:
+        raise ValueError(f"an image of {width}x{height} pixels cannot be divided into tiles of {size}x{size}")
+    tiles = image.reshape(height // size, size, width // size, size, channels).swapaxes(1, 2)
+    return tiles.reshape(-1, size, size, channels)
+
+
 def write_png(path: Path, image: np.ndarray, durable: bool = True) -> None:
     """Writes uint8 ``[h, w, 3]`` or ``[h, w, 1]`` as a PNG file, with the same bytes for the same pixels.
 

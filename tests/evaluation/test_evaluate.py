@@ -243,6 +243,36 @@ def test_command_one_image_file_counts_the_faces_of_a_grid(tmp_path, photos, mon
     assert "--reference does not apply to one image" in capsys.readouterr().err
 
 
+def test_command_one_image_file_counts_faces_of_people_in_its_tiles(tmp_path, monkeypatch, capsys):
+    """Tile n has the gray level n, by which the stub of the detector knows it: all but tiles 3 and 7 have one face."""
+    levels = np.arange(25, dtype=np.uint8).reshape(5, 5)
+    grid = write_images(tmp_path / "grids", [np.kron(levels, np.ones((64, 64), np.uint8))[..., None].repeat(3, 2)]) / "0000.png"
+
+    def detect(images):
+        assert images.shape[1:] == (64, 64, 3)
+        return detectors.FaceCounts(tuple({3: 0, 7: 2}.get(int(image.max()), 1) for image in images), "stub")
+
+    monkeypatch.setattr(evaluate, "detect_faces", detect)
+    for words in (["--task", "face"], ["--detector", "face"], ["--task", "anime", "--detector", "face"]):
+        assert call("evaluate", *words, "--images", grid, "--json", tmp_path / "s.json") == 0
+        score = json.loads((tmp_path / "s.json").read_text())["one_face"]
+        assert (score["value"], score["protocol"]["images"], score["protocol"]["size"]) == (92, 25, "64x64")
+    capsys.readouterr()
+    assert call("evaluate", "--task", "face", "--images", grid) == 0
+    assert ">= 90 (DLCV HW2 strong): passed" in capsys.readouterr().out
+
+
+def test_command_one_image_file_that_is_no_grid_of_tiles_is_refused(tmp_path, monkeypatch, capsys):
+    grid = write_images(tmp_path / "grids", [np.zeros((96, 160, 3), np.uint8)]) / "0000.png"
+    monkeypatch.setattr(evaluate, "detect_faces", lambda images: detectors.FaceCounts((1,) * len(images), "stub"))
+    assert call("evaluate", "--task", "face", "--images", grid) == 2
+    assert "0000.png has 160x96 pixels, which are no grid of 64x64 tiles" in capsys.readouterr().err
+    assert call("evaluate", "--detector", "face", "--images", grid, "--image-size", 32) == 0
+    assert "15" in capsys.readouterr().out
+    assert call("evaluate", "--detector", "face", "--images", grid, "--count", 3) == 2
+    assert "--count does not apply to one image" in capsys.readouterr().err
+
+
 def test_command_one_image_or_none_is_refused(folders, photos, small_network, tmp_path, capsys):
     one = write_images(tmp_path / "one", photos(1, 0))
     assert call("evaluate", "--images", one, "--reference", folders[1]) == 2

@@ -10,6 +10,7 @@ from PIL import Image
 from gan_tf.utils.images import (
     empty_image_dir,
     require_own_image,
+    split_tiles,
     tile_images,
     to_uint8,
     write_images,
@@ -61,6 +62,15 @@ def test_write_png_holds_the_pixels_in_the_same_bytes_each_time(tmp_path, channe
     with Image.open(io.BytesIO(first)) as file:
         assert (file.format, file.mode) == ("PNG", {1: "L", 3: "RGB"}[channels])
         np.testing.assert_array_equal(np.asarray(file).reshape(6, 9, channels), image)
+
+
+def test_split_tiles_returns_the_images_that_tile_images_has_tiled():
+    images = random_pixels(6, 4, 4, 3)
+    tiled = tile_images(images, 2, 3)
+    np.testing.assert_array_equal(split_tiles(tiled, 4), images)
+    np.testing.assert_array_equal(split_tiles(tiled, 4)[4], tiled[4:8, 4:8])
+    with pytest.raises(ValueError, match="12x8"):
+        split_tiles(tiled, 5)
 
 
 def test_write_images_numbers_from_0000(tmp_path):
