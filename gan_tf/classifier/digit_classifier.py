@@ -33,6 +33,7 @@ class DigitClassifier:
     protocol = "digit-classifier"
     resize = "28x28 as they are, others bilinear with antialiasing; x/127.5 - 1"
     has_logits = True
+    classifier_sha256 = ""  # a part of the network
     warning: str | None = None
 
     def __init__(self, network: keras.Model, weights_sha256: str):

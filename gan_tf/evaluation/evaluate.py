@@ -13,7 +13,7 @@ from gan_tf.evaluation.features.cifar10_head import cifar10_head_score, find_cif
 from gan_tf.evaluation.features.extractor import FeatureExtractor
 from gan_tf.evaluation.features.inception_weights import find_weights_file
 from gan_tf.evaluation.image_files import MEMORY_BUDGET, read_image_dir, source_images
-from gan_tf.evaluation.image_scores import ImageScoreOptions, RealImages, score_by_head, score_images
+from gan_tf.evaluation.image_scores import ImageScoreOptions, RealImages, score_images, score_without_reference
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import ImageSet, Report, Score
 from gan_tf.utils.images import split_tiles
@@ -136,7 +136,8 @@ def evaluate_images(
     if not scores and real is not None:
         raise UserError(f"No score can be computed: {'; '.join(left_out)}", "Add images")
     if not scores:
-        raise UserError("There is nothing to score against", "Name real images by --reference, or add --detector or --head")
+        problem = "There is nothing to score against" + (f" (left out: {'; '.join(left_out)})" if left_out else "")
+        raise UserError(problem, "Name real images by --reference, or add --detector or --head")
     return scores
 
 
@@ -148,10 +149,12 @@ def _as_clause(sentence: str) -> str:
 def _build_extractor(real: RealImages | None, options: EvaluationOptions, report: Report) -> FeatureExtractor | None:
     """Returns the Inception network; None if nothing needs it, or, with a report, if its weights are not there.
 
+    Without real images it may still be needed: for the Inception Score, where a head or weights are requested.
+
     Raises:
         UserError: its weights are not there although a score on its features was requested.
     """
-    if real is None and options.head is None:
+    if real is None and not _is_extractor_requested(options):
         return None
     build = extractors.fid_extractor if options.inception == "fid" else extractors.imagenet_extractor
     try:
@@ -174,8 +177,7 @@ def _network_scores(
     if real is not None:
         scores = score_images(generated, real, extractor, score_options, head, report)
     else:
-        assert head is not None  # otherwise there would be nothing to compute
-        scores = score_by_head(generated, extractor, head, score_options)
+        scores = score_without_reference(generated, extractor, score_options, head, report)
     if options.inception == "imagenet":
         scores = {f"imagenet_{name}": score for name, score in scores.items()}
     if not extractor.has_logits:

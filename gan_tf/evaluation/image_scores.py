@@ -1,5 +1,6 @@
 """All scores of generated images against real ones, each with its protocol and its real-vs-real baseline."""
 
+import dataclasses
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -112,11 +113,13 @@ def score_images(
     _report_too_few(report, [f"the baseline of {name}" for name in too_few if name in values], len(sample), len(other_sample))
     scores = {name: Score(s.value, s.protocol, s.deviation, baselines.get(name)) for name, s in values.items()}
     if logits is not None and reference_logits is not None and "inception_score" in options.metrics:
-        if min(len(logits), len(reference_logits)) < options.splits:
-            fewest = min(len(logits), len(reference_logits))
-            report(f"inception_score, since {fewest:,} images cannot be divided into {options.splits} splits")
-        else:
-            scores["inception_score"] = _inception_score(logits, reference_logits, protocol, reference.name, options)
+        fewest = min(len(logits), len(reference_logits))
+        if _fills_splits(fewest, options, report):
+            generated_protocol = protocol | _classifier_protocol(extractor, logits)
+            real_protocol = generated_protocol | {"generated": reference.name, "images": len(reference_logits)}
+            score = _inception_score(logits, generated_protocol, options)
+            baseline = _inception_score(reference_logits, real_protocol, options)
+            scores["inception_score"] = dataclasses.replace(score, baseline=baseline)
     if head is not None:
         scores[SCORE] = head(features, protocol, splits=options.splits, seed=options.seed)
     return scores
@@ -162,14 +165,28 @@ def _add_warnings(protocol: Mapping[str, Any], warnings: Iterable[str | None]) -
     return {**protocol, "warning": "; ".join(texts)} if texts else dict(protocol)
 
 
-def score_by_head(
-    generated: ImageSet, extractor: FeatureExtractor, head: HeadScore, options: ImageScoreOptions = ImageScoreOptions()
+def score_without_reference(
+    generated: ImageSet,
+    extractor: FeatureExtractor,
+    options: ImageScoreOptions = ImageScoreOptions(),
+    head: HeadScore | None = None,
+    report: Report = print,
 ) -> dict[str, Score]:
-    """Computes only the score that ``score_images`` adds for a head, which needs no reference. Errors as there."""
-    features, _ = extract(extractor, generated.images)
+    """Computes only the scores of ``score_images`` that need no reference: the Inception Scores. Arguments as there.
+
+    There is none if the network has no classifier and no head is given.
+    """
+    if head is None and not extractor.has_logits:
+        return {}
+    features, logits = extract(extractor, generated.images)
     protocol = _extractor_protocol(extractor)
     protocol |= {"generated": generated.name, "images": len(features), "size": generated.size, "seed": options.seed}
-    return {SCORE: head(features, protocol, splits=options.splits, seed=options.seed)}
+    scores = {}
+    if logits is not None and _fills_splits(len(logits), options, report):
+        scores["inception_score"] = _inception_score(logits, protocol | _classifier_protocol(extractor, logits), options)
+    if head is not None:
+        scores[SCORE] = head(features, protocol, splits=options.splits, seed=options.seed)
+    return scores
 
 
 def _extractor_protocol(extractor: FeatureExtractor) -> dict[str, Any]:
@@ -233,15 +250,18 @@ def _baseline_samples(
     return features, reference_features, {"generated": second.name, "images": size}
 
 
-def _inception_score(
-    logits: np.ndarray,
-    reference_logits: np.ndarray,
-    protocol: dict[str, Any],
-    reference_name: str,
-    options: ImageScoreOptions,
-) -> Score:
-    protocol = protocol | {"splits": options.splits}
-    baseline_protocol = protocol | {"generated": reference_name, "images": len(reference_logits)}
+def _fills_splits(count: int, options: ImageScoreOptions, report: Report) -> bool:
+    """Returns whether an Inception Score of so many images can be computed; reports if it cannot."""
+    if count < options.splits:
+        report(f"inception_score, since {count:,} images cannot be divided into {options.splits} splits")
+    return count >= options.splits
+
+
+def _classifier_protocol(extractor: FeatureExtractor, logits: np.ndarray) -> dict[str, Any]:
+    return {"classes": logits.shape[1], "classifier_sha256": extractor.classifier_sha256}
+
+
+def _inception_score(logits: np.ndarray, protocol: Mapping[str, Any], options: ImageScoreOptions) -> Score:
     value, deviation = inception_score(logits, splits=options.splits, seed=options.seed)
-    real_value, real_deviation = inception_score(reference_logits, splits=options.splits, seed=options.seed)
-    return Score(value, protocol, deviation, Score(real_value, baseline_protocol, real_deviation))
+    protocol = _add_warnings(protocol, [count_warning(len(logits))])
+    return Score(value, protocol | {"splits": options.splits}, deviation)

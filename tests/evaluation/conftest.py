@@ -12,6 +12,7 @@ class SmallExtractor:
     protocol = "test"
     resize = "mean of quarters"
     warning = None
+    classifier_sha256 = ""
 
     def __init__(self, has_logits=True):
         self.has_logits = has_logits

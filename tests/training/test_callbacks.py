@@ -100,6 +100,7 @@ class MeanColors:
     """An extractor whose features are the mean colors of the four quarters of an image."""
 
     name, weights_sha256, protocol, resize, warning, has_logits = "means", "0" * 64, "test", "none", None, False
+    classifier_sha256 = ""
 
     def __call__(self, images):
         n, height, width, _ = images.shape

@@ -41,6 +41,7 @@ class FeatureExtractor(Protocol):
         protocol: one of ``PROTOCOLS``, or a name of its own.
         resize: how images are brought to the network's size and range, in words.
         has_logits: whether it has a classifier, so that an Inception Score can be computed.
+        classifier_sha256: digest of the classifier's weights; "" if ``weights_sha256`` covers them, or there are none.
         warning: why its numbers cannot be compared with the literature's, or None.
     """
 
@@ -49,6 +50,7 @@ class FeatureExtractor(Protocol):
     protocol: str
     resize: str
     has_logits: bool
+    classifier_sha256: str
     warning: str | None
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -58,6 +60,8 @@ class FeatureExtractor(Protocol):
 
 class InceptionExtractor:
     """An Inception network with one protocol's resize; use ``fid_extractor`` or ``imagenet_extractor``."""
+
+    classifier_sha256 = ""
 
     def __init__(self, network: keras.Model, name: str, weights_sha256: str, protocol: str, warning: str | None):
         if protocol not in PROTOCOLS:
@@ -147,7 +151,10 @@ def fid_extractor(weights: InceptionWeights | str | Path | None = None, protocol
     if not isinstance(weights, InceptionWeights):
         weights = load_weights(weights)
     warning = None if weights.is_original else "not the original 2015 weights: not the literature's FID"
-    return InceptionExtractor(build_inception(weights), "inception-v3-2015", weights.sha256, protocol, warning)
+    extractor = InceptionExtractor(build_inception(weights), "inception-v3-2015", weights.sha256, protocol, warning)
+    if weights.classifier is not None:
+        extractor.classifier_sha256 = hashlib.sha256(np.ascontiguousarray(weights.classifier[0], "<f4")).hexdigest()
+    return extractor
 
 
 def imagenet_extractor(weights: str | Path | None = None, protocol: str = "pytorch-fid") -> InceptionExtractor:

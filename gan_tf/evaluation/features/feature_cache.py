@@ -25,7 +25,7 @@ def real_features(
     """Returns ``extract`` of real images from the cache; computes and stores them if they are not there.
 
     Args:
-        extractor: the network; its name, digest, protocol and resize are part of the key, and so are the pixels and what
+        extractor: the network; its name, digests, protocol and resize are part of the key, and so are the pixels and what
             Keras computes in.
         images: uint8 [n, height, width, 3].
         folder: the cache folder, or None for no cache. One that cannot be written only causes a warning.
@@ -34,7 +34,8 @@ def real_features(
         return extract(extractor, images)
     network = (extractor.name, extractor.weights_sha256, extractor.protocol, extractor.resize)
     settings = (keras.config.backend(), keras.config.dtype_policy().name, keras.config.image_data_format())
-    key = (*network, *settings, pixels_sha256(images))
+    classifier = (extractor.classifier_sha256,) if extractor.classifier_sha256 else ()
+    key = (*network, *settings, pixels_sha256(images), *classifier)
     file = folder / "features" / f"{hashlib.sha256(repr(key).encode()).hexdigest()}.npz"
     cached = _read(file, len(images), extractor.has_logits)
     if cached is not None:

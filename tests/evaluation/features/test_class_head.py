@@ -9,7 +9,7 @@ from gan_tf.evaluation.features import cifar10_head, class_head
 from gan_tf.evaluation.features import extractor as features
 from gan_tf.evaluation.features.cifar10_head import SCORE, HeadScore, cifar10_head_score, find_cifar10
 from gan_tf.evaluation.features.class_head import ClassHead, cached_head, fit_head
-from gan_tf.evaluation.image_scores import RealImages, score_by_head, score_images
+from gan_tf.evaluation.image_scores import RealImages, score_images, score_without_reference
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import ImageSet
 from pipelines.errors import UserError
@@ -216,7 +216,7 @@ def test_cifar10_head_score_adds_to_the_other_scores(cifar, extractor, photos):
     scores = score_images(generated, RealImages(real), extractor, head=score)
     assert tuple(scores) == (*plain, SCORE)
     assert {name: scores[name].to_dict() for name in plain} == {name: made.to_dict() for name, made in plain.items()}
-    alone = score_by_head(generated, extractor, score)[SCORE]
+    alone = score_without_reference(generated, extractor, head=score)[SCORE]
     assert (alone.value, alone.deviation) == (scores[SCORE].value, scores[SCORE].deviation)
     assert alone.baseline.value == scores[SCORE].baseline.value
     assert "reference" not in alone.protocol
@@ -237,7 +237,8 @@ def test_evaluate_images_head_adds_a_score(cifar, make_extractor, photos, monkey
 def test_evaluate_images_head_of_another_network_has_another_name(cifar, make_extractor, photos, monkeypatch):
     monkeypatch.setattr(features, "imagenet_extractor", lambda weights, protocol: make_extractor())
     options = EvaluationOptions(head="cifar10", cifar=cifar, inception="imagenet")
-    assert list(evaluate_images(ImageSet("generated", photos(40, 0)), None, options)) == [f"imagenet_{SCORE}"]
+    scores = evaluate_images(ImageSet("generated", photos(40, 0)), None, options)
+    assert list(scores) == ["imagenet_inception_score", f"imagenet_{SCORE}"]
 
 
 def test_evaluate_images_head_without_cifar10_says_how_to_get_it(photos, tmp_path):
