@@ -49,7 +49,13 @@ class Source(Protocol):
 
 
 class DataSpec(abc.ABC):
-    """Where the data sets of a task lie below a folder, and how they are read."""
+    """Where the data sets of a task lie below a folder, and how they are read.
+
+    Attributes:
+        annotations: a folder of annotations that do not lie below the data folder; None without one.
+    """
+
+    annotations: Path | None = None
 
     @property
     @abc.abstractmethod

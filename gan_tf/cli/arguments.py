@@ -11,6 +11,7 @@ import gan_tf
 from gan_tf.options import check_values, flag_name, value_type
 from gan_tf.tasks import TASKS, Task, find_task
 from pipelines.errors import UserError
+from pipelines.formats.voc import VocData
 
 _METAVARS = {str: "NAME", int: "N", float: "X", Path: "PATH"}
 _PREFIX = "option_"  # in the namespace, so that options and a command's own arguments cannot collide
@@ -77,6 +78,27 @@ def add_options(group: Any, shown: Any) -> None:
             kind = value_type(field)
             metavar = field.metadata["metavar"] or _METAVARS[kind]
             group.add_argument(flag_name(field.name), type=kind, metavar=metavar, **words)
+
+
+def add_annotations_argument(parser: Parser, task: Task | None) -> None:
+    """Adds ``--annotations`` for tasks whose images have annotations; for others it is None."""
+    parser.set_defaults(annotations=None)
+    if task is not None and isinstance(task.data, VocData):
+        about = "the folder of the annotations, if it does not lie in that of --data"
+        parser.add_argument("--annotations", type=Path, metavar="DIR", help=about)
+
+
+def with_annotations(task: Task, directory: Path | None) -> Task:
+    """Returns the task with the folder that ``--annotations`` names; the same task without one.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    if directory is None or not isinstance(task.data, VocData):
+        return task
+    if not directory.is_dir():
+        raise UserError(f"--annotations {directory} is not a folder", "Give the folder with the Pascal VOC annotations")
+    return dataclasses.replace(task, data=dataclasses.replace(task.data, annotations=directory))
 
 
 def given_options(args: argparse.Namespace, cls: type) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gan_tf.cli.arguments import Parser, add_options, build_options, requested_task
+from gan_tf.cli.arguments import Parser, add_annotations_argument, add_options, build_options, requested_task, with_annotations
 from gan_tf.cli.infer import add_weights_arguments
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.report import render_table, to_json
@@ -37,6 +37,7 @@ def build_parser(task: Task | None) -> Parser:
     about = "the task's images, of which those for validation are the reference"
     about += f": a folder with {task.data.layout}" if task else ""
     parser.add_argument("--data", type=Path, metavar="DIR", help=about)
+    add_annotations_argument(parser, task)
     parser.add_argument("--images", type=Path, metavar="PATH", help="score the images of this folder, or faces in one image")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores with their protocols")
     parser.add_argument("--verbose", action="store_true", help="print the whole protocol below the table")
@@ -54,7 +55,7 @@ def run(argv: Sequence[str]) -> int:
     options = build_options(args, EvaluationOptions)
     if args.task is None and args.images is None:
         find_task(None)
-    task = find_task(args.task) if args.task else None
+    task = with_annotations(find_task(args.task), args.annotations) if args.task else None
     if args.json:
         _check_json(args.json)
     if args.images and args.weights:
@@ -105,7 +106,10 @@ def _score_weights(task: Task, args: argparse.Namespace, options: EvaluationOpti
 
     weights = export.find_weights(task.name, args.weights, task.default_variant, args.runs)
     print(f"weights: {export.describe_weights(weights)}", flush=True)
-    data = args.data or _data_of_run(weights)
+    data = args.data
+    if data is None:
+        data, annotations = _data_of_run(weights)
+        task = with_annotations(task, args.annotations or annotations)
     import_tensorflow()
     from gan_tf.workflow import evaluate_weights
 
@@ -172,10 +176,11 @@ def read_image(path: Path) -> "np.ndarray":
         raise UserError(f"{path} cannot be read as an image ({error.reason})", "Name another file") from None
 
 
-def _data_of_run(weights: Path) -> Path | None:
-    """Returns the folder that a run was trained on; None where there is none, or it is gone."""
+def _data_of_run(weights: Path) -> tuple[Path | None, Path | None]:
+    """Returns the folders of the images and of the annotations that a run was trained on; None without, or if it is gone."""
     for directory in (weights, weights.parent):  # the weights kept in RUN/best belong to RUN
         if (directory / "config.json").is_file():
-            path = read_run_config(directory)["data"]["path"]
-            return Path(path) if path and Path(path).exists() else None
-    return None
+            data = read_run_config(directory)["data"]
+            path, annotations = (Path(data[key]) if data.get(key) else None for key in ("path", "annotations"))
+            return path if path and path.exists() else None, annotations
+    return None, None

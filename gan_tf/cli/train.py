@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gan_tf.cli.arguments import Parser, add_options, given_options, requested_task
+from gan_tf.cli.arguments import Parser, add_annotations_argument, add_options, given_options, requested_task, with_annotations
 from gan_tf.options import CLI, Resolved, check_values, flag_name, from_values
 from gan_tf.run_dir import RunDir, find_newest_run, has_checkpoints, read_run_config
 from gan_tf.tasks import TASKS, Task, find_task
@@ -17,7 +17,7 @@ from pipelines.errors import UserError
 
 _MAX_STEPS = 1_000_000_000
 # What replaces paths of one's own machine in a card's command.
-_PATH_ARGUMENTS = {"--data": "DIR", "--init-from": "RUN", "--config": "FILE"}
+_PATH_ARGUMENTS = {"--data": "DIR", "--annotations": "DIR", "--init-from": "RUN", "--config": "FILE"}
 
 
 def build_parser(task: Task | None) -> Parser:
@@ -28,6 +28,7 @@ def build_parser(task: Task | None) -> Parser:
     task = task or next(iter(TASKS.values()))
     about = f"a folder with {task.data.layout} (default: synthetic images)"
     parser.add_argument("--data", type=Path, metavar="DIR", help=about)
+    add_annotations_argument(parser, task)
     about = "number of training steps (default: as many as --lr-decay-images takes, else the task's number)"
     parser.add_argument("--steps", type=int, metavar="N", help=about)
     about = "stop with a checkpoint after M minutes of training in all, including those before a resume"
@@ -58,6 +59,8 @@ def run(argv: Sequence[str]) -> int:
     _check_arguments(task, args)
     run_dir = _find_run(task, args)
     previous = read_run_config(run_dir.path) if run_dir else None
+    former = previous["data"].get("annotations") if previous and args.data is None else None
+    task = with_annotations(task, args.annotations or (Path(former) if former else None))
     given = given_options(args, task.family.config)
     if previous is None:
         resolved = task.family.resolve(task, _read_config_file(task, args.config), given)

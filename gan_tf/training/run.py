@@ -276,6 +276,7 @@ def _open_data(request: TrainingRequest, config: Any, previous: dict[str, Any] |
 def _describe_run(request: TrainingRequest, ready: _Preparation) -> dict[str, Any]:
     """Returns the content of ``config.json``; warns if something that decides the bits has changed since the start."""
     now, previous = environment.describe_environment(), ready.previous
+    annotations = request.task.data.annotations
     if previous:
         changed = environment.changed_facts(previous["environment"], now)
         if changed:
@@ -292,6 +293,7 @@ def _describe_run(request: TrainingRequest, ready: _Preparation) -> dict[str, An
         "options": dataclasses.asdict(request.options),
         "data": {
             "path": str(ready.data.resolve()) if ready.data else None,
+            "annotations": str(annotations.resolve()) if annotations else None,
             "sources": {
                 name: {"name": source.name, "count": len(source), "digest": source.digest}
                 for name, source in ready.stream.sources.items()

@@ -32,9 +32,11 @@ class VocData(DataSpec):
 
     Attributes:
         folders: how images without annotations are read.
+        annotations: the folder of the annotations; None finds it below the data folder.
     """
 
     folders: ImageFolderData
+    annotations: Path | None = None
 
     @property
     def layout(self) -> str:
@@ -45,7 +47,7 @@ class VocData(DataSpec):
         """Reads the boxed images; see ``DataSpec.open``. Both splits are the same images."""
         from pipelines.boxed_images import BoxedImages
 
-        annotations = find_dir(path, ANNOTATION_DIRS)
+        annotations = self.annotations or find_dir(path, ANNOTATION_DIRS)
         if annotations is None:
             return self.folders.open(path, split if self.folders.has_validation(path) else "train", memory_budget)
         images = find_dir(path, IMAGE_DIRS) or path
