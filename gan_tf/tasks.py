@@ -14,6 +14,7 @@ from pipelines.formats.cifar10 import Cifar10Data
 from pipelines.formats.digits import LabeledDigitsData
 from pipelines.formats.image_dirs import FolderPair, ImageFolderData
 from pipelines.formats.mnist import MnistData
+from pipelines.formats.tfds import TfdsSplits
 from pipelines.formats.voc import VocData
 from pipelines.source import DataSpec
 
@@ -26,7 +27,7 @@ class Task:
         name: what ``--task`` takes.
         summary: one line for ``--help``.
         family: the kind of model.
-        data: where training and reference images lie below ``--data``, and synthetic ones for machines without data.
+        data: where training and reference images lie in what ``--data`` names, and synthetic ones for machines without data.
         image_shape: height, width and channels of an image.
         networks: the names that ``--network`` may take.
         default_variant: the shipped weights that are used by default.
@@ -102,6 +103,8 @@ FACE = Task(
         image_shape=(64, 64, 3),
         synthetic="pipelines.synthetic.anime:SyntheticFaces",
         pairs=(FolderPair("face/train", "face/val"),),
+        tfds_name="celeb_a",
+        tfds_splits=TfdsSplits(max_validation=2025),  # as many as the handout's, since the FID depends on their number
     ),
     image_shape=(64, 64, 3),
     networks=("dcgan", "improved", "baseline", "residual", "mlp"),

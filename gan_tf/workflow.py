@@ -16,6 +16,7 @@ from gan_tf.evaluation.scores import Report, Score
 from gan_tf.options import from_values
 from gan_tf.utils.tf_import import check_keras_settings
 from pipelines.errors import UserError
+from pipelines.location import Location
 from pipelines.source import DataSpec, Source
 from pipelines.stream import Stream
 
@@ -119,7 +120,7 @@ class Workflow(abc.ABC):
         """
 
     @abc.abstractmethod
-    def evaluate(self, directory: Path, data: Path | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
+    def evaluate(self, directory: Path, data: Location | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
         """Returns the task's scores of the weights of ``directory``.
 
         Args:
@@ -144,7 +145,7 @@ def load_workflow(task: "Task", directory: Path) -> Workflow:
 
 
 def evaluate_weights(
-    task: "Task", weights: Path, data: Path | None, options: EvaluationOptions, report: Report
+    task: "Task", weights: Path, data: Location | None, options: EvaluationOptions, report: Report
 ) -> dict[str, Score]:
     """Scores exported weights as their task is scored; see ``Workflow.evaluate``. The scores carry their step and digest."""
     scores = load_workflow(task, weights).evaluate(weights, data, options, report)

@@ -16,6 +16,9 @@ class ImageArray:
         name: the data set's name, safe as a part of a file name.
         split: the part of the data set, such as "train"; "" if it has no parts.
 
+    Attributes:
+        note: what ``summary`` should say besides; "" unless it is set.
+
     Raises:
         ValueError: another type or shape, or no images.
     """
@@ -23,7 +26,7 @@ class ImageArray:
     def __init__(self, images: np.ndarray, name: str, split: str = ""):
         if images.dtype != np.uint8 or images.ndim != 4 or not len(images):
             raise ValueError(f"images {images.dtype} {images.shape}")
-        self.images, self.name, self.split = images, name, split
+        self.images, self.name, self.split, self.note = images, name, split, ""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -39,7 +42,9 @@ class ImageArray:
 
     @property
     def summary(self) -> str:
-        """One line: how many images of which size, and what they take in memory."""
+        """One line: how many images of which size, where they are held, and what they take there."""
         height, width, channels = self.images.shape[1:]
         size = f"{width}x{height}x{channels}"
-        return f"{self.name}: {len(self):,} images of {size}, held in memory ({self.images.nbytes / 1e6:,.1f} MB)"
+        place = "in a temporary file" if isinstance(self.images, np.memmap) else "in memory"
+        line = f"{self.name}: {len(self):,} images of {size}, held {place} ({self.images.nbytes / 1e6:,.1f} MB)"
+        return line + (f"; {self.note}" if self.note else "")

@@ -9,6 +9,8 @@ from pipelines.errors import UserError
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from pipelines.formats.tfds import TfdsData
+
 Split = Literal["train", "val"]
 
 
@@ -94,3 +96,8 @@ class DataSpec(abc.ABC):
     @abc.abstractmethod
     def has_validation(self, path: Path) -> bool:
         """Returns whether ``open(path, "val", …)`` finds real images that generated ones can be compared with."""
+
+    @property
+    def tfds(self) -> "TfdsData | None":
+        """How the same data, or other data that fits, is read from tensorflow-datasets; None if it is not."""
+        return None

@@ -27,8 +27,9 @@ from gan_tf.utils.images import to_uint8
 from gan_tf.workflow import Workflow
 from pipelines import augment
 from pipelines.errors import UserError
-from pipelines.formats.digits import read_digit_sets
+from pipelines.formats.digits import read_validation_sets
 from pipelines.image_folder import ImageFolder
+from pipelines.location import Location
 from pipelines.randomness import Purpose, seed_for
 from pipelines.source import Source
 from pipelines.stream import Stream
@@ -107,8 +108,8 @@ class ClassifierWorkflow(Workflow):
         write_atomic(options.out, table.getvalue().encode())
         print(f"{options.out}: {len(labels):,} labels")
 
-    def evaluate(self, directory: Path, data: Path | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
-        """Returns the accuracies on the validation parts below ``data``; raises as ``Workflow.evaluate``."""
+    def evaluate(self, directory: Path, data: Location | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
+        """Returns the accuracies on the validation parts of ``data``; raises as ``Workflow.evaluate``."""
         others = ("reference", "count", "image_size", "head", "detector", "classifier")
         given = next((name for name in others if getattr(options, name) is not None), None)
         if given is not None:
@@ -116,7 +117,7 @@ class ClassifierWorkflow(Workflow):
             raise UserError(problem, "Leave it out, or name generated digits by --images")
         if data is None:
             raise UserError("There are no labeled digits to score on", "Name a folder with MNIST or MNIST-M by --data")
-        data_sets = read_digit_sets(data, "val")
+        data_sets = read_validation_sets(data)
         for data_set in data_sets:
             print(f"validation digits: {data_set.summary}", flush=True)
         return labeled_scores(data_sets, self.load(directory))

@@ -17,6 +17,7 @@ from gan_tf.tasks import Task, find_task
 from gan_tf.utils.files import require_space, write_atomic
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
+from pipelines.location import Location, describe_locations, parse_location
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,8 +36,8 @@ def build_parser(task: Task | None) -> Parser:
     parser.add_argument("--task", metavar="NAME", help="whose images and thresholds (below)")
     add_weights_arguments(parser, task)
     about = "the task's images, of which those for validation are the reference"
-    about += f": a folder with {task.data.layout}" if task else ""
-    parser.add_argument("--data", type=Path, metavar="DIR", help=about)
+    about += f": {describe_locations(task.data)}" if task else ""
+    parser.add_argument("--data", type=parse_location, metavar="DIR", help=about)
     add_annotations_argument(parser, task)
     parser.add_argument("--images", type=Path, metavar="PATH", help="score the images of this folder, or faces in one image")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores with their protocols")
@@ -60,7 +61,7 @@ def run(argv: Sequence[str]) -> int:
         _check_json(args.json)
     if args.images and args.weights:
         raise UserError("--images and --weights exclude each other", "Leave one of the two out")
-    if args.data and not args.data.exists():
+    if isinstance(args.data, Path) and not args.data.exists():
         raise UserError(f"There is nothing at --data {args.data}", "Give the folder with the task's images")
     _check_size(task, args, options)
     scores = _score_images(task, args, options) if args.images or task is None else _score_weights(task, args, options)
@@ -176,11 +177,13 @@ def read_image(path: Path) -> "np.ndarray":
         raise UserError(f"{path} cannot be read as an image ({error.reason})", "Name another file") from None
 
 
-def _data_of_run(weights: Path) -> tuple[Path | None, Path | None]:
-    """Returns the folders of the images and of the annotations that a run was trained on; None without, or if it is gone."""
+def _data_of_run(weights: Path) -> tuple[Location | None, Path | None]:
+    """Returns what a run was trained on, and the folder of its annotations; None where there was none, or it is gone."""
     for directory in (weights, weights.parent):  # the weights kept in RUN/best belong to RUN
         if (directory / "config.json").is_file():
             data = read_run_config(directory)["data"]
-            path, annotations = (Path(data[key]) if data.get(key) else None for key in ("path", "annotations"))
-            return path if path and path.exists() else None, annotations
+            location = parse_location(data["path"]) if data["path"] else None
+            is_gone = isinstance(location, Path) and not location.exists()
+            annotations = data.get("annotations")
+            return None if is_gone else location, Path(annotations) if annotations else None
     return None, None

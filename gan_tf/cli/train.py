@@ -14,6 +14,7 @@ from gan_tf.tasks import TASKS, Task, find_task
 from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
+from pipelines.location import TfdsLocation, describe_locations, parse_location
 
 _MAX_STEPS = 1_000_000_000
 # What replaces paths of one's own machine in a card's command.
@@ -26,8 +27,8 @@ def build_parser(task: Task | None) -> Parser:
     parser = Parser(prog="train.py", description=description)
     parser.add_argument("--task", metavar="NAME", help="what to train (below)")
     task = task or next(iter(TASKS.values()))
-    about = f"a folder with {task.data.layout} (default: synthetic images)"
-    parser.add_argument("--data", type=Path, metavar="DIR", help=about)
+    about = f"{describe_locations(task.data)} (default: synthetic images)"
+    parser.add_argument("--data", type=parse_location, metavar="DIR", help=about)
     add_annotations_argument(parser, task)
     about = "number of training steps (default: as many as --lr-decay-images takes, else the task's number)"
     parser.add_argument("--steps", type=int, metavar="N", help=about)
@@ -187,19 +188,27 @@ def _resolve_steps(task: Task, config: Any, args: argparse.Namespace, previous: 
 
 
 def recorded_command(words: Sequence[str]) -> str:
-    """Returns the command as others can type it: own paths are left out, or named DIR, RUN and FILE."""
+    """Returns the command as others can type it: own paths are left out, or named DIR, RUN and FILE.
+
+    A data set of tensorflow-datasets keeps its name.
+    """
     shown = ["python"]
     remaining = list(words)
     while remaining:
         word = remaining.pop(0)
-        name, has_value, _ = word.partition("=")
+        name, has_value, value = word.partition("=")
         if name in ("--runs", "--resume"):
             if not has_value and remaining and not remaining[0].startswith("--"):
                 remaining.pop(0)
         elif name in _PATH_ARGUMENTS:
-            if not has_value and remaining:
-                remaining.pop(0)
-            shown.append(f"{name}={_PATH_ARGUMENTS[name]}" if has_value else f"{name} {_PATH_ARGUMENTS[name]}")
+            given = value if has_value else remaining.pop(0) if remaining else ""
+            shown.append(f"{name}{'=' if has_value else ' '}{_shown_path(name, given)}")
         else:
             shown.append(shlex.quote(word))
     return " ".join(shown)
+
+
+def _shown_path(name: str, value: str) -> str:
+    """Returns what stands for the value of an argument that names a path."""
+    location = parse_location(value) if name == "--data" else None
+    return str(TfdsLocation(location.name)) if isinstance(location, TfdsLocation) else _PATH_ARGUMENTS[name]

@@ -18,6 +18,7 @@ from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import ImageSet, Report, Score
 from gan_tf.utils.images import split_tiles
 from pipelines.errors import UserError
+from pipelines.location import Location, has_validation, open_data
 
 if TYPE_CHECKING:
     from gan_tf.tasks import Task
@@ -27,7 +28,7 @@ _NETWORK_SCORES = "FID, KID, precision and recall"
 
 
 def find_real_images(
-    task: "Task | None", data: Path | None, options: EvaluationOptions, report: Report = print, count: int | None = None
+    task: "Task | None", data: Location | None, options: EvaluationOptions, report: Report = print, count: int | None = None
 ) -> RealImages | None:
     """Returns what generated images are compared with; None, and a report, if there is nothing.
 
@@ -48,12 +49,13 @@ def find_real_images(
         if options.detector is None and options.classifier is None:
             report(f"{_NETWORK_SCORES}, since there are no real images to compare with")
         return None
-    if not task.data.has_validation(data):
-        report(f"{_NETWORK_SCORES}, since {data} has no validation images, such as a folder val/ in it")
+    if not has_validation(task.data, data):
+        example = ", such as a folder val/ in it" if isinstance(data, Path) else ""
+        report(f"{_NETWORK_SCORES}, since {data} has no validation images{example}")
         return None
-    (reference,) = task.data.open(data, "val", MEMORY_BUDGET).values()
+    (reference,) = open_data(task.data, data, "val", MEMORY_BUDGET).values()
     print(f"real images: {reference.summary}", flush=True)
-    (training,) = task.data.open(data, "train", 0).values()
+    (training,) = open_data(task.data, data, "train", 0).values()
     if training.digest == reference.digest:
         print(f"there is no validation set: the reference are all {len(reference):,} training images", flush=True)
         return RealImages(source_images(reference))

@@ -27,6 +27,7 @@ from gan_tf.tasks import Task, find_task
 from gan_tf.utils.files import write_atomic
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
+from pipelines.location import Location, has_validation, open_data, parse_location
 from pipelines.source import Source
 
 FIGURE = Path("docs/nearest.png")
@@ -45,7 +46,7 @@ def build_parser(task: Task | None) -> Parser:
         "  python -m gan_tf.experiments.nearest --data FOLDER --images FOLDER --figure closeness.png"
     )
     parser = Parser(prog="python -m gan_tf.experiments.nearest", description=description)
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the task's images, training and validation")
+    parser.add_argument("--data", type=parse_location, metavar="DIR", help="the task's images, training and validation")
     parser.add_argument("--task", default="anime", metavar="NAME", help="which task's GAN (default: anime)")
     add_weights_arguments(parser, task or find_task("anime"))
     about = "take the samples from this folder, such as images that infer.py wrote, instead of weights"
@@ -111,7 +112,7 @@ def _find_samples(task: Task, args: argparse.Namespace) -> np.ndarray:
     return generate_samples(task, weights, args.count, args.seed)
 
 
-def open_real_images(task: Task, data: Path | None) -> tuple[Source, Source]:
+def open_real_images(task: Task, data: Location | None) -> tuple[Source, Source]:
     """Returns the training images and the held-out images.
 
     Raises:
@@ -121,13 +122,13 @@ def open_real_images(task: Task, data: Path | None) -> tuple[Source, Source]:
         raise UserError(f"--task {task.name} has no GAN", "Choose another task")
     if data is None:
         raise UserError("No --data was given", "Add --data DIR with the task's images")
-    if not data.is_dir():
+    if isinstance(data, Path) and not data.is_dir():
         raise UserError(f"--data {data} is not a folder", "Give the folder with the task's images")
-    if not task.data.has_validation(data):
+    if not has_validation(task.data, data):
         problem = f"{data} has no validation images"
         raise UserError(problem, "Name the folder that contains both training and validation images by --data")
-    (training,) = task.data.open(data, "train", MEMORY_BUDGET).values()
-    (heldout,) = task.data.open(data, "val", MEMORY_BUDGET).values()
+    (training,) = open_data(task.data, data, "train", MEMORY_BUDGET).values()
+    (heldout,) = open_data(task.data, data, "val", MEMORY_BUDGET).values()
     return training, heldout
 
 

@@ -16,13 +16,14 @@ from gan_tf.run_dir import RunDir
 from gan_tf.tasks import Task
 from gan_tf.utils.files import file_errors, write_json
 from pipelines.errors import UserError
+from pipelines.location import Location
 
 FORMAT = 2
 RESULTS, SAMPLES = "results.json", "samples.png"
 _KEYS = {"format", "task", "minutes", "machine", "data", "rows"}
 
 
-def open_record(task: Task, data: Path, minutes: float, runs: Path) -> dict[str, Any]:
+def open_record(task: Task, data: Location, minutes: float, runs: Path) -> dict[str, Any]:
     """Returns the record in ``runs/results.json``, or a new one.
 
     Raises:

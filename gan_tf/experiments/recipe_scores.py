@@ -20,11 +20,12 @@ from gan_tf.tasks import find_task
 from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.files import write_json
 from gan_tf.utils.tf_import import import_tensorflow
+from pipelines.location import Location, open_data, parse_location
 
 NUM_SAMPLES = 8  # images in a row of the comparison's image
 
 
-def score_run(directory: Path, data: Path, count: int) -> tuple[dict[str, Any], np.ndarray]:
+def score_run(directory: Path, data: Location, count: int) -> tuple[dict[str, Any], np.ndarray]:
     """Scores a run's exported generator against training images, in the way of ``TrainingSetScores``.
 
     Args:
@@ -46,7 +47,7 @@ def score_run(directory: Path, data: Path, count: int) -> tuple[dict[str, Any], 
     seed = GanConfig.seed  # one sample of training images and latents for all recipes, whatever their own seeds
     workflow = load_workflow(find_task(read_run_config(directory)["task"]), directory)
     # The budget decides whether damaged files are left out or replaced.
-    source = workflow.data_spec.open(data, "train", int(RunOptions.memory_budget * 1e6))["real"]
+    source = open_data(workflow.data_spec, data, "train", int(RunOptions.memory_budget * 1e6))["real"]
     generator = workflow.load(directory)
     metrics = TrainingSetMetrics(source, count, seed)
     fid, kid = metrics.compute(generator.generate(metrics.count, seed))
@@ -75,7 +76,7 @@ def run(argv: Sequence[str]) -> int:
     """
     parser = Parser(prog="python -m gan_tf.experiments.recipe_scores", description=__doc__ or "")
     parser.add_argument("run", type=Path, metavar="RUN", help="the run folder")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="its training images")
+    parser.add_argument("--data", type=parse_location, required=True, metavar="DIR", help="its training images")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON file for the scores")
     parser.add_argument("--samples", type=Path, required=True, metavar="FILE", help="PNG file for a row of samples")
     args = parser.parse(argv)

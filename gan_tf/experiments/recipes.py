@@ -30,6 +30,7 @@ from gan_tf.options import suggest
 from gan_tf.run_dir import FAILURE, RunDir, find_newest_run
 from gan_tf.tasks import Task, find_task
 from pipelines.errors import UserError
+from pipelines.location import Location, parse_location
 
 # More steps than any run does in its minutes: time ends it, and nothing is scored on validation images.
 _STEPS = 10**9
@@ -82,7 +83,7 @@ def select_recipes(names: Sequence[str] | None) -> list[Recipe]:
     return [recipe for recipe in RECIPES if names is None or recipe.name in names]
 
 
-def prepare_comparison(task: Task, recipes: Sequence[Recipe], data: Path, minutes: float, runs: Path) -> dict[str, Any]:
+def prepare_comparison(task: Task, recipes: Sequence[Recipe], data: Location, minutes: float, runs: Path) -> dict[str, Any]:
     """Returns the record to continue, after checking that nothing contradicts it and that scores can be computed.
 
     Raises:
@@ -109,7 +110,7 @@ def measure_recipe(task: Task, recipe: Recipe, record: dict[str, Any], runs: Pat
         if part in row:
             continue
         print(f"{recipe.name}: training to {minutes:g} minutes", flush=True)
-        data, folder = Path(record["data"]["path"]), runs / recipe.name
+        data, folder = parse_location(record["data"]["path"]), runs / recipe.name
         run_dir, failure = _train_recipe(task, recipe, data, minutes, folder)
         record_run(row, record, run_dir)
         if failure:
@@ -122,7 +123,9 @@ def measure_recipe(task: Task, recipe: Recipe, record: dict[str, Any], runs: Pat
         print(f"{recipe.name}: FID {row[part]['fid']:.1f} after {minutes:g} minutes, {row[part]['step']} steps", flush=True)
 
 
-def _train_recipe(task: Task, recipe: Recipe, data: Path, minutes: float, folder: Path) -> tuple[RunDir, dict[str, Any] | None]:
+def _train_recipe(
+    task: Task, recipe: Recipe, data: Location, minutes: float, folder: Path
+) -> tuple[RunDir, dict[str, Any] | None]:
     """Trains a recipe until it has had ``minutes`` in all.
 
     Returns:
@@ -145,7 +148,7 @@ def _train_recipe(task: Task, recipe: Recipe, data: Path, minutes: float, folder
     return run_dir, failure
 
 
-def _score_recipe(recipe: Recipe, run_dir: RunDir, data: Path, folder: Path) -> dict[str, Any]:
+def _score_recipe(recipe: Recipe, run_dir: RunDir, data: Location, folder: Path) -> dict[str, Any]:
     """Returns the scores of a run's exported generator, computed in a process of its own, whose memory is freed then."""
     result = folder / "score.json"
     arguments = ["-m", "gan_tf.experiments.recipe_scores", str(run_dir.path), "--data", str(data)]
@@ -187,7 +190,7 @@ def build_parser() -> Parser:
         "  python -m gan_tf.experiments.recipes --data FOLDER --minutes 20"
     )
     parser = Parser(prog="python -m gan_tf.experiments.recipes", description=description)
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the task's images, as for train.py")
+    parser.add_argument("--data", type=parse_location, metavar="DIR", help="the task's images, as for train.py")
     parser.add_argument("--task", default="anime", metavar="NAME", help="which task's GAN (default: anime)")
     parser.add_argument("--minutes", type=float, default=20.0, metavar="M", help="training time of each recipe (default: 20)")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="only these recipes (default: all that --list shows)")

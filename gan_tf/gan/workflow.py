@@ -23,6 +23,7 @@ from gan_tf.training.context import RunContext
 from gan_tf.utils.images import empty_image_dir, require_own_image, tile_images, to_rgb, write_images, write_png
 from gan_tf.workflow import Workflow
 from pipelines.errors import UserError
+from pipelines.location import Location
 from pipelines.randomness import Purpose, seed_for
 from pipelines.source import Source
 from pipelines.stream import Stream
@@ -169,7 +170,7 @@ class GanWorkflow(Workflow):
             write_images(options.out, generator.iterate(count, seed), count)
             print(f"{options.out}: {count} images of seed {seed}")
 
-    def evaluate(self, directory: Path, data: Path | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
+    def evaluate(self, directory: Path, data: Location | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
         """Returns the scores of generated images against the task's reference images; raises as ``Workflow.evaluate``."""
         if options.classifier is not None:
             raise UserError("--classifier applies to --images only", "Add --images FOLDER, or leave --classifier out")

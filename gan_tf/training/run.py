@@ -35,6 +35,7 @@ from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.files import file_errors, require_space, write_json
 from gan_tf.workflow import Workflow, build_workflow, evaluate_weights
 from pipelines.errors import UserError
+from pipelines.location import Location, open_data, parse_location
 from pipelines.source import Source
 from pipelines.stream import Stream
 
@@ -68,7 +69,7 @@ class TrainingRequest:
     options: RunOptions
     steps: int
     minutes: float | None
-    data: Path | None
+    data: Location | None
     runs: Path
     run_dir: RunDir | None
     initial_weights: Path | None
@@ -99,7 +100,7 @@ class _Preparation:
     plan: TrainingPlan
     first_step: int
     stages: list[dict[str, Any]] | None
-    data: Path | None
+    data: Location | None
     stream: Stream
 
 
@@ -179,13 +180,13 @@ def _initialize(request: TrainingRequest, model: Any) -> list[dict[str, Any]] | 
     return initialization.stages
 
 
-def open_sources(task: "Task", config: Any, data: Path | None, memory_budget: int) -> dict[str, Source]:
+def open_sources(task: "Task", config: Any, data: Location | None, memory_budget: int) -> dict[str, Source]:
     """Opens the training images and prints what they are; synthetic ones without ``data``.
 
     Args:
         task: the registry's entry.
         config: the model's configuration.
-        data: the folder that ``--data`` names.
+        data: what ``--data`` names.
         memory_budget: bytes that decoded images may take.
     """
     spec = task.family.data(task, config)
@@ -193,7 +194,7 @@ def open_sources(task: "Task", config: Any, data: Path | None, memory_budget: in
         print("warning: no --data given, training on synthetic images", file=sys.stderr)
         sources = spec.open_synthetic()
     else:
-        sources = spec.open(data, "train", memory_budget)
+        sources = open_data(spec, data, "train", memory_budget)
     for source in sources.values():
         print(source.summary, flush=True)
     return sources
@@ -263,11 +264,13 @@ def _choose_precision(resolved: Resolved) -> Resolved:
     return dataclasses.replace(resolved, config=config, sources={**resolved.sources, "precision": "machine"})
 
 
-def _open_data(request: TrainingRequest, config: Any, previous: dict[str, Any] | None) -> tuple[Path | None, dict[str, Source]]:
-    """Returns the data folder, which is by default that of the run to resume, and the training images in it."""
+def _open_data(
+    request: TrainingRequest, config: Any, previous: dict[str, Any] | None
+) -> tuple[Location | None, dict[str, Source]]:
+    """Returns where the data is, by default that of the run to resume, and the training images there."""
     former = previous["data"]["path"] if previous else None
-    data = request.data or (Path(former) if former else None)
-    if data is not None and data != request.data and not data.exists():
+    data = request.data or (parse_location(former) if former else None)
+    if isinstance(data, Path) and data != request.data and not data.exists():
         problem = f"The run was trained on the images in {data}, which are not there any more"
         raise UserError(problem, "Put them back, or name the folder where they are now by --data")
     return data, open_sources(request.task, config, data, int(request.options.memory_budget * 1e6))
@@ -331,7 +334,7 @@ def _score(request: TrainingRequest, run: RunContext) -> None:
         return
     left_out: list[str] = []
     try:
-        scores = evaluate_weights(task, directory, Path(data) if data else None, EvaluationOptions(), left_out.append)
+        scores = evaluate_weights(task, directory, parse_location(data) if data else None, EvaluationOptions(), left_out.append)
     except UserError as error:
         left_out, scores = left_out or [error.problem], {}
     if scores:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.formats.image_dirs import ImageFolderData
+from pipelines.formats.tfds import TfdsData, TfdsSample
 from pipelines.source import DataSpec, Source, Split
 
 _FOLDERS = ImageFolderData((32, 32, 3), "pipelines.synthetic.shapes:SyntheticShapes")
@@ -40,3 +41,8 @@ class Cifar10Data(DataSpec):
         from pipelines.formats.cifar10_files import find_copy
 
         return find_copy(path) is not None or _FOLDERS.has_validation(path)
+
+    @property
+    def tfds(self) -> TfdsData:
+        """CIFAR-10, or other images, of tensorflow-datasets; see ``DataSpec.tfds``."""
+        return TfdsData("cifar10", TfdsSample(32))

@@ -9,6 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pipelines.errors import UserError
+from pipelines.formats.tfds import TfdsData, TfdsSample
+from pipelines.location import Location
 from pipelines.source import DataSpec, Source, Split
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 # Where each data set may lie: in the folder that is given (".") or below it, in upper or lower case. torchvision writes
 # MNIST/raw, and hw2_data is the archive of DLCV 2022.
 MNIST_DIRS = (".", "raw", "mnist", "mnist/raw", "digits/mnist", "digits/mnist/raw")
+_MEMORY_BUDGET = 1 << 30  # bytes of the validation images of tensorflow-datasets
 MNISTM_DIRS = (".", "mnistm", "digits/mnistm", "hw2_data/digits/mnistm")
 
 
@@ -48,6 +51,25 @@ class LabeledDigitsData(DataSpec):
         mnist = _first_folder(path, MNIST_DIRS, (lambda place: idx.has_part(place, "test"),))
         mnistm = _first_folder(path, MNISTM_DIRS, (lambda place: label_csv.has_split(place, "val"),))
         return mnist is not None or mnistm is not None
+
+    @property
+    def tfds(self) -> TfdsData:
+        """MNIST, or other digits with labels, of tensorflow-datasets; see ``DataSpec.tfds``."""
+        return TfdsData("mnist", TfdsSample(28, num_classes=10))
+
+
+def read_validation_sets(location: Location) -> "list[LabeledImages]":
+    """Reads the validation parts of all sets of digits at a location, held in memory.
+
+    Raises:
+        UserError: as ``read_digit_sets`` and ``pipelines.location.open_data``.
+    """
+    if isinstance(location, Path):
+        return read_digit_sets(location, "val")
+    from pipelines.labeled import LabeledImages
+
+    sources = LabeledDigitsData().tfds.open(location, "val", _MEMORY_BUDGET).values()
+    return [source for source in sources if isinstance(source, LabeledImages)]
 
 
 def read_digit_sets(folder: str | Path, split: Split) -> "list[LabeledImages]":

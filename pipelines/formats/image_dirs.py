@@ -4,10 +4,11 @@ Free of TensorFlow until images are read.
 """
 
 import pkgutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipelines.errors import UserError
+from pipelines.formats.tfds import TfdsData, TfdsSample, TfdsSplits
 from pipelines.image_listing import list_images, list_images_except
 from pipelines.source import DataSpec, Source, Split
 
@@ -47,11 +48,15 @@ class ImageFolderData(DataSpec):
         synthetic: dotted path of the function that returns a source of synthetic images ("module:function"); None where
             there are none of this size.
         pairs: what this data set calls its folders, in the order of preference.
+        tfds_name: the same data set of tensorflow-datasets; None if there is none.
+        tfds_splits: which of its splits are read.
     """
 
     image_shape: tuple[int, int, int]
     synthetic: str | None
     pairs: tuple[FolderPair, ...] = ()
+    tfds_name: str | None = None
+    tfds_splits: TfdsSplits = field(default_factory=TfdsSplits)
 
     @property
     def layout(self) -> str:
@@ -99,6 +104,12 @@ class ImageFolderData(DataSpec):
     def has_validation(self, path: Path) -> bool:
         """Returns whether there is a folder of validation images; see ``DataSpec.has_validation``."""
         return self._find_validation(path) is not None
+
+    @property
+    def tfds(self) -> TfdsData:
+        """Images of tensorflow-datasets; see ``DataSpec.tfds``."""
+        size, _, channels = self.image_shape
+        return TfdsData(self.tfds_name, TfdsSample(size, channels), {"real": self.tfds_splits})
 
     def _find(self, path: Path) -> _Places:
         """Returns where the images lie, as far as the folders directly below ``path`` say."""

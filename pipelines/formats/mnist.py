@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.formats.digits import MNIST_DIRS, describe_places, find_mnist
 from pipelines.formats.image_dirs import ImageFolderData
+from pipelines.formats.tfds import TfdsData, TfdsSample
 from pipelines.source import DataSpec, Source, Split
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class MnistData(DataSpec):
 
         folder = find_mnist(path, "test")
         return _FOLDERS.has_validation(path) if folder is None else idx.has_part(folder, "test")
+
+    @property
+    def tfds(self) -> TfdsData:
+        """MNIST, or other gray images, of tensorflow-datasets, resized in the same way; see ``DataSpec.tfds``."""
+        return TfdsData("mnist", TfdsSample(SIZE, channels=1, stretch=True))
 
 
 def resize(images: "np.ndarray", size: int) -> "np.ndarray":

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 from pipelines.errors import UserError
 from pipelines.formats.image_dirs import ImageFolderData
+from pipelines.formats.tfds import ALL, TfdsData, TfdsSample, TfdsSplits
 from pipelines.image_listing import list_images
 from pipelines.source import DataSpec, Source, Split
 
@@ -67,6 +68,15 @@ class VocData(DataSpec):
     def has_validation(self, path: Path) -> bool:
         """Returns True: where there are no validation images, scores compare with the training images."""
         return True
+
+    @property
+    def tfds(self) -> TfdsData:
+        """Stanford Dogs, or other images with boxes, of tensorflow-datasets; see ``DataSpec.tfds``.
+
+        All splits are the training images and the reference, as where the same data set lies in folders (NCTU 2021): its
+        split into training and test images was made for classifiers of breeds.
+        """
+        return TfdsData("stanford_dogs", TfdsSample(self.folders.image_shape[0], boxes=True), {"real": TfdsSplits(ALL, (ALL,))})
 
 
 @dataclass(frozen=True)
