@@ -173,17 +173,21 @@ class _SplitReader:
         where = Path(f"example {number}")
         try:
             if self._has_boxes:
-                pixels = decode_bytes(data, where).pixels
-                boxes = [_to_box(corners, pixels) for corners in example["objects"]["bbox"]]
-                faults = [f"{where} (a box without area)" for box in boxes if box is None] or (
-                    [] if boxes else [f"{where} (no box)"]
-                )
-                return [cut_square(pixels, box, size) for box in boxes if box is not None], faults
+                return _cut_boxes(decode_bytes(data, where).pixels, example["objects"]["bbox"], size, where)
             if self._sample.stretch:
                 return [resize(decode_bytes(data, where, None, channels).pixels[None], size)[0]], []
             return [decode_bytes(data, where, size, channels).pixels], []
         except UnreadableImage as error:
             return [], [str(error)]
+
+
+def _cut_boxes(pixels: np.ndarray, all_corners: np.ndarray, size: int, where: Path) -> tuple[list[np.ndarray], list[str]]:
+    """Returns the squares of an image's boxes, fractions [n, 4], and what is wrong with the boxes, in words."""
+    if not len(all_corners):
+        return [], [f"{where}: no box"]
+    boxes = [_to_box(corners, pixels) for corners in all_corners]
+    faults = [f"{where}: a box without area" for box in boxes if box is None]
+    return [cut_square(pixels, box, size) for box in boxes if box is not None], faults
 
 
 def _to_box(corners: np.ndarray, pixels: np.ndarray) -> Box | None:
