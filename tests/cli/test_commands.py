@@ -34,7 +34,8 @@ def run(tmp_path_factory) -> Path:
 def test_command_help_or_wrong_usage_loads_no_tensorflow(command, words):
     code = (
         f"import sys; from gan_tf.cli import main\ntry: sys.exit(main.{command}({words!r}))\n"
-        "finally: print('loaded', sorted({'tensorflow', 'keras', 'numpy'} & set(sys.modules)), file=sys.stderr)"
+        "finally: print('loaded', sorted({'tensorflow', 'tensorflow_datasets', 'keras', 'numpy'} & set(sys.modules)), "
+        "file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == (0 if words[0] in ("--help", "--version") else 2)
@@ -60,6 +61,8 @@ BAD_INPUT = [
     ("train", [*ANIME, "--data", "{tmp}/empty"], "empty"),
     ("train", [*ANIME, "--data", "{tmp}/words"], "words"),
     ("train", [*ANIME, "--data", "{tmp}/words/a.txt"], "a.txt"),
+    ("train", ["--task", "cifar10", "--data", "tfds@{tmp}/empty"], "cifar10 of tensorflow-datasets has not been prepared"),
+    ("train", [*ANIME, "--data", "tfds:"], "is not tfds[:NAME][@DIR]"),
     ("train", [*ANIME, "--resume", "{tmp}/empty"], "config.json"),
     ("train", [*ANIME, "--resume", "{run}", "--init-from", "{run}"], "exclude each other"),
     ("train", [*ANIME, "--init-from", "{tmp}/empty"], "config.json"),
@@ -96,6 +99,7 @@ BAD_INPUT = [
     ("evaluate", [*ANIME, "--weights", "{run}", "--images", "{tmp}/empty"], "exclude each other"),
     ("evaluate", [*ANIME, "--data", "{tmp}/nowhere"], "There is nothing at"),
     ("evaluate", ["--classifier", "letters", "--images", "{tmp}/empty"], "digits"),
+    ("evaluate", ["--task", "face", "--weights", "{run}", "--data", "tfds:"], "is not tfds[:NAME][@DIR]"),
     ("main", ["trian"], "no command 'trian'"),
 ]
 
@@ -397,6 +401,8 @@ def test_recorded_command_hides_own_paths():
     assert recorded_command(words) == "python train.py --task anime --data DIR --loss gan"
     words = ["train.py", "--resume", "/tmp/run", "--runs", "/tmp", "--init-from=/tmp/other", "--config", "/tmp/c.json"]
     assert recorded_command(words) == "python train.py --init-from=RUN --config FILE"
+    assert recorded_command(["train.py", "--data", "tfds:mnist@/home/me"]) == "python train.py --data tfds:mnist"
+    assert recorded_command(["train.py", "--data=tfds@/home/me", "--flip"]) == "python train.py --data=tfds --flip"
 
 
 def test_infer_weights_of_another_task_or_size_are_refused(run, tmp_path, capsys):
