@@ -23,11 +23,30 @@ def _discard_stderr() -> Iterator[None]:
         os.close(null)
 
 
+@contextlib.contextmanager
+def _hide_keras_settings() -> Iterator[None]:
+    """Hides the variables and the file with settings of Keras, which it reads while it is imported, but for its backend.
+
+    Values that it does not know would end the import with a traceback.
+    """
+    hidden = {name: value for name, value in os.environ.items() if name.startswith("KERAS_")}
+    for name in hidden:
+        del os.environ[name]
+    os.environ["KERAS_HOME"] = f"{os.devnull}/keras"  # a folder that cannot exist, so that no file is written either
+    os.environ["KERAS_BACKEND"] = BACKEND
+    try:
+        yield
+    finally:
+        del os.environ["KERAS_HOME"]
+        os.environ.update(hidden)
+        os.environ["KERAS_BACKEND"] = BACKEND
+
+
 def import_tensorflow() -> None:
     """Imports TensorFlow and Keras with the settings that results depend on, and with TensorFlow's C++ log silenced.
 
     Keras reads its backend from ``KERAS_BACKEND`` and more from ``~/.keras/keras.json``, which may belong to another project:
-    another float type or image layout gives other weights, and other scores under the same name. So they are pinned here.
+    another float type or image layout gives other weights, and other scores under the same name. So they are not read here.
 
     Set ``TF_CPP_MIN_LOG_LEVEL`` to see the log. Messages of level ERROR are hidden too, because Grappler logs "remapper
     failed" at that level where it merely does not fuse a leaky ReLU. Operations that fail still raise Python exceptions, and
@@ -36,34 +55,28 @@ def import_tensorflow() -> None:
     Raises:
         UserError: TensorFlow is not installed, or this process has imported Keras with other settings already.
     """
-    was_imported = "keras" in sys.modules
-    if not was_imported:
-        os.environ["KERAS_BACKEND"] = BACKEND
     try:
-        if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-            import tensorflow
-        else:
-            os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-            with _discard_stderr():
-                import tensorflow
-
-                tensorflow.config.list_physical_devices()  # looks for GPUs now, while messages about them are discarded
+        with contextlib.nullcontext() if "keras" in sys.modules else _hide_keras_settings():
+            _import_quietly()
     except ModuleNotFoundError as error:
         if error.name != "tensorflow":
             raise
         raise UserError("TensorFlow is not installed", "Run: pip install 'tensorflow>=2.21,<2.22'") from error
-    if not was_imported:
-        _pin_keras()
     check_keras_settings()
 
 
-def _pin_keras() -> None:
-    import keras
+def _import_quietly() -> None:
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        import keras
+        import tensorflow
 
-    keras.config.set_floatx("float32")
-    keras.config.set_dtype_policy("float32")
-    keras.config.set_image_data_format("channels_last")
-    keras.config.set_epsilon(1e-7)
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    with _discard_stderr():
+        import keras  # noqa: F401 (TensorFlow would import it later, with the settings of another project)
+        import tensorflow
+
+        tensorflow.config.list_physical_devices()  # looks for GPUs now, while messages about them are discarded
 
 
 def check_keras_settings() -> None:

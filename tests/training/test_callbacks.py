@@ -17,6 +17,7 @@ from gan_tf.evaluation.metrics.frechet import frechet_distance_of_features
 from gan_tf.training import callbacks
 from gan_tf.training.callbacks import Curves, ExportWeights, SampleGrid, TrainingSetScores
 from gan_tf.training.curves import render_curves
+from gan_tf.training.loggers import Loggers
 from gan_tf.training.loop import TrainingPlan
 from pipelines.errors import UserError
 from pipelines.image_folder import ImageFolder
@@ -273,12 +274,26 @@ def test_train_eval_every_scores_the_images_that_infer_writes(image_dir, tmp_pat
     assert scores[-1]["fid_train"] == pytest.approx(expected, rel=0.02)  # float16 weights change a few pixels by one level
 
 
-def test_train_eval_every_interrupted_run_ends_with_the_curves_and_best_weights_of_an_uninterrupted_one(
-    image_dir, tmp_path, mean_colors, monkeypatch, capsys
-):
+@pytest.fixture
+def train_with_scores(image_dir, tmp_path, mean_colors):
+    """Returns a function that trains six steps with three scores in a folder and returns the exit code."""
     words = ["--task", "anime", "--data", image_dir, "--steps", 6, "--eval-every", 2, "--log-every", 2, "--grid-every", 2]
-    words += [*TINY, "--network", "baseline"]
-    assert call("train", *words, "--runs", tmp_path / "whole") == 0
+    words += ["--checkpoint-every", 2, *TINY, "--network", "baseline"]
+    return lambda runs, *more: call("train", *words, "--runs", tmp_path / runs, *more)
+
+
+def assert_same_curves_and_best_weights(runs, other_runs):
+    whole, stopped = only_run(runs), only_run(other_runs)
+    for file in ("metrics.jsonl", "best/weights.npz", "best/finetune.npz", "weights.npz", "curves.png"):
+        assert (whole / file).read_bytes() == (stopped / file).read_bytes(), file
+    assert export.read_card(whole / "best")["best"] == export.read_card(stopped / "best")["best"]
+    export.read_weights(stopped / "best")  # which checks that the card describes them
+
+
+def test_train_interrupted_run_ends_with_curves_and_best_weights_of_an_uninterrupted_one(
+    train_with_scores, tmp_path, monkeypatch, capsys
+):
+    assert train_with_scores("whole") == 0
 
     def interrupt(grid, step):  # during step 2, so that step 3 is the last one
         if step == 2:
@@ -287,13 +302,48 @@ def test_train_eval_every_interrupted_run_ends_with_the_curves_and_best_weights_
     capsys.readouterr()
     with monkeypatch.context() as patch:
         patch.setattr(SampleGrid, "on_interval", interrupt)
-        assert call("train", *words, "--runs", tmp_path / "stopped") == 130
+        assert train_with_scores("stopped") == 130
     assert "step 3: FID" in capsys.readouterr().out
-    assert call("train", *words, "--runs", tmp_path / "stopped", "--resume") == 0
-    whole, stopped = only_run(tmp_path / "whole"), only_run(tmp_path / "stopped")
-    for file in ("metrics.jsonl", "best/weights.npz", "best/finetune.npz", "weights.npz", "curves.png"):
-        assert (whole / file).read_bytes() == (stopped / file).read_bytes(), file
-    assert export.read_card(whole / "best")["best"] == export.read_card(stopped / "best")["best"]
+    assert train_with_scores("stopped", "--resume") == 0
+    assert_same_curves_and_best_weights(tmp_path / "whole", tmp_path / "stopped")
+
+
+class Killed(BaseException):
+    """Stands for kill -9."""
+
+
+def test_train_killed_while_it_scores_ends_with_curves_and_best_weights_of_an_uninterrupted_one(
+    train_with_scores, tmp_path, monkeypatch
+):
+    """Killed in turn before a score, between the best weights and their card, and between the card and the curves."""
+    assert train_with_scores("whole") == 0
+
+    def kill(*_):
+        raise Killed
+
+    def kill_at_best(path, value):
+        if path.parent.name == "best":
+            raise Killed
+        write_json(path, value)
+
+    def kill_at_scores(loggers, step, values):
+        if "fid_train" in values:
+            raise Killed
+        scalars(loggers, step, values)
+
+    write_json, scalars = export.write_json, Loggers.scalars
+    moments = (
+        (TrainingSetScores, "on_interval", kill),
+        (export, "write_json", kill_at_best),
+        (Loggers, "scalars", kill_at_scores),
+    )
+    for owner, name, replacement in moments:
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, replacement)
+            with pytest.raises(Killed):
+                train_with_scores("killed", "--resume")
+    assert train_with_scores("killed", "--resume") == 0
+    assert_same_curves_and_best_weights(tmp_path / "whole", tmp_path / "killed")
 
 
 def test_train_eval_every_without_fid_weights_says_how_to_get_them(image_dir, tmp_path, monkeypatch, capsys):

@@ -31,6 +31,29 @@ def test_infer_with_the_keras_settings_of_another_project_writes_the_same_image(
     np.testing.assert_array_equal(foreign_pixels, own_pixels)
 
 
+IMPORT = """
+import os
+from gan_tf.utils.tf_import import import_tensorflow
+before = os.environ["KERAS_HOME"], os.environ["KERAS_MAX_EPOCHS"]
+import_tensorflow()
+assert (os.environ["KERAS_HOME"], os.environ["KERAS_MAX_EPOCHS"]) == before
+"""
+BROKEN = ["[]", '{"floatx": 5}', '{"backend": 3, "nnx_enabled": "x"}']
+
+
+@pytest.mark.parametrize("content", [*BROKEN, None])
+def test_import_broken_keras_settings_are_ignored(content, tmp_path):
+    """Neither are they read, nor is a file written where there is none; the variables stay for others."""
+    if content is not None:
+        (tmp_path / "keras.json").write_text(content)
+    variables = {"KERAS_HOME": str(tmp_path), "KERAS_MAX_EPOCHS": "many", "KERAS_BACKEND": "nonsense"}
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT], cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert [path.read_text() for path in tmp_path.iterdir()] == ([] if content is None else [content])
+
+
 @pytest.mark.parametrize(
     ("set_value", "value", "default", "name"),
     [
