@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gan_tf.classifier.config import CLASSIFIER_FAMILY
+from gan_tf.cyclegan.config import CYCLEGAN_FAMILY
 from gan_tf.evaluation.scores import Threshold
 from gan_tf.family import Family
 from gan_tf.gan.config import GAN_FAMILY, GanConfig, with_image_size
@@ -15,6 +16,7 @@ from pipelines.formats.digits import LabeledDigitsData
 from pipelines.formats.image_dirs import FolderPair, ImageFolderData
 from pipelines.formats.mnist import MnistData
 from pipelines.formats.tfds import TfdsSplits
+from pipelines.formats.unpaired import UnpairedData
 from pipelines.formats.voc import VocData
 from pipelines.source import DataSpec
 
@@ -175,7 +177,19 @@ DIGITS = Task(
     ),
 )
 
-TASKS: dict[str, Task] = {task.name: task for task in (ANIME, FACE, DOG, CIFAR10, MNIST, DIGITS)}
+YOSEMITE = Task(
+    name="yosemite",
+    summary="translates summer (A) to winter (B) and back, 256x256 (KAIST AI604 2020, HW3); any two domains will do",
+    family=CYCLEGAN_FAMILY,
+    data=UnpairedData(size=286, names=("yosemite", "summer2winter_yosemite")),
+    image_shape=(256, 256, 3),
+    networks=("resnet",),
+    default_variant="w32-128px",
+    # 100 epochs of the 1,231 summer images at a constant learning rate, then 100 in which it falls.
+    defaults={"lr_constant_images": 123_100, "lr_decay_images": 123_100},
+)
+
+TASKS: dict[str, Task] = {task.name: task for task in (ANIME, FACE, DOG, CIFAR10, MNIST, DIGITS, YOSEMITE)}
 
 
 def find_task(name: str | None) -> Task:

@@ -23,6 +23,11 @@ class Purpose(enum.IntEnum):
     AFFINE = 10  # random affine maps of images
     MNISTM_BLEND = 11  # backgrounds that are blended with images as in MNIST-M
     COLOR = 12  # random changes of colors
+    CROP_A = 40  # where training images of domain A are cropped
+    CROP_B = 41  # the same of domain B
+    FLIP_A = 42  # which training images of domain A are flipped
+    FLIP_B = 43  # the same of domain B
+    IMAGE_POOL = 44  # which earlier fakes discriminators see instead of new ones
 
 
 def seed_for(seed: int, step: tf.Tensor, purpose: int) -> tf.Tensor:

@@ -67,6 +67,25 @@ def random_flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.raw_ops.Select(condition=is_flipped, x=tf.reverse(images, [2]), y=images)
 
 
+def random_crop(images: tf.Tensor, size: int, seed: tf.Tensor) -> tf.Tensor:
+    """Crops a square out of each image, each at a random place, uniformly among all.
+
+    Args:
+        images: [n, height, width, channels] of any type; height and width are at least ``size``.
+        size: height and width of the crops.
+        seed: two integers; the same seed crops at the same places, eagerly or in a graph.
+
+    Returns:
+        [n, size, size, channels] of the same type.
+    """
+    height, width = images.shape[1:3]
+    num_places = tf.constant([height - size + 1, width - size + 1], tf.float32)
+    corners = tf.cast(num_places * tf.random.stateless_uniform([tf.shape(images)[0], 2], seed, alg="philox"), tf.int32)
+    rows, columns = (corners[:, axis, None] + tf.range(size) for axis in (0, 1))
+    cropped = tf.gather(tf.gather(images, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)
+    return tf.ensure_shape(cropped, [images.shape[0], size, size, images.shape[3]])
+
+
 def pixels_sha256(images: Any, labels: np.ndarray | None = None) -> str:
     """Returns SHA-256 (hex) over the shape and the pixels of uint8 images, and over their labels if there are any.
 

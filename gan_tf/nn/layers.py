@@ -138,6 +138,31 @@ class GroupNorm(_NoAutocast, keras.layers.GroupNormalization):
         return tf.cast(outputs, self.compute_dtype)
 
 
+@keras.saving.register_keras_serializable("gan_tf")
+class InstanceNorm(keras.layers.Layer):
+    """Instance normalization (Ulyanov et al. 2016) without learned scale and offset, PyTorch's default.
+
+    The fused batch norm of each single image computes it: in bfloat16 on CPUs in half the time of separate operations. Where
+    the number of images is not known when the graph is built, separate operations do.
+    """
+
+    epsilon = 1e-5
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        if inputs.shape[0] is None:
+            images = tf.cast(inputs, tf.float32)
+            mean, variance = tf.nn.moments(images, [1, 2], keepdims=True)
+            return tf.cast((images - mean) * tf.math.rsqrt(variance + self.epsilon), inputs.dtype)
+        channels = inputs.shape[3]
+        scale, offset = tf.ones([channels]), tf.zeros([channels])
+        images = tf.split(inputs, inputs.shape[0])
+        normed = [tf.compat.v1.nn.fused_batch_norm(image, scale, offset, epsilon=self.epsilon)[0] for image in images]
+        return tf.concat(normed, axis=0)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+
 def conv_layer(norm: str) -> type[Conv2D]:
     """Returns the class of a discriminator's convolutions: spectral norm normalizes kernels, not activations."""
     return SpectralConv2D if norm == "spectral" else Conv2D

@@ -115,7 +115,7 @@ class ImageFolderData(DataSpec):
         """Returns where the images lie, as far as the folders directly below ``path`` say."""
         own_names = [pair.validation for pair in self.pairs]
         for pair in self.pairs:
-            training = _find_dir(path, pair.training)
+            training = find_dir(path, pair.training)
             if training is not None:
                 return _Places(training, _first_dir(path, (pair.validation, *VALIDATION_NAMES)))
         validation = _first_dir(path, (*VALIDATION_NAMES, *own_names))
@@ -170,10 +170,10 @@ def _first(names: list[str]) -> str:
 
 def _first_dir(path: Path, names: tuple[str, ...]) -> Path | None:
     """Returns the first of several folders that exists below ``path``."""
-    return next((found for name in names if (found := _find_dir(path, name)) is not None), None)
+    return next((found for name in names if (found := find_dir(path, name)) is not None), None)
 
 
-def _find_dir(path: Path, name: str) -> Path | None:
+def find_dir(path: Path, name: str) -> Path | None:
     """Returns the folder ``name`` (perhaps several names, "a/b") below ``path``, whatever its case; None without one."""
     for part in Path(name).parts:
         if (path / part).is_dir():

@@ -1,0 +1,85 @@
+"""What a CycleGAN's run shows while it trains: translations there and back, and a warning where brightness is inverted."""
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+
+from gan_tf.cyclegan.config import DIRECTIONS
+from gan_tf.cyclegan.translation import ImageTranslator
+from gan_tf.training.callbacks import Callback
+from gan_tf.utils.images import tile_images
+from pipelines.source import Source
+
+_NUM_ROWS = 4
+_INVERTED = -0.2  # a correlation below this is no chance any more
+
+
+class Triptychs:
+    """The same training images of both domains, translated there and back.
+
+    Args:
+        translator: the generators as they are when a method is called.
+        sources: the training images, "a" and "b".
+    """
+
+    def __init__(self, translator: ImageTranslator, sources: Mapping[str, Source]):
+        self.translator = translator
+        self.images = {
+            direction: np.asarray(sources[name].take(_spread(len(sources[name]), _NUM_ROWS)))
+            for direction, name in zip(DIRECTIONS, ("a", "b"), strict=True)
+        }
+
+    def render(self, step: int) -> np.ndarray:
+        """Draws rows of six images: A, A to B, back to A; B, B to A, back to B; uint8 ``[height, width, 3]``."""
+        columns = []
+        for direction, back in zip(DIRECTIONS, reversed(DIRECTIONS), strict=True):
+            translated = self.translator.translate_all(self.images[direction], direction)
+            columns += [self.images[direction], translated, self.translator.translate_all(translated, back)]
+        tiles = np.stack(columns, axis=1)  # [rows, 6, …]
+        rows, count = tiles.shape[:2]
+        return tile_images(tiles.reshape(rows * count, *tiles.shape[2:]), rows, count)
+
+    def brightness_correlation(self, direction: str) -> float:
+        """Returns the mean correlation of brightness between images and their translations, over the pixels of each."""
+        translated = self.translator.translate_all(self.images[direction], direction)
+        return float(np.mean([_correlation(*pair) for pair in zip(self.images[direction], translated, strict=True)]))
+
+
+class InversionWarning(Callback):
+    """Warns in words where a generator makes bright parts dark and dark parts bright.
+
+    The other generator can undo that, so the cycle consistency loss does not prevent it.
+
+    Args:
+        interval: steps between two looks (0: none).
+        triptychs: which images to look at.
+    """
+
+    def __init__(self, interval: int, triptychs: Triptychs):
+        self.interval, self.triptychs = interval, triptychs
+
+    def on_interval(self, step: int) -> None:
+        for direction in DIRECTIONS:
+            correlation = self.triptychs.brightness_correlation(direction)
+            if correlation < _INVERTED:
+                warnings.warn(
+                    f"step {step:,}: the generator {direction} inverts brightness (correlation {correlation:.2f} between images "
+                    "and their translations); if it stays so, start a new run with another --seed or a higher --lambda-identity",
+                    stacklevel=2,
+                )
+
+    def is_done(self, step: int) -> bool:
+        return True
+
+
+def _spread(total: int, count: int) -> np.ndarray:
+    """Returns ``count`` integers below ``total``, or all if there are fewer, evenly spread."""
+    return np.unique(np.linspace(0, total - 1, count).astype(np.int64))
+
+
+def _correlation(image: np.ndarray, translated: np.ndarray) -> float:
+    first, second = (pixels.mean(axis=2).ravel() for pixels in (image, translated))
+    if not first.std() or not second.std():
+        return 0.0
+    return float(np.corrcoef(first, second)[0, 1])

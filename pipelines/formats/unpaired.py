@@ -1,0 +1,89 @@
+"""Two domains of unpaired images, in the folders trainA, trainB, testA and testB (Zhu et al. 2017).
+
+Free of TensorFlow until images are read.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.errors import UserError
+from pipelines.formats.image_dirs import find_dir
+from pipelines.source import DataSpec, Source, Split
+
+DOMAINS = ("a", "b")
+_PARTS: dict[Split, str] = {"train": "train", "val": "test"}
+_CHANNELS = 3
+
+
+@dataclass(frozen=True)
+class UnpairedData(DataSpec):
+    """Images of domain A and of domain B, as the sources "a" and "b".
+
+    Attributes:
+        size: height and width that all images are fitted to.
+        names: what the folder that holds the four is called, where it lies below the data folder.
+    """
+
+    size: int
+    names: tuple[str, ...] = ()
+
+    @property
+    def layout(self) -> str:
+        """What the data folder holds; see ``DataSpec.layout``."""
+        below = "".join(f", or in {name}/" for name in self.names)
+        return f"images in trainA/ and trainB/, and validation images in testA/ and testB/ if there are any, there{below}"
+
+    def open(self, path: Path, split: Split, memory_budget: int) -> dict[str, Source]:
+        """Reads both domains of a split; see ``DataSpec.open``. Each may use half of the memory."""
+        from pipelines.image_folder import ImageFolder
+
+        path = Path(path)
+        sources: dict[str, Source] = {}
+        for domain, folder in self._find_both(path, split).items():
+            source = ImageFolder(folder, self.size, _CHANNELS, memory_budget // 2, check_pixels=split == "val")
+            source.name = Path(path.resolve().name, *folder.relative_to(path).parts).as_posix()
+            source.split = split
+            sources[domain] = source
+        return sources
+
+    def open_synthetic(self) -> dict[str, Source]:
+        """Returns synthetic landscapes in summer and in winter; see ``DataSpec.open_synthetic``."""
+        from pipelines.synthetic.seasons import SyntheticSummer, SyntheticWinter
+
+        return {"a": SyntheticSummer(size=self.size), "b": SyntheticWinter(size=self.size)}
+
+    def has_validation(self, path: Path) -> bool:
+        """Returns whether there are testA and testB; see ``DataSpec.has_validation``."""
+        root = self._find_root(Path(path))
+        return all(find_dir(root, _folder_name("val", domain)) is not None for domain in DOMAINS)
+
+    def _find_both(self, path: Path, split: Split) -> dict[str, Path]:
+        """Returns the folders of both domains of a split; raises a UserError that says what was found instead."""
+        root = self._find_root(path)
+        folders = {domain: find_dir(root, _folder_name(split, domain)) for domain in DOMAINS}
+        missing = [_folder_name(split, domain) for domain, folder in folders.items() if folder is None]
+        if missing:
+            raise _missing(root, missing, [_folder_name(split, domain) for domain in DOMAINS])
+        return {domain: folder for domain, folder in folders.items() if folder is not None}
+
+    def _find_root(self, path: Path) -> Path:
+        """Returns the folder that holds one of the four: ``path``, or else one of ``names`` below it, or else ``path``."""
+        places = [path, *(place for name in self.names if (place := find_dir(path, name)) is not None)]
+        all_names = [_folder_name(split, domain) for split in _PARTS for domain in DOMAINS]
+        return next((place for place in places if any(find_dir(place, name) is not None for name in all_names)), path)
+
+
+def _folder_name(split: Split, domain: str) -> str:
+    return _PARTS[split] + domain.upper()
+
+
+def _missing(root: Path, missing: list[str], needed: list[str]) -> UserError:
+    """Returns the error for a folder without images of both domains."""
+    first, second = needed
+    hint = f"Put the images of the two domains into {root / first} and {root / second}"
+    if not root.is_dir():
+        state = "is not a folder" if root.exists() else "does not exist"
+        return UserError(f"{root} {state}, but a folder with {first}/ and {second}/ is needed", hint)
+    entries = sorted(entry.name for entry in root.iterdir() if not entry.name.startswith("."))
+    found = f"only {', '.join(entries[:5])}{' and more' if len(entries) > 5 else ''}" if entries else "nothing"
+    return UserError(f"{root} has no folder {' and no folder '.join(missing)}; it holds {found}", hint)
