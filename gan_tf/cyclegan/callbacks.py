@@ -64,8 +64,9 @@ class InversionWarning(Callback):
             correlation = self.triptychs.brightness_correlation(direction)
             if correlation < _INVERTED:
                 warnings.warn(
-                    f"step {step:,}: the generator {direction} inverts brightness (correlation {correlation:.2f} between images "
-                    "and their translations); if it stays so, start a new run with another --seed or a higher --lambda-identity",
+                    f"step {step:,}: the generator {direction} inverts brightness (correlation {correlation:.2f} between "
+                    "images and their translations); if it stays so, start a new run with another --seed or with a higher "
+                    "--lambda-identity",
                     stacklevel=2,
                 )
 

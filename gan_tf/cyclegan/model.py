@@ -176,7 +176,7 @@ def build_optimizer(config: CycleGanConfig, variables: list[keras.Variable]) -> 
 
 
 def discriminator_loss(discriminator: keras.Model, real: tf.Tensor, fake: tf.Tensor) -> tuple[tf.Tensor, Logs]:
-    """Returns a discriminator's loss, and its mean outputs and accuracies (threshold 1/2) on patches of real and fake images."""
+    """Returns a discriminator's loss, and its mean outputs and accuracies (threshold 1/2) on real and fake patches."""
     logits = discriminator(tf.concat([real, fake], axis=0), training=True)
     real_logits, fake_logits = tf.split(logits, 2)
     loss = 0.5 * (tf.reduce_mean(tf.square(real_logits - 1.0)) + tf.reduce_mean(tf.square(fake_logits)))

@@ -138,7 +138,7 @@ def _check_sizes(paths: Sequence[Path], max_size: int | None, largest: int) -> l
 
 def _shrink(image: np.ndarray, max_size: int | None) -> np.ndarray:
     """Returns the image, shrunken (Lanczos) so that its longer side has at most ``max_size`` pixels."""
-    height, width = _shrunken_size(*image.shape[:2], max_size)
+    height, width = _shrunken_size(image.shape[0], image.shape[1], max_size)
     if (height, width) == image.shape[:2]:
         return image
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
