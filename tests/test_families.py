@@ -19,24 +19,40 @@ from gan_tf.training.run import open_sources
 from gan_tf.workflow import build_workflow
 
 IMAGE_TASKS = sorted(TASKS)
+# Besides the tiny networks of all tasks, small crops where a family takes crops.
+TINY_OPTIONS = [*TINY, "--num-blocks", "1", "--load-size", "36", "--crop-size", "32"]
 
 
 def write_images(task: Task, folder) -> None:
-    """Writes six images of the task's size: as a folder, or with the tables of labels that classifiers train on."""
+    """Writes six images of the task's size: as a folder, as two domains, or with the tables that classifiers train on."""
+    if task.family.name == "cyclegan":
+        for domain in "AB":
+            write_noise(folder / f"train{domain}", (40, 48, 3))
+        return
     labeled = task.family.name == "classifier"
     image_dir = folder / ("data" if labeled else "faces")
-    image_dir.mkdir(parents=True)
-    for i in range(6):
-        pixels = np.random.default_rng(i).integers(0, 256, task.image_shape, np.uint8)
-        Image.fromarray(pixels.squeeze()).save(image_dir / f"{i}.png")
+    write_noise(image_dir, task.image_shape)
     for part in ("train", "val") if labeled else ():
         (folder / f"{part}.csv").write_text("image_name,label\n" + "".join(f"{i}.png,{i}\n" for i in range(6)))
+
+
+def write_noise(folder, shape: tuple[int, ...]) -> None:
+    """Writes 0.png to 5.png of random pixels."""
+    folder.mkdir(parents=True)
+    for i in range(6):
+        pixels = np.random.default_rng(i).integers(0, 256, shape, np.uint8)
+        Image.fromarray(pixels.squeeze()).save(folder / f"{i}.png")
 
 
 def tiny_options(task: Task) -> list:
     """Returns those of the options for tiny networks that the task's family has."""
     known = {flag_name(name) for name in task.family.config.__dataclass_fields__}
-    return [word for name, value in zip(TINY[::2], TINY[1::2], strict=True) if name in known for word in (name, value)]
+    return [
+        word
+        for name, value in zip(TINY_OPTIONS[::2], TINY_OPTIONS[1::2], strict=True)
+        if name in known
+        for word in (name, value)
+    ]
 
 
 @pytest.fixture(scope="module", params=IMAGE_TASKS)
@@ -71,11 +87,12 @@ def test_train_draws_the_curves(trained):
 
 
 def test_train_describes_the_run(trained):
-    _, folder, run = trained
+    task, folder, run = trained
     config, card = read_run_config(run), json.loads((run / "card.json").read_text())
     assert config["config"].keys() == config["sources"].keys()
     assert config["sources"]["batch"] == "cli"
-    assert config["data"]["sources"]["real"]["count"] == 6
+    names = {"a", "b"} if task.family.name == "cyclegan" else {"real"}
+    assert {name: source["count"] for name, source in config["data"]["sources"].items()} == dict.fromkeys(names, 6)
     assert card["images_seen"] == card["step"] * config["config"]["batch"] == 8
     assert str(folder) not in (run / "card.json").read_text()  # a card is shipped: no path of this machine
     assert (run / "images/step-000000002.png").is_file()
@@ -97,6 +114,11 @@ def test_infer_uses_the_run(trained, tmp_path, capsys):
         assert header == "image_name,label"
         assert [row.split(",")[0] for row in rows] == [f"{i}.png" for i in range(6)]
         return
+    if task.family.name == "cyclegan":
+        assert call("infer", "--task", task.name, "--weights", run, folder / "input/trainA", tmp_path / "out") == 0
+        sizes = {file.name: Image.open(file).size for file in sorted((tmp_path / "out").iterdir())}
+        assert sizes == {f"{i}.png": (48, 40) for i in range(6)}
+        return
     assert call("infer", "--task", task.name, "--weights", run, "--count", 3, tmp_path / "out") == 0
     assert capsys.readouterr().out.startswith(f"weights: {run}")
     files = sorted((tmp_path / "out").iterdir())
@@ -112,6 +134,12 @@ def test_load_gives_the_verb_of_the_family(trained):
     if task.family.name == "classifier":
         labels = model.predict(np.zeros((3, *task.image_shape), np.uint8))
         assert labels.shape == (3,)
+        return
+    if task.family.name == "cyclegan":
+        image = np.random.default_rng(0).integers(0, 256, (17, 30, 3), np.uint8)
+        translations = [model.translate(image, direction) for direction in ("AtoB", "BtoA")]
+        assert [(image.dtype, image.shape) for image in translations] == 2 * [(np.uint8, (17, 30, 3))]
+        assert not np.array_equal(*translations)
         return
     images = model.generate(3, seed=1)
     assert (images.dtype, images.shape) == (np.uint8, (3, *task.image_shape))
