@@ -43,7 +43,7 @@ def build_generator(
         hidden_dim: channels at the image's own resolution; the residual blocks have four times as many at a quarter of it.
         num_blocks: residual blocks.
         upsample: "deconv" (transposed convolutions, as in the paper) or "resize" (nearest neighbor and a convolution with as
-            many weights, Odena et al. 2016, which cannot leave a checkerboard).
+            many weights, Odena et al. 2016: a flat area stays flat, without a checkerboard).
         seed: of the initial weights.
         name: of the network.
     """
@@ -54,7 +54,7 @@ def build_generator(
     for i in range(num_blocks):
         x = _residual_block(x, 4 * hidden_dim, seed, _BLOCK_SEED + 2 * i)
     for i, width in enumerate((2 * hidden_dim, hidden_dim)):
-        x = _norm_relu(_upsample(x, width, upsample, seed, _UP_SEED + i))
+        x = _norm_relu(upsample_block(x, width, upsample, seed, _UP_SEED + i))
     x = _conv(ReflectionPad(3)(x), 3, 7, seed, _LAST_SEED, use_bias=False)
     return keras.Model(images, keras.layers.Activation("tanh", dtype="float32")(x), name=name)
 
@@ -86,8 +86,16 @@ def _residual_block(x: keras.KerasTensor, width: int, seed: int, index: int) -> 
     return x + InstanceNorm()(_conv(ReflectionPad(1)(y), width, 3, seed, index + 1))
 
 
-def _upsample(x: keras.KerasTensor, width: int, upsample: str, seed: int, index: int) -> keras.KerasTensor:
-    """Doubles height and width, by what PyTorch calls kernel 3, stride 2, padding 1, output padding 1, or by resizing."""
+def upsample_block(x: keras.KerasTensor, width: int, upsample: str, seed: int, index: int) -> keras.KerasTensor:
+    """Doubles height and width, by what PyTorch calls kernel 3, stride 2, padding 1, output padding 1, or by resizing.
+
+    Args:
+        x: features ``[batch, height, width, channels]``.
+        width: channels of the result.
+        upsample: see ``build_generator``.
+        seed: of the initial weights.
+        index: number of the layer, see ``_kernel_init``.
+    """
     if upsample == "resize":
         return _conv(ReflectionPad(1)(keras.layers.UpSampling2D(2)(x)), width, 3, seed, index)
     x = Conv2DTranspose(width, 3, 2, "valid", kernel_initializer=_kernel_init(seed, index))(x)
