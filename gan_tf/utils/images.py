@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def empty_image_dir(directory: Path, overwrite: bool) -> None:
 
     Args:
         directory: may not exist yet.
-        overwrite: whether to remove images that this program wrote there.
+        overwrite: whether to remove images that this program wrote there, and folders that hold nothing else.
 
     Raises:
         UserError: it holds files, or without being overwritten images of this program.
@@ -103,13 +104,25 @@ def empty_image_dir(directory: Path, overwrite: bool) -> None:
     if entries and not overwrite:
         hint = "Name another folder, or add --overwrite, which removes the images that gan_tf wrote there"
         raise UserError(f"{directory} is not empty, and images in it would mix with the new ones", hint)
-    others = [entry for entry in entries if not is_own_image(entry)]
-    if others:
-        problem = f"{directory} holds files that gan_tf has not written, such as {others[0].name}"
+    other = next((path for entry in entries if (path := _find_other(entry)) is not None), None)
+    if other is not None:
+        problem = f"{directory} holds files that gan_tf has not written, such as {other.relative_to(directory)}"
         raise UserError(problem, "Name another folder, or move them away")
     with file_errors(directory):
         for entry in entries:
-            entry.unlink()
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+
+def _find_other(path: Path) -> Path | None:
+    """Returns a file or an empty folder that this program has not written, at ``path`` or below it; None without any."""
+    if path.is_symlink() or not path.is_dir():
+        return None if is_own_image(path) else path
+    children = sorted(path.iterdir())
+    found = (_find_other(child) for child in children)
+    return next((other for other in found if other is not None), None) if children else path
 
 
 def write_images(directory: Path, batches: Iterable[np.ndarray], count: int, first: int = 0, prefix: str = "") -> None:

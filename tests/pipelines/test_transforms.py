@@ -4,8 +4,9 @@ import hashlib
 
 import numpy as np
 import tensorflow as tf
+from scipy import stats
 
-from pipelines.transforms import normalize, pixels_sha256, random_flip
+from pipelines.transforms import normalize, pixels_sha256, random_crop, random_flip
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -37,6 +38,31 @@ def test_random_flip_depends_on_the_seed_and_is_equal_in_a_dataset():
     assert steps.element_spec.shape == (32, 4, 4, 3)
     np.testing.assert_array_equal(list(steps), eager)
     assert len({array.tobytes() for array in eager}) == 3
+
+
+def test_random_crop_takes_squares_of_the_images_at_all_places_equally_often():
+    """Each pixel of the images holds its own position, so that a crop tells where it was taken."""
+    positions = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1)
+    crops = random_crop(np.repeat(positions, 2000, axis=0), 3, tf.constant([3, 14], tf.int64)).numpy()
+    corners = crops[:, 0, 0, 0]
+    assert set(corners) == {0, 1, 4, 5}
+    expected = corners[:, None, None] + np.arange(3)[None, :, None] * 4 + np.arange(3)
+    np.testing.assert_array_equal(crops[..., 0], expected)
+    assert stats.chisquare(np.unique(corners, return_counts=True)[1]).pvalue > 1e-4
+
+
+def test_random_crop_depends_on_the_seed_and_is_equal_in_a_dataset():
+    images = tf.constant(noise(8, 9, 9, 3))
+    steps = tf.data.Dataset.range(3).map(lambda step: random_crop(images, 4, tf.stack([7, step])))
+    eager = [random_crop(images, 4, tf.constant([7, step], tf.int64)).numpy() for step in range(3)]
+    assert steps.element_spec.shape == (8, 4, 4, 3)
+    np.testing.assert_array_equal(list(steps), eager)
+    assert len({array.tobytes() for array in eager}) == 3
+
+
+def test_random_crop_of_the_whole_size_returns_the_images():
+    images = noise(5, 6, 6, 3)
+    np.testing.assert_array_equal(random_crop(images, 6, tf.constant([0, 1], tf.int64)), images)
 
 
 def test_pixels_sha256_covers_shape_pixels_and_labels():
