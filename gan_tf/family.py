@@ -28,6 +28,7 @@ class Family:
         variant: from a configuration to the name of its variant: the name of a run's and of shipped weights' folder.
         data: ``(task, config) -> DataSpec``: which files a model is trained on may depend on its configuration.
         workflow: dotted path of the ``Workflow`` class, which is imported when it is needed.
+        several_devices: whether a model can be trained on several devices, which divide each batch.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Family:
     variant: Callable[[Any], str]
     data: Callable[["Task", Any], DataSpec]
     workflow: str
+    several_devices: bool = True
 
     def load_workflow_class(self) -> type["Workflow"]:
         """Imports and returns the ``Workflow`` class; TensorFlow is loaded with it."""

@@ -1,6 +1,5 @@
 """The configuration of CycleGAN; the defaults are those of Zhu et al. 2017. Free of TensorFlow."""
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -125,7 +124,7 @@ def _variant(config: CycleGanConfig) -> str:
 
 def _data(task: "Task", config: CycleGanConfig) -> DataSpec:
     """Returns the task's data at the size that this configuration loads."""
-    return dataclasses.replace(task.data, size=config.load_size)  # type: ignore[type-var]  # UnpairedData is a dataclass
+    return task.data.at_size(config.load_size)
 
 
 CYCLEGAN_FAMILY = Family(
@@ -138,4 +137,5 @@ CYCLEGAN_FAMILY = Family(
     variant=_variant,
     data=_data,
     workflow="gan_tf.cyclegan.workflow:CycleGanWorkflow",
+    several_devices=False,  # batches of one image, and one pool of fakes
 )

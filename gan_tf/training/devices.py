@@ -12,6 +12,17 @@ def find_gpus() -> list[str]:
     return [device.name for device in tf.config.list_logical_devices("GPU")]
 
 
+def require_one_device(devices: Sequence[str], task: str) -> None:
+    """Checks that there are not several devices, for a model that cannot use them.
+
+    Raises:
+        UserError: there are two or more.
+    """
+    if len(devices) > 1:
+        problem = f"--task {task} is trained on one device, but TensorFlow sees {len(devices)} GPUs"
+        raise UserError(problem, "Choose one by the environment variable CUDA_VISIBLE_DEVICES, for instance by setting it to 0")
+
+
 def build_strategy(devices: Sequence[str], batch: int) -> tf.distribute.Strategy | None:
     """Returns a strategy that cuts each batch into equal parts, one for each device; None for fewer than two devices.
 

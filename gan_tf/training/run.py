@@ -25,7 +25,7 @@ from gan_tf.training import environment
 from gan_tf.training.callbacks import Callback
 from gan_tf.training.checkpoints import Checkpoints
 from gan_tf.training.context import RunContext
-from gan_tf.training.devices import build_strategy, find_gpus
+from gan_tf.training.devices import build_strategy, find_gpus, require_one_device
 from gan_tf.training.finite_check import FiniteCheckError
 from gan_tf.training.initialization import initialize_model
 from gan_tf.training.loggers import METRICS, TENSORBOARD, Loggers
@@ -111,7 +111,10 @@ def train_run(request: TrainingRequest) -> int:
         UserError: for whatever the user can fix.
     """
     require_space(request.run_dir.path if request.run_dir else request.runs, _FREE_SPACE)
-    strategy = build_strategy(find_gpus(), request.resolved.config.batch)
+    devices = find_gpus()
+    if not request.task.family.several_devices:
+        require_one_device(devices, request.task.name)
+    strategy = build_strategy(devices, request.resolved.config.batch)
     ready = _prepare(request, strategy)
     with _open_run_dir(request, ready) as run_dir:
         checkpoints = Checkpoints(run_dir.path / "checkpoints", ready.model, keep_every=request.options.keep_every)

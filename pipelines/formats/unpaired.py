@@ -3,7 +3,7 @@
 Free of TensorFlow until images are read.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.errors import UserError
@@ -51,6 +51,10 @@ class UnpairedData(DataSpec):
         from pipelines.synthetic.seasons import SyntheticSummer, SyntheticWinter
 
         return {"a": SyntheticSummer(size=self.size), "b": SyntheticWinter(size=self.size)}
+
+    def at_size(self, image_size: int) -> "UnpairedData":
+        """Returns the same images, fitted to another size; see ``DataSpec.at_size``."""
+        return replace(self, size=image_size)
 
     def has_validation(self, path: Path) -> bool:
         """Returns whether there are testA and testB; see ``DataSpec.has_validation``."""
