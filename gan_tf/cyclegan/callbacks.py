@@ -1,13 +1,16 @@
-"""What a CycleGAN's run shows while it trains: translations there and back, and a warning where brightness is inverted."""
+"""What a CycleGAN's run shows while it trains: translations there and back, scores, a warning of inverted brightness."""
 
 import warnings
 from collections.abc import Mapping
 
 import numpy as np
+from tqdm import tqdm
 
 from gan_tf.cyclegan.config import DIRECTIONS
 from gan_tf.cyclegan.translation import ImageTranslator
-from gan_tf.training.callbacks import Callback
+from gan_tf.evaluation.image_files import source_images
+from gan_tf.training.callbacks import Callback, TrainingSetMetrics
+from gan_tf.training.context import RunContext
 from gan_tf.utils.images import tile_images
 from pipelines.source import Source
 
@@ -72,6 +75,39 @@ class InversionWarning(Callback):
 
     def is_done(self, step: int) -> bool:
         return True
+
+
+class TranslationScores(Callback):
+    """Logs FID and KID of translated training images against training images of the other domain, in both directions.
+
+    Args:
+        interval: steps between two scores (0: none).
+        run: the run; its options say how many images of each domain are compared, its seed which ones.
+        translator: the generators as they are when a method is called.
+
+    Raises:
+        UserError: as ``TrainingSetMetrics``.
+    """
+
+    def __init__(self, interval: int, run: RunContext, translator: ImageTranslator):
+        self.interval, self.run, self.translator = interval, run, translator
+        sources, seed = run.stream.sources, run.config["config"]["seed"]
+        self.inputs, self.metrics = {}, {}
+        for direction, name, target in zip(DIRECTIONS, ("a", "b"), ("b", "a"), strict=True):
+            self.metrics[direction] = TrainingSetMetrics(sources[target], run.options.eval_count, seed)
+            self.inputs[direction] = source_images(sources[name], run.options.eval_count, seed).images
+
+    def on_interval(self, step: int) -> None:
+        scores: dict[str, float] = {}
+        for direction, metrics in self.metrics.items():
+            translated = self.translator.translate_all(self.inputs[direction], direction)
+            scores[f"fid_train_{direction}"], scores[f"kid_train_{direction}"] = metrics.compute(translated)
+        self.run.loggers.scalars(step, scores)
+        words = ", ".join(f"{name.replace('_train_', ' ')} {value:.4g}" for name, value in scores.items())
+        tqdm.write(f"step {step:,}: {words} against training images")
+
+    def is_done(self, step: int) -> bool:
+        return step in self.run.loggers.logged_steps(f"fid_train_{DIRECTIONS[0]}")
 
 
 def _spread(total: int, count: int) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 
 from gan_tf.cyclegan.config import DIRECTIONS
 from gan_tf.cyclegan.translation import ImageTranslator
@@ -13,14 +12,16 @@ from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import ImageSet, Report, Score
 from gan_tf.options import flag_name
 from pipelines.errors import UserError
-from pipelines.source import DataSpec
+from pipelines.location import Location, has_validation, open_data
+from pipelines.source import DataSpec, Split
 
+_SPLITS: tuple[Split, ...] = ("val", "train")
 _DISTANCES = ("fid", "kid")
 _NOT_APPLICABLE = ("reference", "image_size", "detector", "classifier")
 
 
 def translation_scores(
-    translator: ImageTranslator, spec: DataSpec, data: Path | None, options: EvaluationOptions, report: Report
+    translator: ImageTranslator, spec: DataSpec, data: Location | None, options: EvaluationOptions, report: Report
 ) -> dict[str, Score]:
     """Scores both directions: translated test images against the *training* images of the other domain.
 
@@ -40,9 +41,9 @@ def translation_scores(
     _check_options(options)
     if data is None:
         raise UserError("There are no images to translate", "Name a folder with test images of both domains by --data")
-    if not spec.has_validation(data):
+    if not has_validation(spec, data):
         raise UserError(f"{data} has no test images of both domains", "Put them into testA and testB")
-    test, train = spec.open(data, "val", MEMORY_BUDGET), spec.open(data, "train", MEMORY_BUDGET)
+    test, train = (open_data(spec, data, split, MEMORY_BUDGET) for split in _SPLITS)
     for source in (*test.values(), *train.values()):
         print(source.summary, flush=True)
     scores: dict[str, Score] = {}

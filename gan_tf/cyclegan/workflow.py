@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from gan_tf import export
-from gan_tf.cyclegan.callbacks import InversionWarning, Triptychs
+from gan_tf.cyclegan.callbacks import InversionWarning, TranslationScores, Triptychs
 from gan_tf.cyclegan.config import CycleGanConfig, CycleGanInferOptions
 from gan_tf.cyclegan.model import CycleGAN
 from gan_tf.cyclegan.networks import build_discriminator, build_generator
@@ -19,6 +19,7 @@ from gan_tf.nn.precision import dtype_policy_scope
 from gan_tf.training.callbacks import Callback, Curves, ExportWeights, RealGrid, SampleGrid
 from gan_tf.training.context import RunContext
 from gan_tf.workflow import Workflow
+from pipelines.location import Location
 from pipelines.randomness import Purpose, seed_for
 from pipelines.source import Source
 from pipelines.stream import Stream
@@ -75,19 +76,22 @@ class CycleGanWorkflow(Workflow):
         )
 
     def callbacks(self, run: RunContext, model: CycleGAN) -> list[Callback]:
-        """Returns triptychs of fixed images, a warning of inverted brightness, the curves, and the exported weights."""
+        """Returns triptychs of fixed images, a warning of inverted brightness, curves, exported weights, and perhaps scores."""
         size = self.config.crop_size
         exporter = ExportWeights(run, model, (size, size, 3))
         translator = ImageTranslator(model.exported(), self.config.hidden_dim)
         triptychs = Triptychs(translator, run.stream.sources)
-        every = run.options.grid_every
-        return [
+        every, eval_every = run.options.grid_every, run.options.eval_every
+        callbacks: list[Callback] = [
             RealGrid(run),
             exporter,
             SampleGrid(every, run, triptychs.render, "translations"),
             InversionWarning(every, triptychs),
-            Curves(every, run),
         ]
+        if eval_every:
+            callbacks.append(TranslationScores(eval_every, run, translator))
+        callbacks.append(Curves(every, run))  # after the scores, so that it shows the last one too
+        return callbacks
 
     def load(self, directory: Path) -> ImageTranslator:
         """Returns the translator of exported weights; raises as ``Workflow.load``."""
@@ -100,6 +104,6 @@ class CycleGanWorkflow(Workflow):
         """Translates an image or a folder of images; raises as ``Workflow.infer``."""
         translate_files(self.load(directory), options)
 
-    def evaluate(self, directory: Path, data: Path | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
+    def evaluate(self, directory: Path, data: Location | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
         """Returns FID and KID of translated test images in both directions; raises as ``Workflow.evaluate``."""
         return translation_scores(self.load(directory), self.data_spec, data, options, report)

@@ -53,7 +53,11 @@ def find_real_images(
         example = ", such as a folder val/ in it" if isinstance(data, Path) else ""
         report(f"{_NETWORK_SCORES}, since {data} has no validation images{example}")
         return None
-    (reference,) = open_data(task.data, data, "val", MEMORY_BUDGET).values()
+    validation = open_data(task.data, data, "val", MEMORY_BUDGET)
+    if len(validation) > 1:
+        problem = f"Task {task.name} has images of {len(validation)} domains, and nothing says which to compare with"
+        raise UserError(problem, "Name a folder of real images by --reference")
+    (reference,) = validation.values()
     print(f"real images: {reference.summary}", flush=True)
     (training,) = open_data(task.data, data, "train", 0).values()
     if training.digest == reference.digest:

@@ -194,9 +194,9 @@ class TrainingSetMetrics:
         self._real_features, _ = real_features(self.extractor, SourceImages(source, indices), cache_folder())
 
     def compute(self, images: np.ndarray) -> tuple[float, float]:
-        """Returns FID and KID of generated images, uint8 ``[count, height, width, channels]``."""
+        """Returns FID and KID of generated images, uint8 ``[n, height, width, channels]``; n is ``count``, or less."""
         features, _ = extract(self.extractor, to_rgb(images))
-        size = min(KID_SUBSET_SIZE, self.count)
+        size = min(KID_SUBSET_SIZE, self.count, len(images))
         fid = frechet_distance_of_features(features, self._real_features)
         kid, _ = kernel_distance_of_subsets(features, self._real_features, subsets=KID_SUBSETS, size=size, seed=self.seed)
         return fid, kid

@@ -22,8 +22,10 @@ _PANELS = [
     ("Accuracy: fraction of images classified correctly", r"(.+_)?accuracy(_.+)?"),
     ("Gradient norms", r"(.+_)?gradient_norm"),
     ("Gradient penalty, before its weight", r"penalty"),
-    ("FID against training images (lower is better)", r"fid_train"),
-    ("KID against training images (lower is better)", r"kid_train"),
+    ("FID against training images (lower is better)", r"fid_train(_.+)?"),
+    ("KID against training images (lower is better)", r"kid_train(_.+)?"),
+    ("Correlation of brightness between images and their translations", r"luminance_correlation_.+"),
+    ("Epochs", r"epoch_.+"),
 ]
 _LOWEST_IS_BEST = "fid_train"  # decides which weights are kept in RUN/best
 _ZERO_IF_UNUSED = "penalty"  # logged as zeros by a run without one

@@ -1,6 +1,5 @@
 """CycleGANs through the command line: scores, devices, bad input."""
 
-
 import numpy as np
 from helpers.cli import call
 from PIL import Image
