@@ -6,66 +6,8 @@ import pytest
 from helpers.cyclegans import build_cyclegan, random_batch
 
 torch = pytest.importorskip("torch")
+peer = pytest.importorskip("benchmarks._cyclegan_torch")
 nn = torch.nn
-
-
-def torch_generator(width: int, num_blocks: int, upsample: str = "deconv") -> "nn.Module":
-    """Builds the generator of Table 2."""
-
-    class Block(nn.Module):
-        def __init__(self):
-            super().__init__()
-            pad, conv, norm = nn.ReflectionPad2d, nn.Conv2d, nn.InstanceNorm2d
-            channels = 4 * width
-            self.layers = nn.Sequential(
-                *(pad(1), conv(channels, channels, 3), norm(channels), nn.ReLU()),
-                *(pad(1), conv(channels, channels, 3), norm(channels)),
-            )
-
-        def forward(self, x):
-            return x + self.layers(x)
-
-    def up(inputs, outputs):
-        if upsample == "resize":
-            return nn.Sequential(nn.Upsample(scale_factor=2), nn.ReflectionPad2d(1), nn.Conv2d(inputs, outputs, 3))
-        return nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1)
-
-    return nn.Sequential(
-        *(nn.ReflectionPad2d(3), nn.Conv2d(3, width, 7), nn.InstanceNorm2d(width), nn.ReLU()),
-        *(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), nn.InstanceNorm2d(2 * width), nn.ReLU()),
-        *(nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1), nn.InstanceNorm2d(4 * width), nn.ReLU()),
-        *(Block() for _ in range(num_blocks)),
-        *(up(4 * width, 2 * width), nn.InstanceNorm2d(2 * width), nn.ReLU()),
-        *(up(2 * width, width), nn.InstanceNorm2d(width), nn.ReLU()),
-        *(nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7, bias=False), nn.Tanh()),
-    )
-
-
-def torch_discriminator(width: int) -> "nn.Module":
-    """Builds the discriminator of Table 2."""
-    layers = [nn.Conv2d(3, width, 4, stride=2, padding=1, bias=False), nn.LeakyReLU(0.2)]
-    for inputs, outputs, stride in ((1, 2, 2), (2, 4, 2), (4, 8, 1)):
-        layers.append(nn.Conv2d(inputs * width, outputs * width, 4, stride=stride, padding=1))
-        layers += [nn.InstanceNorm2d(outputs * width), nn.LeakyReLU(0.2)]
-    return nn.Sequential(*layers, nn.Conv2d(8 * width, 1, 4, padding=1, bias=False))
-
-
-def torch_layout(array: np.ndarray) -> np.ndarray:
-    """Transposes images or a kernel of Keras to PyTorch's order of axes: [h, w, in, out] -> [out, in, h, w]."""
-    return array.transpose(3, 2, 0, 1) if array.ndim == 4 else array
-
-
-def copy_weights(network: keras.Model, module: "nn.Module") -> None:
-    """Copies the weights of a Keras network into a PyTorch module with the same layers in the same order."""
-    parameters = list(module.parameters())
-    assert len(parameters) == len(network.weights)
-    for parameter, weight in zip(parameters, network.weights, strict=True):
-        parameter.data = torch.from_numpy(np.ascontiguousarray(torch_layout(weight.numpy())))
-
-
-def to_torch(images) -> "torch.Tensor":
-    """Returns images ``[batch, h, w, c]`` as ``[batch, c, h, w]``."""
-    return torch.from_numpy(np.ascontiguousarray(np.asarray(images).transpose(0, 3, 1, 2)))
 
 
 def to_numpy(images: "torch.Tensor") -> np.ndarray:
@@ -79,10 +21,10 @@ def torch_networks(model) -> dict:
     modules = {}
     for name, network in model.networks().items():
         if name.startswith("generator"):
-            modules[name] = torch_generator(config.hidden_dim, config.num_blocks, config.upsample)
+            modules[name] = peer.build_generator(config.hidden_dim, config.num_blocks, config.upsample)
         else:
-            modules[name] = torch_discriminator(config.hidden_dim)
-        copy_weights(network, modules[name])
+            modules[name] = peer.build_discriminator(config.hidden_dim)
+        peer.assign_weights(modules[name], network.get_weights())
     return modules
 
 
@@ -117,7 +59,7 @@ def test_networks_with_the_weights_of_torch_give_its_outputs(upsample):
     model = build_cyclegan(upsample=upsample)
     images = np.random.default_rng(1).uniform(-1, 1, (2, 32, 40, 3)).astype(np.float32)
     for name, module in torch_networks(model).items():
-        expected = to_numpy(module(to_torch(images)))
+        expected = to_numpy(module(peer.to_torch(images)))
         np.testing.assert_allclose(model.networks()[name](images), expected, rtol=1e-4, atol=1e-4)
 
 
@@ -130,10 +72,10 @@ def test_step_has_the_losses_and_gradients_of_torch(batch):
     modules, inputs = torch_networks(model), random_batch(batch)
     before = {name: network.get_weights() for name, network in model.networks().items()}
     logs = model.train_step(inputs)
-    expected = torch_step(modules, to_torch(inputs["a"][:, 0]), to_torch(inputs["b"][:, 0]))
+    expected = torch_step(modules, peer.to_torch(inputs["a"][:, 0]), peer.to_torch(inputs["b"][:, 0]))
     for name, value in expected.items():
         np.testing.assert_allclose(logs[name], value, rtol=1e-4, err_msg=name)
     for name, network in model.networks().items():
         for old, variable, parameter in zip(before[name], network.weights, modules[name].parameters(), strict=True):
-            gradient = torch_layout(old - variable.numpy())
+            gradient = peer.torch_layout(old - variable.numpy())
             np.testing.assert_allclose(gradient, parameter.grad, rtol=1e-4, atol=1e-4, err_msg=f"{name} {variable.path}")
