@@ -11,7 +11,9 @@ __all__ = ["TASKS", "load"]
 
 
 def load(task: str, weights: str | Path | None = None, runs: str | Path = "runs") -> Any:
-    """Returns a trained model, ready for use, with the verb of its family: ``generate`` (GANs), ``predict`` (classifiers).
+    """Returns a trained model, ready for use, with the verb of its family.
+
+    The verbs are ``generate`` (GANs), ``translate`` (CycleGANs) and ``predict`` (classifiers).
 
     Args:
         task: a name in ``TASKS``.
