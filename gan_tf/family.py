@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gan_tf.options import Resolved
-from pipelines.source import DataSpec
+from pipelines.source import DataSpec, Source
 
 if TYPE_CHECKING:
     from gan_tf.tasks import Task
     from gan_tf.workflow import Workflow
+
+
+def keep_config(resolved: Resolved, sources: Mapping[str, Source]) -> Resolved:
+    """Returns the configuration as it is: what families do whose configuration does not depend on the images."""
+    return resolved
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Family:
         data: ``(task, config) -> DataSpec``: which files a model is trained on may depend on its configuration.
         workflow: dotted path of the ``Workflow`` class, which is imported when it is needed.
         several_devices: whether a model can be trained on several devices, which divide each batch.
+        adapt: ``(resolved, training images) -> Resolved``: what a new run learns from its images, such as whether they
+            have labels.
     """
 
     name: str
@@ -41,6 +48,7 @@ class Family:
     data: Callable[["Task", Any], DataSpec]
     workflow: str
     several_devices: bool = True
+    adapt: Callable[[Resolved, Mapping[str, Source]], Resolved] = keep_config
 
     def load_workflow_class(self) -> type["Workflow"]:
         """Imports and returns the ``Workflow`` class; TensorFlow is loaded with it."""

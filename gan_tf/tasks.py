@@ -1,11 +1,13 @@
 """The registry: which data, which model family and which networks belong to a task. Free of TensorFlow."""
 
+import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gan_tf.classifier.config import CLASSIFIER_FAMILY
 from gan_tf.cyclegan.config import CYCLEGAN_FAMILY
+from gan_tf.diffusion.config import DIFFUSION_FAMILY
 from gan_tf.evaluation.scores import Threshold
 from gan_tf.family import Family
 from gan_tf.gan.config import GAN_FAMILY, GanConfig, with_image_size
@@ -15,6 +17,7 @@ from pipelines.formats.cifar10 import Cifar10Data
 from pipelines.formats.digits import LabeledDigitsData
 from pipelines.formats.image_dirs import FolderPair, ImageFolderData
 from pipelines.formats.mnist import MnistData
+from pipelines.formats.mnistm import MnistmData
 from pipelines.formats.tfds import TfdsSplits
 from pipelines.formats.unpaired import UnpairedData
 from pipelines.formats.voc import VocData
@@ -38,6 +41,7 @@ class Task:
         num_scored: default number of generated images that are scored.
         variant: from a configuration to the name of its variant; None takes the family's own.
         detector: what counts faces in the handout's own score, if anything does: "anime" or "face".
+        classifier: dotted path of the function that loads what classifies generated digits, if anything does.
         thresholds: what the handout asks for.
     """
 
@@ -53,11 +57,20 @@ class Task:
     num_scored: int = 2000
     variant: Callable[[Any], str] | None = None
     detector: str | None = None
+    classifier: str | None = None
     thresholds: tuple[Threshold, ...] = ()
 
     def variant_of(self, config: Any) -> str:
         """Returns the name of a configuration's variant: of a run's folder, and of shipped weights."""
         return (self.variant or self.family.variant)(config)
+
+    def load_classifier(self) -> Any:
+        """Loads the classifier that scores generated images, of the interface of ``FeatureExtractor``; None without one.
+
+        Raises:
+            UserError: its weights are missing or damaged.
+        """
+        return pkgutil.resolve_name(self.classifier)() if self.classifier else None
 
     def at_size(self, image_size: int | None) -> "Task":
         """Returns the task with images of another height and width; itself with None or its own size.
@@ -189,7 +202,24 @@ YOSEMITE = Task(
     defaults={"lr_constant_images": 123_100, "lr_decay_images": 123_100},
 )
 
-TASKS: dict[str, Task] = {task.name: task for task in (ANIME, FACE, DOG, CIFAR10, MNIST, DIGITS, YOSEMITE)}
+DIFFUSION = Task(
+    name="diffusion",
+    summary="generates requested digits in color, 28x28 (MNIST-M as in DLCV 2022, HW2); any folder of images without labels",
+    family=DIFFUSION_FAMILY,
+    data=MnistmData(),
+    image_shape=(28, 28, 3),
+    networks=("unet",),
+    default_variant="unet",
+    steps=50_000,
+    num_scored=1000,
+    classifier="gan_tf.classifier.digit_classifier:load_digit_classifier",
+    thresholds=(
+        Threshold("class_conditional_accuracy", ">=", 80, "DLCV HW2 simple"),
+        Threshold("class_conditional_accuracy", ">=", 88, "DLCV HW2 strong"),
+    ),
+)
+
+TASKS: dict[str, Task] = {task.name: task for task in (ANIME, FACE, DOG, CIFAR10, MNIST, DIGITS, YOSEMITE, DIFFUSION)}
 
 
 def find_task(name: str | None) -> Task:

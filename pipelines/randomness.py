@@ -23,6 +23,10 @@ class Purpose(enum.IntEnum):
     AFFINE = 10  # random affine maps of images
     MNISTM_BLEND = 11  # backgrounds that are blended with images as in MNIST-M
     COLOR = 12  # random changes of colors
+    TIMESTEP = 20  # timesteps of a diffusion model's training step
+    DIFFUSION_NOISE = 21  # noise in the images of a diffusion model's training step
+    LABEL_DROP = 22  # which labels are dropped in a diffusion model's training step
+    SAMPLE_NOISE = 23  # noise from which a diffusion model generates images
     CROP_A = 40  # where training images of domain A are cropped
     CROP_B = 41  # the same of domain B
     FLIP_A = 42  # which training images of domain A are flipped

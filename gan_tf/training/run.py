@@ -152,7 +152,7 @@ def describe_training(request: TrainingRequest) -> None:
 def _prepare(request: TrainingRequest, strategy: tf.distribute.Strategy | None) -> _Preparation:
     """Builds a training; the images come last, since it may take minutes to read them."""
     previous = read_run_config(request.run_dir.path) if request.run_dir else None
-    resolved = request.resolved if previous else _choose_precision(request.resolved)
+    resolved = request.resolved if previous else _adapt(request)
     plan = _build_plan(request, previous["run_id"] if previous else uuid.uuid4().hex)
     workflow = build_workflow(request.task, resolved.config)
     workflow.check_run_options(request.options)
@@ -257,6 +257,12 @@ def _train(run: RunContext, model: Any, checkpoints: Checkpoints, callbacks: lis
     except FiniteCheckError as error:
         write_json(run.run_dir.path / FAILURE, error.record())
         raise
+
+
+def _adapt(request: TrainingRequest) -> Resolved:
+    """Returns the configuration of a new run, as far as it depends on the images and on this machine."""
+    task = request.task
+    return _choose_precision(task.family.adapt(task, request.resolved, request.data))
 
 
 def _choose_precision(resolved: Resolved) -> Resolved:

@@ -3,7 +3,7 @@
 import io
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -126,7 +126,7 @@ def _find_other(path: Path) -> Path | None:
 
 
 def write_images(directory: Path, batches: Iterable[np.ndarray], count: int, first: int = 0, prefix: str = "") -> None:
-    """Writes images as 0000.png, 0001.png, … (with more digits if the last number has more).
+    """Writes images as 0000.png, 0001.png, … (with more digits if the last number has more); see ``write_named_images``.
 
     Args:
         directory: created if it does not exist.
@@ -134,15 +134,26 @@ def write_images(directory: Path, batches: Iterable[np.ndarray], count: int, fir
         count: how many images they hold in all.
         first: number of the first image.
         prefix: what stands before the number.
+    """
+    digits = max(4, len(str(first + count - 1)))
+    names = [f"{prefix}{number:0{digits}d}.png" for number in range(first, first + count)]
+    write_named_images(directory, batches, names)
+
+
+def write_named_images(directory: Path, batches: Iterable[np.ndarray], names: Sequence[str]) -> None:
+    """Writes images as PNG files.
+
+    Args:
+        directory: created if it does not exist.
+        batches: uint8 ``[n, h, w, c]``.
+        names: of the files, one for each image.
 
     Raises:
         UserError: a file cannot be written.
     """
-    digits = max(4, len(str(first + count - 1)))
-    with tqdm(total=count, unit="image", disable=count < 200) as bar:
-        number = first
+    remaining = iter(names)
+    with tqdm(total=len(names), unit="image", disable=len(names) < 200) as bar:
         for batch in batches:
             for image in batch:
-                write_png(Path(directory) / f"{prefix}{number:0{digits}d}.png", image, durable=False)
-                number += 1
+                write_png(Path(directory) / next(remaining), image, durable=False)
             bar.update(len(batch))

@@ -93,7 +93,7 @@ def read_digit_sets(folder: str | Path, split: Split) -> "list[LabeledImages]":
     if mnist is not None:
         sets.append(idx.read_digits(mnist, part))
         sets[-1].name = _data_set_name(mnist)
-    mnistm = _first_folder(folder, MNISTM_DIRS, (lambda place: label_csv.has_split(place, split), label_csv.has_any_split))
+    mnistm = find_labeled_folder(folder, split)
     if mnistm is not None:
         sets.append(label_csv.read_split(mnistm, split))
         sets[-1].name = _data_set_name(mnistm)
@@ -109,6 +109,13 @@ def find_mnist(folder: str | Path, part: "idx.Part") -> Path | None:
     from pipelines.formats import idx
 
     return _first_folder(folder, MNIST_DIRS, (lambda place: idx.has_part(place, part), idx.has_any_file))
+
+
+def find_labeled_folder(folder: str | Path, split: Split) -> Path | None:
+    """Returns the first of ``MNISTM_DIRS`` that has the table of a split, otherwise the first with any table, or None."""
+    from pipelines.formats import label_csv
+
+    return _first_folder(folder, MNISTM_DIRS, (lambda place: label_csv.has_split(place, split), label_csv.has_any_split))
 
 
 def read_training_digits(folder: str | Path) -> "LabeledImages":

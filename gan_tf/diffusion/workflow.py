@@ -1,0 +1,146 @@
+"""How diffusion models are trained, used and scored: from labeled images to a network that generates requested digits."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from gan_tf import export
+from gan_tf.diffusion.config import DiffusionConfig, DiffusionInferOptions
+from gan_tf.diffusion.generator import DiffusionGenerator, Sampling
+from gan_tf.diffusion.model import Diffusion
+from gan_tf.diffusion.unet import build_unet
+from gan_tf.evaluation.evaluate import evaluate_images, find_real_images
+from gan_tf.evaluation.options import EvaluationOptions
+from gan_tf.evaluation.scores import ImageSet, Report, Score
+from gan_tf.nn.precision import dtype_policy_scope
+from gan_tf.training.callbacks import Callback, Curves, ExportWeights, RealGrid, SampleGrid
+from gan_tf.training.context import RunContext
+from gan_tf.utils.images import empty_image_dir, tile_images, to_rgb, write_images, write_named_images
+from gan_tf.workflow import Workflow
+from pipelines.errors import UserError
+from pipelines.source import Source
+from pipelines.stream import Stream
+from pipelines.transforms import normalize
+
+_GRID_COLUMNS = 10
+_DEFAULT_COUNT = 1000
+
+
+class DiffusionWorkflow(Workflow):
+    """The workflow of diffusion models."""
+
+    config: DiffusionConfig
+
+    def build_model(self) -> Diffusion:
+        """Returns the model, its network initialized from the seed; the EMA computes in float32, as in inference."""
+        config, shape = self.config, self.task.image_shape
+        unet_ema = build_unet(shape, config.hidden_dim, config.blocks, config.classes, config.seed)
+        with dtype_policy_scope(config.precision):
+            unet = build_unet(shape, config.hidden_dim, config.blocks, config.classes, config.seed)
+        return Diffusion(unet, unet_ema, shape, config)
+
+    def build_stream(self, model: Diffusion, sources: Mapping[str, Source]) -> Stream:
+        """Returns the stream of images, labels and random inputs that ``model`` trains on."""
+        config = self.config
+        prepare = {"real": self._prepare}
+        return Stream(sources, config.batch, seed=config.seed, prepare=prepare, random_inputs=model.random_inputs)
+
+    def _prepare(self, samples: tf.Tensor | Mapping[str, tf.Tensor], step: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns images as float32 in [-1, 1] and labels as int32; without labels all are the one that means none."""
+        images = samples["image"] if isinstance(samples, Mapping) else samples
+        if self.config.classes and isinstance(samples, Mapping):
+            labels = tf.cast(samples["label"], tf.int32)
+        else:
+            labels = tf.fill(tf.shape(images)[:1], self.config.classes)
+        return {"image": normalize(images), "label": tf.ensure_shape(labels, images.shape[:1])}
+
+    def callbacks(self, run: RunContext, model: Diffusion) -> list[Callback]:
+        """Returns sample grids, the curves, and the exported weights."""
+        exporter = ExportWeights(run, model, self.task.image_shape)
+
+        def render_grid(step: int) -> np.ndarray:
+            return self._render_grid(DiffusionGenerator(exporter.networks(step)["unet"], self.config, self.task.image_shape))
+
+        every = run.options.grid_every
+        return [RealGrid(run), exporter, SampleGrid(every, run, render_grid), Curves(every, run)]
+
+    def _render_grid(self, generator: DiffusionGenerator) -> np.ndarray:
+        """Returns 10x10 images: digits in rows, where the model has labels."""
+        images = generator.generate(_GRID_COLUMNS**2, self.config.seed)
+        return tile_images(images, _GRID_COLUMNS, _GRID_COLUMNS)
+
+    def load(self, directory: Path) -> DiffusionGenerator:
+        """Returns the generator of exported weights; raises as ``Workflow.load``."""
+        config, shape = self.config, self.task.image_shape
+        network = build_unet(shape, config.hidden_dim, config.blocks, config.classes)
+        export.read_weights(directory).assign("unet", network)
+        return DiffusionGenerator(network, config, shape)
+
+    def infer(self, directory: Path, options: DiffusionInferOptions) -> None:
+        """Writes images of the requested digits; raises as ``Workflow.infer``."""
+        assert options.out is not None  # argparse requires it
+        generator = self.load(directory)  # before anything is removed
+        sampling = Sampling(options.sampler, options.sample_steps, options.guidance)
+        sampling.num_steps(self.config.timesteps)
+        counts = self._requested_counts(options)
+        empty_image_dir(options.out, options.overwrite)
+        batches, total = self._generate(generator, counts, options.seed, sampling), sum(counts.values())
+        if self.config.classes:
+            write_named_images(options.out, batches, image_names(counts))
+        else:
+            write_images(options.out, batches, total)
+        print(f"{options.out}: {total} images of seed {options.seed} ({options.sampler})")
+
+    def _requested_counts(self, options: DiffusionInferOptions) -> dict[int, int]:
+        """Returns how many images of each label are requested, in the order of the request.
+
+        Raises:
+            UserError: labels that the weights do not know.
+        """
+        labels = options.requested_labels
+        classes = self.config.classes
+        if not classes and (labels is not None or options.per_digit is not None or options.guidance != 1.0):
+            problem = "These weights were trained without labels, so that no digits can be requested"
+            raise UserError(problem, "Leave --labels, --per-digit and --guidance out, or use other weights")
+        unknown = [label for label in labels or () if label >= classes]
+        if unknown:
+            problem = f"--labels {options.labels} is not possible: these weights know the labels 0 to {classes - 1}"
+            raise UserError(problem, f"Leave {unknown[0]} out")
+        labels = labels or tuple(range(classes)) or (0,)
+        if options.per_digit is not None:
+            return dict.fromkeys(labels, options.per_digit)
+        count = options.count or (100 * len(labels) if classes else _DEFAULT_COUNT)
+        return {label: len(range(index, count, len(labels))) for index, label in enumerate(labels)}
+
+    def _generate(
+        self, generator: DiffusionGenerator, counts: Mapping[int, int], seed: int, sampling: Sampling
+    ) -> Iterator[np.ndarray]:
+        """Yields the images of all labels, one label after the other."""
+        for label, count in counts.items():
+            yield from generator.iterate(label, count, seed, sampling)
+
+    def evaluate(self, directory: Path, data: Path | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
+        """Returns the scores of generated images: how many show the requested digit, and distances to the task's reference.
+
+        Raises as ``Workflow.evaluate``.
+        """
+        if options.classifier is not None:
+            raise UserError("--classifier applies to --images only", "Add --images FOLDER, or leave --classifier out")
+        real = find_real_images(self.task, data, options, report, options.count or self.task.num_scored)
+        generator = self.load(directory)
+        count = options.count or self.task.num_scored
+        images = generator.generate(count, options.seed)
+        name = f"{self.task.name} {directory.name}, seed {options.seed}"
+        classifier = self.task.load_classifier() if self.config.classes else None
+        requested = np.arange(count) % len(generator.labels)
+        files = tuple(Path(f"{label}_{index}.png") for index, label in enumerate(requested))
+        generated = ImageSet(name, to_rgb(images), files=files)
+        return evaluate_images(generated, real, options, report, self.task.detector, classifier)
+
+
+def image_names(counts: Mapping[int, int]) -> list[str]:
+    """Returns file names for ``counts[label]`` images of each label: <label>_001.png …, with more digits for more than 999."""
+    width = max(3, len(str(max(counts.values()))))
+    return [f"{label}_{number:0{width}d}.png" for label, count in counts.items() for number in range(1, count + 1)]
