@@ -47,7 +47,7 @@ class DiffusionConfig:
         choices=("float32", "bfloat16"),
         shown_default="bfloat16 where the CPU has units for it, else float32",
     )
-    ema_half_life: float = option(100_000.0, "half-life of the network's EMA, in images (0: no EMA)", minimum=0.0)
+    ema_half_life: float = option(200_000.0, "half-life of the network's EMA, in images (0: no EMA)", minimum=0.0)
     seed: int = option(
         0, "seed of the initial weights, the order of the images and all random inputs", minimum=0, maximum=2**31 - 1
     )
