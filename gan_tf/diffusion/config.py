@@ -39,7 +39,7 @@ class DiffusionConfig:
     schedule: str = option("cosine", "how the noise grows from step to step", choices=("linear", "cosine"))
     prediction: str = option("v", "what the network predicts", choices=("epsilon", "v"))
     loss_weight: str = option("min-snr", "how noise levels are weighted", choices=("none", "min-snr"))
-    learning_rate: float = option(1e-3, "learning rate of Adam", above=0.0)
+    learning_rate: float = option(2e-3, "learning rate of Adam", above=0.0)
     batch: int = option(64, "batch size, over all devices together", minimum=2)
     precision: str = option(
         "float32",
