@@ -3,17 +3,18 @@
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_tf.options import Resolved
-from pipelines.source import DataSpec, Source
+from pipelines.source import DataSpec
 
 if TYPE_CHECKING:
     from gan_tf.tasks import Task
     from gan_tf.workflow import Workflow
 
 
-def keep_config(resolved: Resolved, sources: Mapping[str, Source]) -> Resolved:
+def keep_config(task: "Task", resolved: Resolved, data: Path | None) -> Resolved:
     """Returns the configuration as it is: what families do whose configuration does not depend on the images."""
     return resolved
 
@@ -34,8 +35,8 @@ class Family:
         data: ``(task, config) -> DataSpec``: which files a model is trained on may depend on its configuration.
         workflow: dotted path of the ``Workflow`` class, which is imported when it is needed.
         several_devices: whether a model can be trained on several devices, which divide each batch.
-        adapt: ``(resolved, training images) -> Resolved``: what a new run learns from its images, such as whether they
-            have labels.
+        adapt: ``(task, resolved, folder of --data or None) -> Resolved``: what the configuration of a new run learns from
+            where its images lie, such as whether they have labels.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Family:
     data: Callable[["Task", Any], DataSpec]
     workflow: str
     several_devices: bool = True
-    adapt: Callable[[Resolved, Mapping[str, Source]], Resolved] = keep_config
+    adapt: Callable[["Task", Resolved, Path | None], Resolved] = keep_config
 
     def load_workflow_class(self) -> type["Workflow"]:
         """Imports and returns the ``Workflow`` class; TensorFlow is loaded with it."""

@@ -93,6 +93,10 @@ class DataSpec(abc.ABC):
         problem = f"--image-size {image_size} applies to folders of images, not to a data set whose images have one size"
         raise UserError(problem, "Leave --image-size out, or use --task anime, face or dog for images of your own")
 
+    def has_labels(self, path: Path) -> bool:
+        """Returns whether the samples of ``open(path, "train", …)`` have labels: not unless a data set says so."""
+        return False
+
     @abc.abstractmethod
     def has_validation(self, path: Path) -> bool:
         """Returns whether ``open(path, "val", …)`` finds real images that generated ones can be compared with."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gan_tf.family import Family
 from gan_tf.options import Resolved, option, resolve
 from pipelines.errors import UserError
-from pipelines.source import DataSpec, Source
+from pipelines.source import DataSpec
 
 if TYPE_CHECKING:
     from gan_tf.tasks import Task
@@ -107,18 +107,17 @@ def _resolve(task: "Task", file: Mapping[str, Any], cli: Mapping[str, Any]) -> R
     return resolve(DiffusionConfig, task.defaults, (), file, cli)
 
 
-def adapt_to_data(resolved: Resolved, sources: Mapping[str, Source]) -> Resolved:
-    """Returns the configuration without labels if the images have none.
+def _adapt(task: "Task", resolved: Resolved, data: Path | None) -> Resolved:
+    """Returns the configuration without labels if the images have none; synthetic images have labels.
 
     Raises:
         UserError: labels were asked for explicitly.
     """
-    (source,) = sources.values()
-    if resolved.config.classes == 0 or isinstance(source.take([0]), dict):
+    if resolved.config.classes == 0 or data is None or task.data.has_labels(data):
         return resolved
     if "classes" in resolved.explicit:
-        problem = f"--classes {resolved.config.classes} is not possible, because the images of {source.name} have no labels"
-        raise UserError(problem, "Leave --classes out, or add tables of labels")
+        problem = f"--classes {resolved.config.classes} is not possible, because the images in {data} have no labels"
+        raise UserError(problem, "Leave --classes out, or add a table train.csv")
     config = dataclasses.replace(resolved.config, classes=0)
     return dataclasses.replace(resolved, config=config, sources={**resolved.sources, "classes": "data"})
 
@@ -141,5 +140,5 @@ DIFFUSION_FAMILY = Family(
     variant=_variant,
     data=_data,
     workflow="gan_tf.diffusion.workflow:DiffusionWorkflow",
-    adapt=adapt_to_data,
+    adapt=_adapt,
 )

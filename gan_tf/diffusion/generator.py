@@ -106,6 +106,21 @@ class DiffusionGenerator:
             *_, (_, images) = self.sample(noise, np.full(SAMPLE_BATCH, label), sampling)
             yield to_uint8(images)[: count - first]
 
+    def generate_grid(self, labels: Sequence[int], columns: int, seed: int = 0, sampling: Sampling = Sampling()) -> np.ndarray:
+        """Returns images of each label from the same noise, uint8 ``[len(labels) * columns, height, width, channels]``.
+
+        Args:
+            labels: what the rows show.
+            columns: images in a row, at most ``SAMPLE_BATCH``; column i begins from the same noise in each row.
+            seed: of the noise.
+            sampling: how they are sampled.
+        """
+        noise, rows = self.batch_noise(seed, self.config.classes, 0), []
+        for label in labels:
+            *_, (_, images) = self.sample(noise, np.full(SAMPLE_BATCH, label), sampling)
+            rows.append(to_uint8(images[:columns]))
+        return np.concatenate(rows)
+
     def sample(self, noise: Noise, labels: np.ndarray, sampling: Sampling = Sampling()) -> Trajectory:
         """Yields (t, x_t) from noise to images, float32 ``[SAMPLE_BATCH, height, width, channels]`` each.
 

@@ -7,16 +7,19 @@ import numpy as np
 import tensorflow as tf
 
 from gan_tf import export
-from gan_tf.diffusion.config import DiffusionConfig, DiffusionInferOptions
+from gan_tf.diffusion.callbacks import DigitScores, EndFigures
+from gan_tf.diffusion.config import NUM_DIGITS, DiffusionConfig, DiffusionInferOptions
 from gan_tf.diffusion.generator import DiffusionGenerator, Sampling
 from gan_tf.diffusion.model import Diffusion
 from gan_tf.diffusion.unet import build_unet
 from gan_tf.evaluation.evaluate import evaluate_images, find_real_images
+from gan_tf.evaluation.features.extractor import FeatureExtractor
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import ImageSet, Report, Score
 from gan_tf.nn.precision import dtype_policy_scope
 from gan_tf.training.callbacks import Callback, Curves, ExportWeights, RealGrid, SampleGrid
 from gan_tf.training.context import RunContext
+from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.images import empty_image_dir, tile_images, to_rgb, write_images, write_named_images
 from gan_tf.workflow import Workflow
 from pipelines.errors import UserError
@@ -56,20 +59,38 @@ class DiffusionWorkflow(Workflow):
             labels = tf.fill(tf.shape(images)[:1], self.config.classes)
         return {"image": normalize(images), "label": tf.ensure_shape(labels, images.shape[:1])}
 
+    def check_run_options(self, options: RunOptions) -> None:
+        """Checks that generated images can be scored, where that is requested; raises as ``Workflow.check_run_options``."""
+        if options.eval_every and self._load_classifier() is None:
+            raise UserError("--eval-every needs images with labels from 0 to 9", "Leave --eval-every out")
+
     def callbacks(self, run: RunContext, model: Diffusion) -> list[Callback]:
-        """Returns sample grids, the curves, and the exported weights."""
-        exporter = ExportWeights(run, model, self.task.image_shape)
+        """Returns grids, the curves, the exported weights, figures at the end, and with ``--eval-every`` scores by digits."""
+        exporter, options = ExportWeights(run, model, self.task.image_shape), run.options
 
-        def render_grid(step: int) -> np.ndarray:
-            return self._render_grid(DiffusionGenerator(exporter.networks(step)["unet"], self.config, self.task.image_shape))
+        def build_generator(step: int) -> DiffusionGenerator:
+            return DiffusionGenerator(exporter.networks(step)["unet"], self.config, self.task.image_shape)
 
-        every = run.options.grid_every
-        return [RealGrid(run), exporter, SampleGrid(every, run, render_grid), Curves(every, run)]
+        grid = SampleGrid(options.grid_every, run, lambda step: self._render_grid(build_generator(step)))
+        callbacks: list[Callback] = [RealGrid(run), exporter, grid]
+        classifier = self._load_classifier() if options.eval_every or options.grid_every else None
+        if options.eval_every and classifier is not None:  # see check_run_options
+            callbacks.append(DigitScores(run, build_generator, classifier, self.config.seed))
+        if options.grid_every:
+            callbacks.append(EndFigures(run, model, build_generator, classifier))
+        return [*callbacks, Curves(options.grid_every, run)]
+
+    def _load_classifier(self) -> FeatureExtractor | None:
+        """Returns what classifies generated digits; None if the labels are no digits."""
+        return self.task.load_classifier() if self.config.classes == NUM_DIGITS else None
 
     def _render_grid(self, generator: DiffusionGenerator) -> np.ndarray:
-        """Returns 10x10 images: digits in rows, where the model has labels."""
-        images = generator.generate(_GRID_COLUMNS**2, self.config.seed)
-        return tile_images(images, _GRID_COLUMNS, _GRID_COLUMNS)
+        """Returns 10x10 images: with labels, one row for each of the first ten, and the same noise in each column."""
+        seed, size = self.config.seed, _GRID_COLUMNS
+        if not self.config.classes:
+            return tile_images(generator.generate(size**2, seed), size, size)
+        rows = min(size, self.config.classes)
+        return tile_images(generator.generate_grid(range(rows), size, seed), rows, size)
 
     def load(self, directory: Path) -> DiffusionGenerator:
         """Returns the generator of exported weights; raises as ``Workflow.load``."""
@@ -133,7 +154,7 @@ class DiffusionWorkflow(Workflow):
         count = options.count or self.task.num_scored
         images = generator.generate(count, options.seed)
         name = f"{self.task.name} {directory.name}, seed {options.seed}"
-        classifier = self.task.load_classifier() if self.config.classes else None
+        classifier = self._load_classifier()
         requested = np.arange(count) % len(generator.labels)
         files = tuple(Path(f"{label}_{index}.png") for index, label in enumerate(requested))
         generated = ImageSet(name, to_rgb(images), files=files)

@@ -36,6 +36,10 @@ class MnistmData(DataSpec):
         """Returns synthetic digits with their labels; see ``DataSpec.open_synthetic``."""
         return _FOLDERS.open_synthetic()
 
+    def has_labels(self, path: Path) -> bool:
+        """Returns whether there are tables of labels; see ``DataSpec.has_labels``."""
+        return find_labeled_folder(path, "train") is not None
+
     def has_validation(self, path: Path) -> bool:
         """Returns whether there are validation images; see ``DataSpec.has_validation``."""
         from pipelines.formats import label_csv

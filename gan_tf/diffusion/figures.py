@@ -1,0 +1,118 @@
+"""Pictures of what a diffusion model does: its reverse process, its errors, and what its images resemble."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from gan_tf.utils.files import write_atomic
+from gan_tf.utils.images import to_rgb
+
+_DPI = 100
+_SCALE = 8  # pixels of an animation for each pixel of an image
+_MILLISECONDS = 60  # of a frame
+_LAST_MILLISECONDS = 1500
+
+
+def render_reverse_process(images: np.ndarray, timesteps: Sequence[int]) -> bytes:
+    """Draws x_t at several timesteps side by side.
+
+    Args:
+        images: uint8 ``[n, height, width, channels]``.
+        timesteps: t of each image.
+
+    Returns:
+        A PNG image.
+    """
+    return _render_rows([images], [[f"t = {t}" for t in timesteps]])
+
+
+def render_neighbors(images: np.ndarray, neighbors: np.ndarray, distances: np.ndarray) -> bytes:
+    """Draws generated images, and below each the nearest real image with its distance.
+
+    Args:
+        images: uint8 ``[n, height, width, channels]``.
+        neighbors: the same shape.
+        distances: root mean square differences of their pixels, ``[n]``.
+
+    Returns:
+        A PNG image.
+    """
+    return _render_rows([images, neighbors], [[""] * len(images), [f"{distance:.1f}" for distance in distances]])
+
+
+def render_confusion(requested: np.ndarray, classified: np.ndarray, classes: int) -> bytes:
+    """Draws the confusion matrix of requested and classified digits, with the percentage that is right for each digit.
+
+    Args:
+        requested: integers ``[n]`` in 0 .. classes - 1.
+        classified: integers ``[n]`` in the same range.
+        classes: number of digits.
+
+    Returns:
+        A PNG image.
+    """
+    counts = np.zeros((classes, classes), int)
+    np.add.at(counts, (requested, classified), 1)
+    percentages = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure = Figure(figsize=(6.4, 6.0), dpi=_DPI, layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(percentages, cmap="Blues", vmin=0, vmax=100)
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        color = "white" if percentages[row, column] > 50 else "black"
+        axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=color)
+    rows = [f"{digit}: {percentages[digit, digit]:.0f} %" for digit in range(classes)]
+    axes.set_yticks(range(classes), rows)
+    axes.set_xticks(range(classes))
+    axes.set_xlabel("classified as")
+    axes.set_ylabel("requested digit, and how often it is recognized")
+    return _to_png(figure)
+
+
+def render_losses(timesteps: Sequence[int], losses: Sequence[float]) -> bytes:
+    """Draws the mean squared error of the prediction against t; returns a PNG image."""
+    figure = Figure(figsize=(6.4, 4.0), dpi=_DPI, layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(timesteps, losses, marker=".")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("t")
+    axes.set_ylabel("mean squared error of the prediction")
+    axes.grid(alpha=0.3)
+    return _to_png(figure)
+
+
+def write_animation(path: Path, frames: np.ndarray) -> None:
+    """Writes images uint8 ``[n, height, width, channels]`` as an animated WebP file, enlarged, the last one longer.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    enlarged = to_rgb(frames).repeat(_SCALE, axis=1).repeat(_SCALE, axis=2)
+    first, *others = (Image.fromarray(frame) for frame in enlarged)
+    durations = [_MILLISECONDS] * len(others) + [_LAST_MILLISECONDS]
+    data = io.BytesIO()
+    first.save(data, "WEBP", save_all=True, append_images=others, duration=durations, loop=0, lossless=True)
+    write_atomic(path, data.getvalue())
+
+
+def _render_rows(rows: Sequence[np.ndarray], titles: Sequence[Sequence[str]]) -> bytes:
+    """Draws rows of images with a title above each."""
+    columns = len(rows[0])
+    figure = Figure(figsize=(1.2 * columns, 1.4 * len(rows)), dpi=_DPI, layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for row, (images, texts) in enumerate(zip(rows, titles, strict=True)):
+        for column, (image, text) in enumerate(zip(to_rgb(images), texts, strict=True)):
+            axes[row, column].imshow(image)
+            axes[row, column].set_title(text, fontsize=9)
+            axes[row, column].set_axis_off()
+    return _to_png(figure)
+
+
+def _to_png(figure: Figure) -> bytes:
+    data = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(data, metadata={"Software": None})
+    return data.getvalue()
