@@ -3,10 +3,10 @@
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_tf.options import Resolved
+from pipelines.location import Location
 from pipelines.source import DataSpec
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gan_tf.workflow import Workflow
 
 
-def keep_config(task: "Task", resolved: Resolved, data: Path | None) -> Resolved:
+def keep_config(task: "Task", resolved: Resolved, data: Location | None) -> Resolved:
     """Returns the configuration as it is: what families do whose configuration does not depend on the images."""
     return resolved
 
@@ -49,7 +49,7 @@ class Family:
     data: Callable[["Task", Any], DataSpec]
     workflow: str
     several_devices: bool = True
-    adapt: Callable[["Task", Resolved, Path | None], Resolved] = keep_config
+    adapt: Callable[["Task", Resolved, Location | None], Resolved] = keep_config
 
     def load_workflow_class(self) -> type["Workflow"]:
         """Imports and returns the ``Workflow`` class; TensorFlow is loaded with it."""

@@ -75,6 +75,8 @@ def commands(program: Path) -> list[str]:
         ("hw2_1.sh", [], "takes the folder for the images"),
         ("hw2_1.sh", ["out", "more"], "nothing else"),
         ("hw2_1.sh", ["--help"], "bash scripts/hw2_1.sh OUT_DIR"),
+        ("hw2_2.sh", [], "takes the folder for the images"),
+        ("hw2_2.sh", ["--help"], "bash scripts/hw2_2.sh OUT_DIR"),
         ("run.sh", [], "takes one or two folders, but 0 were given"),
         ("run.sh", ["nowhere"], "There is no folder"),
         ("run.sh", [".", "nowhere"], "There is no folder"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gan_tf.family import Family
 from gan_tf.options import Resolved, option, resolve
 from pipelines.errors import UserError
+from pipelines.location import Location
 from pipelines.source import DataSpec
 
 if TYPE_CHECKING:
@@ -107,13 +108,13 @@ def _resolve(task: "Task", file: Mapping[str, Any], cli: Mapping[str, Any]) -> R
     return resolve(DiffusionConfig, task.defaults, (), file, cli)
 
 
-def _adapt(task: "Task", resolved: Resolved, data: Path | None) -> Resolved:
+def _adapt(task: "Task", resolved: Resolved, data: Location | None) -> Resolved:
     """Returns the configuration without labels if the images have none; synthetic images have labels.
 
     Raises:
         UserError: labels were asked for explicitly.
     """
-    if resolved.config.classes == 0 or data is None or task.data.has_labels(data):
+    if resolved.config.classes == 0 or not isinstance(data, Path) or task.data.has_labels(data):
         return resolved
     if "classes" in resolved.explicit:
         problem = f"--classes {resolved.config.classes} is not possible, because the images in {data} have no labels"

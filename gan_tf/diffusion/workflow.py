@@ -23,6 +23,7 @@ from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.images import empty_image_dir, tile_images, to_rgb, write_images, write_named_images
 from gan_tf.workflow import Workflow
 from pipelines.errors import UserError
+from pipelines.location import Location
 from pipelines.source import Source
 from pipelines.stream import Stream
 from pipelines.transforms import normalize
@@ -142,7 +143,7 @@ class DiffusionWorkflow(Workflow):
         for label, count in counts.items():
             yield from generator.iterate(label, count, seed, sampling)
 
-    def evaluate(self, directory: Path, data: Path | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
+    def evaluate(self, directory: Path, data: Location | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
         """Returns the scores of generated images: how many show the requested digit, and distances to the task's reference.
 
         Raises as ``Workflow.evaluate``.
