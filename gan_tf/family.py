@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from gan_tf.workflow import Workflow
 
 
+def task_default_variant(task: "Task", options: Any) -> str:
+    """Returns the task's default variant, whatever ``infer.py`` is asked for."""
+    return task.default_variant
+
+
 @dataclass(frozen=True)
 class Family:
     """A kind of model: GANs, classifiers, …
@@ -28,6 +33,8 @@ class Family:
         variant: from a configuration to the name of its variant: the name of a run's and of shipped weights' folder.
         data: ``(task, config) -> DataSpec``: which files a model is trained on may depend on its configuration.
         workflow: dotted path of the ``Workflow`` class, which is imported when it is needed.
+        default_variant: ``(task, options of infer.py) -> str``: the shipped weights to use where ``--weights`` names none.
+        trains_on_several_devices: whether a batch can be divided between devices.
     """
 
     name: str
@@ -39,6 +46,8 @@ class Family:
     variant: Callable[[Any], str]
     data: Callable[["Task", Any], DataSpec]
     workflow: str
+    default_variant: Callable[["Task", Any], str] = task_default_variant
+    trains_on_several_devices: bool = True
 
     def load_workflow_class(self) -> type["Workflow"]:
         """Imports and returns the ``Workflow`` class; TensorFlow is loaded with it."""

@@ -17,15 +17,17 @@ class LabeledImages:
         labels: integers [n], in [0, 255].
         name: the data set's name, safe as a part of a file name.
         split: the part of the data set, such as "train"; "" if it has no parts.
+        note: what ``summary`` should say besides.
 
     Raises:
         ValueError: types or shapes differ from these.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, name: str, split: str = ""):
+    def __init__(self, images: np.ndarray, labels: np.ndarray, name: str, split: str = "", note: str = ""):
         if images.dtype != np.uint8 or images.ndim != 4 or labels.shape != images.shape[:1] or not len(images):
             raise ValueError(f"images {images.dtype} {images.shape} with labels {labels.shape}")
         self.images, self.labels, self.name, self.split = images, labels.astype(np.uint8), name, split
+        self.note = note
 
     def __len__(self) -> int:
         return len(self.images)
@@ -55,7 +57,8 @@ class LabeledImages:
         height, width, channels = self.images.shape[1:]
         values, counts = np.unique(self.labels, return_counts=True)
         label_counts = ", ".join(f"{value}: {count:,}" for value, count in zip(values, counts, strict=True))
-        return f"{self.name}: {len(self):,} labeled images of {height}x{width}x{channels} ({label_counts})"
+        line = f"{self.name}: {len(self):,} labeled images of {height}x{width}x{channels} ({label_counts})"
+        return line + (f"; {self.note}" if self.note else "")
 
 
 def concatenate(parts: Sequence[LabeledImages]) -> LabeledImages:

@@ -23,6 +23,10 @@ class Purpose(enum.IntEnum):
     AFFINE = 10  # random affine maps of images
     MNISTM_BLEND = 11  # backgrounds that are blended with images as in MNIST-M
     COLOR = 12  # random changes of colors
+    SOURCE_VIEW = 30  # domain adaptation: changes of labeled images
+    WEAK_VIEW = 31  # domain adaptation: small changes of images that pseudo-labels come from
+    STRONG_VIEW = 32  # domain adaptation: changes of images that learn from pseudo-labels
+    DROPOUT = 33  # which activations are dropped
 
 
 def seed_for(seed: int, step: tf.Tensor, purpose: int) -> tf.Tensor:

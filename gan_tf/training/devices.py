@@ -23,3 +23,14 @@ def build_strategy(devices: Sequence[str], batch: int) -> tf.distribute.Strategy
     if batch % len(devices):
         raise UserError(f"--batch {batch} is not a multiple of {len(devices)}, the number of devices", "Change --batch")
     return tf.distribute.MirroredStrategy(tuple(devices))
+
+
+def require_one_device(devices: Sequence[str], task: str) -> None:
+    """Checks that there are not several devices, for models whose batches cannot be divided.
+
+    Raises:
+        UserError: there are.
+    """
+    if len(devices) > 1:
+        problem = f"--task {task} trains on one device, but TensorFlow sees {len(devices)} GPUs"
+        raise UserError(problem, "Show it one of them with CUDA_VISIBLE_DEVICES=0")

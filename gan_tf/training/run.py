@@ -22,7 +22,7 @@ from gan_tf.training import environment
 from gan_tf.training.callbacks import Callback
 from gan_tf.training.checkpoints import Checkpoints
 from gan_tf.training.context import RunContext
-from gan_tf.training.devices import build_strategy, find_gpus
+from gan_tf.training.devices import build_strategy, find_gpus, require_one_device
 from gan_tf.training.finite_check import FiniteCheckError
 from gan_tf.training.initialization import initialize_model
 from gan_tf.training.loggers import METRICS, TENSORBOARD, Loggers, parse_line
@@ -80,7 +80,10 @@ def train_run(request: TrainingRequest) -> int:
     previous = read_run_config(request.run_dir.path) if request.run_dir else None
     require_space(request.run_dir.path if request.run_dir else request.runs, _FREE_SPACE)
     resolved = request.resolved if previous else _choose_precision(request.resolved)
-    strategy = build_strategy(find_gpus(), resolved.config.batch)
+    devices = find_gpus()
+    if not request.task.family.trains_on_several_devices:
+        require_one_device(devices, request.task.name)
+    strategy = build_strategy(devices, resolved.config.batch)
     data, sources = _open_data(request, resolved.config, previous)
     run_dir = _open_run_dir(request, resolved.config, sources, previous)
     try:
