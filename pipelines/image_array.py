@@ -49,6 +49,6 @@ class ImageArray:
 
 
 def sort_by_content(images: np.ndarray) -> np.ndarray:
-    """Returns images ``[n, …]`` in the order of the SHA-256 of their pixels: one that names, folders and labels do not decide."""
+    """Returns images ``[n, …]`` in the order of the SHA-256 of their pixels, which no name, folder or label decides."""
     digests = [hashlib.sha256(np.ascontiguousarray(image).data).digest() for image in images]
     return images[sorted(range(len(images)), key=digests.__getitem__)]

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 PRESETS: tuple[Preset, ...] = (
     # Ganin et al. 2016: nothing but the adversarial loss, and batch norm over both domains.
-    Preset("method", {"method": "dann"}, {"domain_weight": 1.0, "pseudo_weight": 0.0, "statistics": "joint", "inversion": False}),
+    Preset(
+        "method",
+        {"method": "dann"},
+        {"domain_weight": 1.0, "pseudo_weight": 0.0, "statistics": "joint", "inversion": False},
+    ),
     Preset("target", {"target": "usps"}, {"lr_decay_images": 64_000}),
 )
 

@@ -45,7 +45,7 @@ def confident(probabilities: tf.Tensor, source_probabilities: tf.Tensor, fractio
 
 
 def pseudo_label_loss(targets: tf.Tensor, mask: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Computes the cross entropy of logits ``[batch, K]`` and target probabilities where ``mask`` is 1, over the whole batch."""
+    """Computes the mean over the batch of the cross entropy of logits ``[batch, K]``, 0 where ``mask`` is 0."""
     losses = tf.nn.softmax_cross_entropy_with_logits(tf.stop_gradient(targets), logits)
     return tf.reduce_mean(mask * losses)
 

@@ -75,7 +75,8 @@ def _report_sizes(sizes: Counter[tuple[int, int]]) -> None:
     others = {size: count for size, count in sizes.items() if size != SHAPE[:2]}
     if others:
         (height, width), _ = max(others.items(), key=lambda item: item[1])
-        print(f"{sum(others.values()):,} images resized to {SHAPE[1]}x{SHAPE[0]}, most of them from {width}x{height}", flush=True)
+        num_others = sum(others.values())
+        print(f"{num_others:,} images resized to {SHAPE[1]}x{SHAPE[0]}, most of them from {width}x{height}", flush=True)
 
 
 def _report_unreadable(unreadable: list[UnreadableImage], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Folders of images in which each class has a folder of its own, with training images perhaps in ``train`` and others in ``val``.
+"""Folders of images in which each class has a folder of its own, perhaps below ``train`` and ``val``.
 
 Free of TensorFlow until images are read.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def find_split(folder: Path, split: Split) -> Path | None:
-    """Returns where the class folders of a split lie: in ``train`` or ``val`` (or another usual name), else in the folder itself.
+    """Returns where the class folders of a split lie: in ``train`` or ``val``, by any usual name, else in the folder itself.
 
     Validation images are only found in a folder with such a name; None without one.
     """
@@ -93,4 +93,6 @@ def _folders(folder: Path) -> list[Path]:
     try:
         return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError as error:
-        raise UserError(f"{folder} cannot be read ({error.strerror})", "Give a folder in which each class has a folder") from error
+        raise UserError(
+            f"{folder} cannot be read ({error.strerror})", "Give a folder in which each class has a folder"
+        ) from error
