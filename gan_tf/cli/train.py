@@ -17,7 +17,7 @@ from pipelines.errors import UserError
 
 _MAX_STEPS = 1_000_000_000
 # What replaces paths of one's own machine in a card's command.
-_PATH_ARGUMENTS = {"--data": "DIR", "--init-from": "RUN", "--config": "FILE"}
+_PATH_ARGUMENTS = {"--data": "DIR", "--source-data": "DIR", "--target-data": "DIR", "--init-from": "RUN", "--config": "FILE"}
 
 
 def build_parser(task: Task | None) -> Parser:
@@ -28,6 +28,9 @@ def build_parser(task: Task | None) -> Parser:
     task = task or next(iter(TASKS.values()))
     about = f"a folder with {task.data.layout} (default: synthetic images)"
     parser.add_argument("--data", type=Path, metavar="DIR", help=about)
+    for domain in ("source", "target"):
+        about = f"--task dann: any folder of {domain} images in which each class has a folder, instead of --data"
+        parser.add_argument(f"--{domain}-data", type=Path, metavar="DIR", help=about)
     about = "number of training steps (default: as many as --lr-decay-images takes, else the task's number)"
     parser.add_argument("--steps", type=int, metavar="N", help=about)
     about = "stop with a checkpoint after M minutes of training in all, including those before a resume"
@@ -58,7 +61,10 @@ def run(argv: Sequence[str]) -> int:
     _check_arguments(task, args)
     run_dir = _find_run(task, args)
     previous = read_run_config(run_dir.path) if run_dir else None
+    folders = {name: path for name, path in (("source", args.source_data), ("target", args.target_data)) if path}
     given = given_options(args, task.family.config)
+    if folders:
+        given = {**task.data.options_of_folders(folders), **given}
     if previous is None:
         resolved = task.family.resolve(task, _read_config_file(task, args.config), given)
     else:
@@ -77,6 +83,7 @@ def run(argv: Sequence[str]) -> int:
         steps=steps,
         minutes=args.minutes,
         data=args.data,
+        folders=folders,
         runs=args.runs,
         run_dir=run_dir,
         initial_weights=args.init_from,
@@ -95,6 +102,8 @@ def _check_arguments(task: Task, args: argparse.Namespace) -> None:
         raise UserError(f"--steps {args.steps} is not valid: a whole number of at least 1 is needed", "Correct the value")
     if args.minutes is not None and not 0 < args.minutes < float("inf"):
         raise UserError(f"--minutes {args.minutes} is not valid: a number above 0 is needed", "Correct the value")
+    if args.data and (args.source_data or args.target_data):
+        raise UserError("--data and --source-data or --target-data exclude each other", "Leave one of them out")
     for other in ("init_from", "config"):
         if args.resume and getattr(args, other):
             raise UserError(f"--resume and {flag_name(other)} exclude each other", "Leave one of the two out")

@@ -32,7 +32,7 @@ class Predictor:
         def apply(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return classifier(stroke_images(images), None, training=False)
 
-        self._apply = apply
+        self._apply, self._classifier = apply, classifier
 
     def __call__(self, images: np.ndarray | SourceImages) -> tuple[np.ndarray, np.ndarray]:
         """Returns features float32 [n, d] and logits [n, K] of images uint8 [n, 28, 28, 3].
@@ -48,3 +48,12 @@ class Predictor:
     def predict(self, images: np.ndarray | SourceImages) -> np.ndarray:
         """Returns the numbers [n] of the classes of images uint8 [n, 28, 28, 3]; for digits they are the digits."""
         return self(images)[1].argmax(axis=1)
+
+    def classify_strokes(self, strokes: tf.Tensor) -> np.ndarray:
+        """Returns the numbers of the classes [n] of images that are stroke images already, float32 [n, 28, 28, 1]."""
+        logits = [self._classifier(batch, None, training=False)[1].numpy() for batch in _batches(strokes)]
+        return np.concatenate(logits).argmax(axis=1)
+
+
+def _batches(images: tf.Tensor) -> list[tf.Tensor]:
+    return [images[start : start + BATCH] for start in range(0, len(images), BATCH)]

@@ -9,6 +9,7 @@ import numpy as np
 from gan_tf import export
 from gan_tf.dann.config import DannConfig, DannInferOptions
 from gan_tf.dann.domain_views import DomainViews
+from gan_tf.dann.health import HealthReport
 from gan_tf.dann.model import Classifier, DomainAdaptation
 from gan_tf.dann.networks import build_domain_classifier, build_feature_extractor, build_label_classifier
 from gan_tf.dann.predictor import Predictor
@@ -61,17 +62,23 @@ class DannWorkflow(Workflow):
         )
 
     def callbacks(self, run: RunContext, model: DomainAdaptation) -> list[Callback]:
-        """Returns the exported weights, grids of training images sorted by their predicted class, and the curves."""
+        """Returns the exported weights, grids of training images by predicted class, words on how it goes, and the curves."""
         exporter = ExportWeights(run, model, self.task.image_shape)
         source = run.stream.sources["source" if self.config.phase == "source" else "target"]
         images = SourceImages(source, np.arange(min(_GRID_IMAGES, len(source))))[:]
 
+        predictor = Predictor(model.teacher.networks(), self.config.class_names)
+
+        def predictor_at(step: int) -> Predictor:
+            exporter.networks(step)  # recomputes the statistics of the same networks
+            return predictor
+
         def render_grid(step: int) -> np.ndarray:
-            labels = Predictor(exporter.networks(step), self.config.class_names).predict(images)
-            return render_by_class(images, labels, len(self.config.class_names))
+            return render_by_class(images, predictor_at(step).predict(images), len(self.config.class_names))
 
         grid = SampleGrid(run.options.grid_every, run, render_grid, "predictions")
-        return [exporter, grid, Curves(run.options.grid_every, run)]
+        health = HealthReport(run, self.config, predictor_at, images)
+        return [exporter, grid, health, Curves(run.options.grid_every, run)]
 
     def load(self, directory: Path) -> Predictor:
         """Returns the classifier of exported weights; raises as ``Workflow.load``."""

@@ -9,6 +9,7 @@ import shlex
 import sys
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,7 @@ class TrainingRequest:
         steps: training steps in all.
         minutes: training time in all after which to stop early; None without a limit.
         data: the task's images; None takes those of the run that is resumed, else synthetic ones.
+        folders: instead of ``data``, a folder for each source by its name; see ``DataSpec.open_folders``.
         runs: where run folders lie.
         run_dir: the run to resume, locked; None starts a new one.
         initial_weights: a run or exported weights to start from; None starts from scratch.
@@ -64,6 +66,7 @@ class TrainingRequest:
     steps: int
     minutes: float | None
     data: Path | None
+    folders: Mapping[str, Path]
     runs: Path
     run_dir: RunDir | None
     initial_weights: Path | None
@@ -131,7 +134,9 @@ def describe_training(request: TrainingRequest) -> None:
     print(f"{request.steps:,} steps of {seconds:.3g} s: about {duration} in all")
 
 
-def open_sources(task: "Task", config: Any, data: Path | None, memory_budget: int) -> dict[str, Source]:
+def open_sources(
+    task: "Task", config: Any, data: Path | None, memory_budget: int, folders: Mapping[str, Path] | None = None
+) -> dict[str, Source]:
     """Opens the training images and prints what they are; synthetic ones without ``data``.
 
     Args:
@@ -139,9 +144,12 @@ def open_sources(task: "Task", config: Any, data: Path | None, memory_budget: in
         config: the model's configuration.
         data: the folder that ``--data`` names.
         memory_budget: bytes that decoded images may take.
+        folders: instead of ``data``, a folder for each source by its name.
     """
     spec = task.family.data(task, config)
-    if data is None:
+    if folders:
+        sources = spec.open_folders(folders, "train", memory_budget)
+    elif data is None:
         print("warning: no --data given, training on synthetic images", file=sys.stderr)
         sources = spec.open_synthetic()
     else:
@@ -212,12 +220,23 @@ def _choose_precision(resolved: Resolved) -> Resolved:
 
 def _open_data(request: TrainingRequest, config: Any, previous: dict[str, Any] | None) -> tuple[Path | None, dict[str, Source]]:
     """Returns the data folder, which is by default that of the run to resume, and the training images in it."""
+    folders = _find_folders(request, previous)
+    if folders:
+        data = folders.get("target")  # whose validation images are scored
+        return data, open_sources(request.task, config, data, int(request.options.memory_budget * 1e6), folders)
     former = previous["data"]["path"] if previous else None
     data = request.data or (Path(former) if former else None)
     if data is not None and data != request.data and not data.exists():
         problem = f"The run was trained on the images in {data}, which are not there any more"
         raise UserError(problem, "Put them back, or name the folder where they are now by --data")
     return data, open_sources(request.task, config, data, int(request.options.memory_budget * 1e6))
+
+
+def _find_folders(request: TrainingRequest, previous: dict[str, Any] | None) -> Mapping[str, Path]:
+    """Returns the folder of each source, by default those of the run to resume; empty where ``--data`` is used."""
+    if request.folders or request.data or previous is None:
+        return request.folders
+    return {name: Path(path) for name, path in previous["data"].get("folders", {}).items()}
 
 
 def _compare_data(run_dir: RunDir, previous: dict[str, Any], sources: dict[str, Source]) -> None:
@@ -243,7 +262,7 @@ def _describe_run(
         changed = environment.changed_facts(previous["environment"], now)
         if changed:
             print(f"warning: no longer bit-exact, since these have changed: {', '.join(changed)}", file=sys.stderr)
-    config = {
+    config: dict[str, Any] = {
         "format": FORMAT,
         "run_id": previous["run_id"] if previous else uuid.uuid4().hex,
         "task": request.task.name,
@@ -261,6 +280,9 @@ def _describe_run(
         },
         "environment": previous["environment"] if previous else now,
     }
+    folders = _find_folders(request, previous)
+    if folders:
+        config["data"]["folders"] = {name: str(path.resolve()) for name, path in folders.items()}
     if previous and "initialized_from" in previous:
         config["initialized_from"] = previous["initialized_from"]
     return config

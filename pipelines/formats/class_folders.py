@@ -60,7 +60,7 @@ def read_labeled(folder: Path, split: Split, classes: tuple[str, ...], shape: tu
     images = ImageFolder(place, size, channels, len(files) * size * size * channels, files=files)
     labels = np.array([classes.index(path.relative_to(place).parts[0]) for path in images.paths])
     pixels = images.take(np.arange(len(images))).numpy()
-    return LabeledImages(pixels, labels, images.name, split, images.remarks)
+    return LabeledImages(pixels, labels, folder.resolve().name or "folder", split, images.remarks)
 
 
 def read_unlabeled(folder: Path, shape: tuple[int, int, int]) -> "ImageArray":

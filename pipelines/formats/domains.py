@@ -54,7 +54,8 @@ class DomainData(DataSpec):
         All are held in memory, whatever the budget. Training reads no file of validation images.
         """
         if self.target == "folder":
-            return self.open_folders({name: path / name for name in (SOURCE, TARGET)}, split, memory_budget)
+            domains = {name: path / name for name in (SOURCE, TARGET)}
+            return self.open_folders(domains if domains[TARGET].is_dir() else {TARGET: path}, split, memory_budget)
         if split == "val":
             return {TARGET: self._read_labeled(path, TARGET, "val")}
         if self.phase != "adapt":
@@ -94,7 +95,8 @@ class DomainData(DataSpec):
         from pipelines.formats.label_csv import has_split
 
         if self.target == "folder":
-            return (path / TARGET).is_dir() and class_folders.find_split(path / TARGET, "val") is not None
+            place = path / TARGET
+            return class_folders.find_split(place if place.is_dir() else path, "val") is not None
         return first_folder(path, _target_dirs(self.target), (lambda place: has_split(place, "val"),)) is not None
 
     def _read_labeled(self, path: Path, domain: str, split: Split) -> Source:
