@@ -142,8 +142,13 @@ def _variant(config: DannConfig) -> str:
     return config.target if config.method == "full" else f"{config.target}-{config.method}"
 
 
-def _data(task: "Task", config: DannConfig) -> DataSpec:
+def build_data(config: DannConfig) -> DomainData:
+    """Returns where the domains lie that a configuration trains on."""
     return DomainData(config.target, config.phase, config.class_names)
+
+
+def _data(task: "Task", config: DannConfig) -> DataSpec:
+    return build_data(config)
 
 
 def _default_variant(task: "Task", options: DannInferOptions) -> str:

@@ -7,8 +7,9 @@ import keras
 import numpy as np
 
 from gan_tf import export
-from gan_tf.dann.config import DannConfig, DannInferOptions
+from gan_tf.dann.config import DannConfig, DannInferOptions, build_data
 from gan_tf.dann.domain_views import DomainViews
+from gan_tf.dann.figures import DomainFeatures, write_figures
 from gan_tf.dann.health import HealthReport
 from gan_tf.dann.model import Classifier, DomainAdaptation
 from gan_tf.dann.networks import build_domain_classifier, build_feature_extractor, build_label_classifier
@@ -25,6 +26,7 @@ from gan_tf.training.context import RunContext
 from gan_tf.utils.images import tile_images
 from gan_tf.workflow import Workflow
 from pipelines.errors import UserError
+from pipelines.formats.domains import DomainData
 from pipelines.source import Source
 from pipelines.stream import Stream
 
@@ -35,6 +37,11 @@ class DannWorkflow(Workflow):
     """The workflow of domain adaptation."""
 
     config: DannConfig
+
+    @property
+    def data_spec(self) -> DomainData:
+        """Where the domains lie."""
+        return build_data(self.config)
 
     def build_model(self) -> DomainAdaptation:
         """Returns the model, its networks initialized from the seed."""
@@ -120,6 +127,26 @@ class DannWorkflow(Workflow):
         images = self.data_spec.open(data, "val", MEMORY_BUDGET)["target"]
         print(images.summary, flush=True)
         return accuracy_scores(self.config.target, images, self.load(directory))
+
+    def write_figures(self, directory: Path, data: Path, title: str) -> list[Path]:
+        """Writes figures of the validation images of both domains into ``figures`` of a run; returns the files.
+
+        Args:
+            directory: exported weights, which the run has reached.
+            data: the digits of both domains.
+            title: what the weights are, for the captions.
+
+        Raises:
+            UserError: there are no validation images of one of the domains.
+        """
+        predictor, domains = self.load(directory), []
+        for domain, source in self.data_spec.open_validation(data).items():
+            samples = source.take(np.arange(len(source)))
+            features, logits = predictor(samples["image"].numpy())
+            domains.append(
+                DomainFeatures(f"{source.name} ({domain})", features, samples["label"].numpy(), logits.argmax(axis=1))
+            )
+        return write_figures(directory / "figures", title, domains, self.config.class_names)
 
 
 def render_by_class(images: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:

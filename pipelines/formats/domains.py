@@ -7,12 +7,15 @@ Free of TensorFlow until images are read.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import UserError
 from pipelines.formats import class_folders
 from pipelines.formats.digits import MNISTM_DIRS, describe_places, first_folder
 from pipelines.source import DataSpec, Source, Split
+
+if TYPE_CHECKING:
+    from pipelines.labeled import LabeledImages
 
 DIGIT_TARGETS = ("svhn", "usps")
 TARGETS = (*DIGIT_TARGETS, "folder")
@@ -62,6 +65,12 @@ class DomainData(DataSpec):
             return {self.phase: self._read_labeled(path, self.phase, "train")}
         return {SOURCE: self._read_labeled(path, SOURCE, "train"), TARGET: self._read_unlabeled_target(path)}
 
+    def open_validation(self, path: Path) -> "dict[str, LabeledImages]":
+        """Reads the labeled validation images of both domains, which serve no training; raises as ``open``."""
+        if self.target != "folder":
+            return {name: self._read_labeled(path, name, "val") for name in (SOURCE, TARGET)}
+        return {name: class_folders.read_labeled(path / name, "val", self.classes, SHAPE) for name in (SOURCE, TARGET)}
+
     def open_folders(self, folders: Mapping[str, Path], split: Split, memory_budget: int) -> dict[str, Source]:
         """Reads the domains from a folder each; see ``open``."""
         sources: dict[str, Source] = {}
@@ -99,7 +108,7 @@ class DomainData(DataSpec):
             return class_folders.find_split(place if place.is_dir() else path, "val") is not None
         return first_folder(path, _target_dirs(self.target), (lambda place: has_split(place, "val"),)) is not None
 
-    def _read_labeled(self, path: Path, domain: str, split: Split) -> Source:
+    def _read_labeled(self, path: Path, domain: str, split: Split) -> "LabeledImages":
         from pipelines.formats.label_csv import has_any_split, has_split, read_split
 
         dirs = _SOURCE_DIRS if domain == SOURCE else _target_dirs(self.target)
