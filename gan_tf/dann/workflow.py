@@ -30,7 +30,7 @@ from pipelines.formats.domains import DomainData
 from pipelines.source import Source
 from pipelines.stream import Stream
 
-_GRID_IMAGES, _GRID_COLUMNS = 512, 16
+_NUM_WATCHED, _GRID_COLUMNS = 2048, 16  # training images that the grid and the words on the training are of
 
 
 class DannWorkflow(Workflow):
@@ -72,7 +72,7 @@ class DannWorkflow(Workflow):
         """Returns the exported weights, grids of training images by predicted class, words on how it goes, and the curves."""
         exporter = ExportWeights(run, model, self.task.image_shape)
         source = run.stream.sources["source" if self.config.phase == "source" else "target"]
-        images = SourceImages(source, np.arange(min(_GRID_IMAGES, len(source))))[:]
+        images = SourceImages(source, np.arange(min(_NUM_WATCHED, len(source))))[:]
 
         predictor = Predictor(model.teacher.networks(), self.config.class_names)
 
