@@ -19,6 +19,11 @@ def keep_config(task: "Task", resolved: Resolved, data: Location | None) -> Reso
     return resolved
 
 
+def task_default_variant(task: "Task", options: Any) -> str:
+    """Returns the task's default variant, whatever ``infer.py`` is asked for."""
+    return task.default_variant
+
+
 @dataclass(frozen=True)
 class Family:
     """A kind of model: GANs, classifiers, …
@@ -37,6 +42,7 @@ class Family:
         several_devices: whether a model can be trained on several devices, which divide each batch.
         adapt: ``(task, resolved, folder of --data or None) -> Resolved``: what the configuration of a new run learns from
             where its images lie, such as whether they have labels.
+        default_variant: ``(task, options of infer.py) -> str``: the shipped weights to use where ``--weights`` names none.
     """
 
     name: str
@@ -50,6 +56,7 @@ class Family:
     workflow: str
     several_devices: bool = True
     adapt: Callable[["Task", Resolved, Location | None], Resolved] = keep_config
+    default_variant: Callable[["Task", Any], str] = task_default_variant
 
     def load_workflow_class(self) -> type["Workflow"]:
         """Imports and returns the ``Workflow`` class; TensorFlow is loaded with it."""

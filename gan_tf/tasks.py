@@ -7,6 +7,7 @@ from typing import Any
 
 from gan_tf.classifier.config import CLASSIFIER_FAMILY
 from gan_tf.cyclegan.config import CYCLEGAN_FAMILY
+from gan_tf.dann.config import DANN_FAMILY
 from gan_tf.diffusion.config import DIFFUSION_FAMILY
 from gan_tf.evaluation.scores import Threshold
 from gan_tf.family import Family
@@ -15,6 +16,7 @@ from gan_tf.options import suggest
 from pipelines.errors import UserError
 from pipelines.formats.cifar10 import Cifar10Data
 from pipelines.formats.digits import LabeledDigitsData
+from pipelines.formats.domains import SHAPE, DomainData
 from pipelines.formats.image_dirs import FolderPair, ImageFolderData
 from pipelines.formats.mnist import MnistData
 from pipelines.formats.mnistm import MnistmData
@@ -219,7 +221,21 @@ DIFFUSION = Task(
     ),
 )
 
-TASKS: dict[str, Task] = {task.name: task for task in (ANIME, FACE, DOG, CIFAR10, MNIST, DIGITS, YOSEMITE, DIFFUSION)}
+DANN = Task(
+    name="dann",
+    summary="classifies digits of SVHN or USPS without their labels, from those of MNIST-M (DLCV 2022, HW2)",
+    family=DANN_FAMILY,
+    data=DomainData(),
+    image_shape=SHAPE,
+    networks=("cnn",),
+    default_variant="svhn",
+    thresholds=(
+        Threshold("svhn_accuracy", ">=", 40, "DLCV HW2"),
+        Threshold("usps_accuracy", ">=", 76, "DLCV HW2"),
+    ),
+)
+
+TASKS: dict[str, Task] = {task.name: task for task in (ANIME, FACE, DOG, CIFAR10, MNIST, DIGITS, YOSEMITE, DIFFUSION, DANN)}
 
 
 def find_task(name: str | None) -> Task:

@@ -1,5 +1,6 @@
 """Images without labels, held in memory: what the readers of layouts that are no folders of images return."""
 
+import hashlib
 from functools import cached_property
 
 import numpy as np
@@ -15,18 +16,16 @@ class ImageArray:
         images: uint8 [n, height, width, channels], in [0, 255].
         name: the data set's name, safe as a part of a file name.
         split: the part of the data set, such as "train"; "" if it has no parts.
-
-    Attributes:
-        note: what ``summary`` should say besides; "" unless it is set.
+        note: what ``summary`` should say besides.
 
     Raises:
         ValueError: another type or shape, or no images.
     """
 
-    def __init__(self, images: np.ndarray, name: str, split: str = ""):
+    def __init__(self, images: np.ndarray, name: str, split: str = "", note: str = ""):
         if images.dtype != np.uint8 or images.ndim != 4 or not len(images):
             raise ValueError(f"images {images.dtype} {images.shape}")
-        self.images, self.name, self.split, self.note = images, name, split, ""
+        self.images, self.name, self.split, self.note = images, name, split, note
 
     def __len__(self) -> int:
         return len(self.images)
@@ -48,3 +47,9 @@ class ImageArray:
         place = "in a temporary file" if isinstance(self.images, np.memmap) else "in memory"
         line = f"{self.name}: {len(self):,} images of {size}, held {place} ({self.images.nbytes / 1e6:,.1f} MB)"
         return line + (f"; {self.note}" if self.note else "")
+
+
+def sort_by_content(images: np.ndarray) -> np.ndarray:
+    """Returns images ``[n, …]`` in the order of the SHA-256 of their pixels, which no name, folder or label decides."""
+    digests = [hashlib.sha256(np.ascontiguousarray(image).data).digest() for image in images]
+    return images[sorted(range(len(images)), key=digests.__getitem__)]

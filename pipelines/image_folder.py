@@ -147,12 +147,23 @@ class ImageFolder:
             line += f"{_megabytes(self.memory_budget)}{'' if self._is_checked else '; only headers were checked'})"
         if self.note:
             line += f"; {self.note}"
+        unreadable = self._describe_unreadable()
+        return line + (f"; {unreadable}" if unreadable else "")
+
+    @property
+    def remarks(self) -> str:
+        """What is worth knowing of the files: how many were resized, and which were unreadable; "" if there is nothing."""
+        return "; ".join(filter(None, [self._describe_fitting().removesuffix(", "), self._describe_unreadable()]))
+
+    def _describe_unreadable(self) -> str:
+        """Returns how many files were left out or replaced, and the first of them; "" if none was."""
+        parts = []
         if self._num_left_out:
-            line += f"; {self._num_left_out:,} unreadable files left out"
+            parts.append(f"{self._num_left_out:,} unreadable files left out")
         num_replaced = len(self._unreadable) - self._num_left_out
         if num_replaced:
-            line += f"; {num_replaced:,} damaged files replaced by the next"
-        return line + (f": {self._first_unreadable()}" if self._unreadable else "")
+            parts.append(f"{num_replaced:,} damaged files replaced by the next")
+        return "; ".join(parts) + (f": {self._first_unreadable()}" if self._unreadable else "")
 
     def _describe_fitting(self) -> str:
         """Returns what was done to images that had another size in their files; "" if none had."""

@@ -17,19 +17,17 @@ class LabeledImages:
         labels: integers [n], in [0, 255].
         name: the data set's name, safe as a part of a file name.
         split: the part of the data set, such as "train"; "" if it has no parts.
-
-    Attributes:
-        note: what ``summary`` should say besides; "" unless it is set.
+        note: what ``summary`` should say besides.
 
     Raises:
         ValueError: types or shapes differ from these.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, name: str, split: str = ""):
+    def __init__(self, images: np.ndarray, labels: np.ndarray, name: str, split: str = "", note: str = ""):
         if images.dtype != np.uint8 or images.ndim != 4 or labels.shape != images.shape[:1] or not len(images):
             raise ValueError(f"images {images.dtype} {images.shape} with labels {labels.shape}")
         self.images, self.labels, self.name, self.split = images, labels.astype(np.uint8), name, split
-        self.note = ""
+        self.note = note
 
     def __len__(self) -> int:
         return len(self.images)

@@ -27,6 +27,10 @@ class Purpose(enum.IntEnum):
     DIFFUSION_NOISE = 21  # noise in the images of a diffusion model's training step
     LABEL_DROP = 22  # which labels are dropped in a diffusion model's training step
     SAMPLE_NOISE = 23  # noise from which a diffusion model generates images
+    SOURCE_VIEW = 30  # domain adaptation: changes of labeled images
+    WEAK_VIEW = 31  # domain adaptation: small changes of images that pseudo-labels come from
+    STRONG_VIEW = 32  # domain adaptation: changes of images that learn from pseudo-labels
+    DROPOUT = 33  # which activations are dropped
     CROP_A = 40  # where training images of domain A are cropped
     CROP_B = 41  # the same of domain B
     FLIP_A = 42  # which training images of domain A are flipped

@@ -1,6 +1,7 @@
 """What a stream reads samples from, and where the data sets of a task lie. Free of TensorFlow."""
 
 import abc
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -105,3 +106,24 @@ class DataSpec(abc.ABC):
     def tfds(self) -> "TfdsData | None":
         """How the same data, or other data that fits, is read from tensorflow-datasets; None if it is not."""
         return None
+
+    def open_folders(self, folders: Mapping[str, Path], split: Split, memory_budget: int) -> dict[str, Source]:
+        """Reads sources that lie in a folder each, which tasks with a source and a target domain allow; see ``open``.
+
+        Args:
+            folders: what ``--source-data`` and ``--target-data`` name, by "source" and "target".
+            split: "train" or "val".
+            memory_budget: as of ``open``.
+
+        Raises:
+            UserError: this is no such task, or as ``open``.
+        """
+        raise self._no_domains()
+
+    def options_of_folders(self, folders: Mapping[str, Path]) -> dict[str, Any]:
+        """Returns the options of the model that such folders decide, by name; raises as ``open_folders``."""
+        raise self._no_domains()
+
+    def _no_domains(self) -> UserError:
+        problem = "--source-data and --target-data apply to tasks with a source and a target domain only, such as dann"
+        return UserError(problem, "Name the images by --data")

@@ -13,7 +13,7 @@ import gan_tf
 from gan_tf import tasks
 from gan_tf.options import flag_name, from_values
 from gan_tf.run_dir import read_run_config
-from gan_tf.tasks import TASKS, Task
+from gan_tf.tasks import DIGITS, TASKS, Task
 from gan_tf.training.curves import render_curves
 from gan_tf.training.run import open_sources
 from gan_tf.workflow import build_workflow
@@ -28,6 +28,10 @@ def write_images(task: Task, folder) -> None:
     if task.family.name == "cyclegan":
         for domain in "AB":
             write_noise(folder / f"train{domain}", (40, 48, 3))
+        return
+    if task.family.name == "dann":
+        for domain in ("mnistm", "svhn"):
+            write_images(DIGITS, folder / domain)
         return
     labeled = task.family.name == "classifier"
     image_dir = folder / ("data" if labeled else "faces")
@@ -91,7 +95,7 @@ def test_train_describes_the_run(trained):
     config, card = read_run_config(run), json.loads((run / "card.json").read_text())
     assert config["config"].keys() == config["sources"].keys()
     assert config["sources"]["batch"] == "cli"
-    names = {"a", "b"} if task.family.name == "cyclegan" else {"real"}
+    names = {"cyclegan": {"a", "b"}, "dann": {"source", "target"}}.get(task.family.name, {"real"})
     assert {name: source["count"] for name, source in config["data"]["sources"].items()} == dict.fromkeys(names, 6)
     assert card["images_seen"] == card["step"] * config["config"]["batch"] == 8
     assert str(folder) not in (run / "card.json").read_text()  # a card is shipped: no path of this machine
@@ -108,8 +112,9 @@ def test_train_resume_continues(trained, no_detector, capsys):
 
 def test_infer_uses_the_run(trained, tmp_path, capsys):
     task, folder, run = trained
-    if task.family.name == "classifier":
-        assert call("infer", "--task", task.name, "--weights", run, folder / "input/data", tmp_path / "out.csv") == 0
+    if task.family.name in ("classifier", "dann"):
+        images = folder / ("input/data" if task.family.name == "classifier" else "input/svhn/data")
+        assert call("infer", "--task", task.name, "--weights", run, images, tmp_path / "out.csv") == 0
         header, *rows = (tmp_path / "out.csv").read_text().splitlines()
         assert header == "image_name,label"
         assert [row.split(",")[0] for row in rows] == [f"{i}.png" for i in range(6)]
@@ -131,7 +136,7 @@ def test_infer_uses_the_run(trained, tmp_path, capsys):
 def test_load_gives_the_verb_of_the_family(trained):
     task, _, run = trained
     model = gan_tf.load(task.name, run)
-    if task.family.name == "classifier":
+    if task.family.name in ("classifier", "dann"):
         labels = model.predict(np.zeros((3, *task.image_shape), np.uint8))
         assert labels.shape == (3,)
         return

@@ -90,3 +90,12 @@ def test_train_output_pipe_closed_ends_quietly():
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["svhn"], ["--help", "out.csv"], ["svhn", "out.csv", "more"]], ids=str)
+def test_hw2_3_other_arguments_are_refused_before_anything_is_created(bare_machine, arguments):
+    command = [shutil.which("bash"), str(bare_machine / "scripts/hw2_3.sh"), *arguments]
+    done = subprocess.run(command, env={"PATH": str(bare_machine / "bin")}, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert last_line(done).startswith("error: hw2_3.sh takes the folder of digits and the CSV file.")
+    assert not (bare_machine / ".venv").exists()

@@ -39,7 +39,8 @@ def run(argv: Sequence[str]) -> int:
     options = build_options(args, task.family.infer_options)
     from gan_tf import export
 
-    weights = export.find_weights(task.name, args.weights, task.default_variant, args.runs)
+    default = task.default_variant if args.weights else task.family.default_variant(task, options)
+    weights = export.find_weights(task.name, args.weights, default, args.runs)
     print(f"weights: {export.describe_weights(weights)}", flush=True)
     import_tensorflow()
     from gan_tf.workflow import load_workflow

@@ -18,7 +18,14 @@ from pipelines.location import TfdsLocation, describe_locations, parse_location
 
 _MAX_STEPS = 1_000_000_000
 # What replaces paths of one's own machine in a card's command.
-_PATH_ARGUMENTS = {"--data": "DIR", "--annotations": "DIR", "--init-from": "RUN", "--config": "FILE"}
+_PATH_ARGUMENTS = {
+    "--data": "DIR",
+    "--annotations": "DIR",
+    "--source-data": "DIR",
+    "--target-data": "DIR",
+    "--init-from": "RUN",
+    "--config": "FILE",
+}
 
 
 def build_parser(task: Task | None) -> Parser:
@@ -30,6 +37,9 @@ def build_parser(task: Task | None) -> Parser:
     about = f"{describe_locations(task.data)} (default: synthetic images)"
     parser.add_argument("--data", type=parse_location, metavar="DIR", help=about)
     add_annotations_argument(parser, task)
+    for domain in ("source", "target"):
+        about = f"--task dann: any folder of {domain} images in which each class has a folder, instead of --data"
+        parser.add_argument(f"--{domain}-data", type=Path, metavar="DIR", help=about)
     about = "number of training steps (default: as many as --lr-decay-images takes, else the task's number)"
     parser.add_argument("--steps", type=int, metavar="N", help=about)
     about = "stop with a checkpoint after M minutes of training in all, including those before a resume"
@@ -62,7 +72,10 @@ def run(argv: Sequence[str]) -> int:
     previous = read_run_config(run_dir.path) if run_dir else None
     former = previous["data"].get("annotations") if previous and args.data is None else None
     task = with_annotations(task, args.annotations or (Path(former) if former else None))
+    folders = {name: path for name, path in (("source", args.source_data), ("target", args.target_data)) if path}
     given = given_options(args, task.family.config)
+    if folders:
+        given = {**task.data.options_of_folders(folders), **given}
     if previous is None:
         resolved = task.family.resolve(task, _read_config_file(task, args.config), given)
     else:
@@ -81,6 +94,7 @@ def run(argv: Sequence[str]) -> int:
         steps=steps,
         minutes=args.minutes,
         data=args.data,
+        folders=folders,
         runs=args.runs,
         run_dir=run_dir,
         initial_weights=args.init_from,
@@ -99,6 +113,8 @@ def _check_arguments(task: Task, args: argparse.Namespace) -> None:
         raise UserError(f"--steps {args.steps} is not valid: a whole number of at least 1 is needed", "Correct the value")
     if args.minutes is not None and not 0 < args.minutes < float("inf"):
         raise UserError(f"--minutes {args.minutes} is not valid: a number above 0 is needed", "Correct the value")
+    if args.data and (args.source_data or args.target_data):
+        raise UserError("--data and --source-data or --target-data exclude each other", "Leave one of them out")
     for other in ("init_from", "config"):
         if args.resume and getattr(args, other):
             raise UserError(f"--resume and {flag_name(other)} exclude each other", "Leave one of the two out")

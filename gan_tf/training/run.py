@@ -9,7 +9,7 @@ import shlex
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +57,7 @@ class TrainingRequest:
         steps: training steps in all.
         minutes: training time in all after which to stop early; None without a limit.
         data: the task's images; None takes those of the run that is resumed, else synthetic ones.
+        folders: instead of ``data``, a folder for each source by its name; see ``DataSpec.open_folders``.
         runs: where run folders lie.
         run_dir: the run to resume, locked; None starts a new one.
         initial_weights: a run or exported weights to start from; None starts from scratch.
@@ -70,6 +71,7 @@ class TrainingRequest:
     steps: int
     minutes: float | None
     data: Location | None
+    folders: Mapping[str, Path]
     runs: Path
     run_dir: RunDir | None
     initial_weights: Path | None
@@ -183,7 +185,9 @@ def _initialize(request: TrainingRequest, model: Any) -> list[dict[str, Any]] | 
     return initialization.stages
 
 
-def open_sources(task: "Task", config: Any, data: Location | None, memory_budget: int) -> dict[str, Source]:
+def open_sources(
+    task: "Task", config: Any, data: Location | None, memory_budget: int, folders: Mapping[str, Path] | None = None
+) -> dict[str, Source]:
     """Opens the training images and prints what they are; synthetic ones without ``data``.
 
     Args:
@@ -191,9 +195,12 @@ def open_sources(task: "Task", config: Any, data: Location | None, memory_budget
         config: the model's configuration.
         data: what ``--data`` names.
         memory_budget: bytes that decoded images may take.
+        folders: instead of ``data``, a folder for each source by its name.
     """
     spec = task.family.data(task, config)
-    if data is None:
+    if folders:
+        sources = spec.open_folders(folders, "train", memory_budget)
+    elif data is None:
         print("warning: no --data given, training on synthetic images", file=sys.stderr)
         sources = spec.open_synthetic()
     else:
@@ -277,12 +284,23 @@ def _open_data(
     request: TrainingRequest, config: Any, previous: dict[str, Any] | None
 ) -> tuple[Location | None, dict[str, Source]]:
     """Returns where the data is, by default that of the run to resume, and the training images there."""
+    folders = _find_folders(request, previous)
+    if folders:
+        target = folders.get("target")  # whose validation images are scored
+        return target, open_sources(request.task, config, target, int(request.options.memory_budget * 1e6), folders)
     former = previous["data"]["path"] if previous else None
     data = request.data or (parse_location(former) if former else None)
     if isinstance(data, Path) and data != request.data and not data.exists():
         problem = f"The run was trained on the images in {data}, which are not there any more"
         raise UserError(problem, "Put them back, or name the folder where they are now by --data")
     return data, open_sources(request.task, config, data, int(request.options.memory_budget * 1e6))
+
+
+def _find_folders(request: TrainingRequest, previous: dict[str, Any] | None) -> Mapping[str, Path]:
+    """Returns the folder of each source, by default those of the run to resume; empty where ``--data`` is used."""
+    if request.folders or request.data or previous is None:
+        return request.folders
+    return {name: Path(path) for name, path in previous["data"].get("folders", {}).items()}
 
 
 def _describe_run(request: TrainingRequest, ready: _Preparation) -> dict[str, Any]:
@@ -293,7 +311,7 @@ def _describe_run(request: TrainingRequest, ready: _Preparation) -> dict[str, An
         changed = environment.changed_facts(previous["environment"], now)
         if changed:
             print(f"warning: no longer bit-exact, since these have changed: {', '.join(changed)}", file=sys.stderr)
-    config = {
+    config: dict[str, Any] = {
         "format": FORMAT,
         "run_id": ready.plan.state["run_id"],
         "task": request.task.name,
@@ -313,6 +331,9 @@ def _describe_run(request: TrainingRequest, ready: _Preparation) -> dict[str, An
         },
         "environment": previous["environment"] if previous else now,
     }
+    folders = _find_folders(request, previous)
+    if folders:
+        config["data"]["folders"] = {name: str(path.resolve()) for name, path in folders.items()}
     stages = previous.get("initialized_from") if previous else ready.stages
     return config if stages is None else config | {"initialized_from": stages}
 

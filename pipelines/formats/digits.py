@@ -48,8 +48,8 @@ class LabeledDigitsData(DataSpec):
         """Returns whether a set below ``path`` has its validation part; see ``DataSpec.has_validation``."""
         from pipelines.formats import idx, label_csv
 
-        mnist = _first_folder(path, MNIST_DIRS, (lambda place: idx.has_part(place, "test"),))
-        mnistm = _first_folder(path, MNISTM_DIRS, (lambda place: label_csv.has_split(place, "val"),))
+        mnist = first_folder(path, MNIST_DIRS, (lambda place: idx.has_part(place, "test"),))
+        mnistm = first_folder(path, MNISTM_DIRS, (lambda place: label_csv.has_split(place, "val"),))
         return mnist is not None or mnistm is not None
 
     @property
@@ -108,14 +108,14 @@ def find_mnist(folder: str | Path, part: "idx.Part") -> Path | None:
     """Returns the first of ``MNIST_DIRS`` that has a part of MNIST, otherwise the first with any of its files, or None."""
     from pipelines.formats import idx
 
-    return _first_folder(folder, MNIST_DIRS, (lambda place: idx.has_part(place, part), idx.has_any_file))
+    return first_folder(folder, MNIST_DIRS, (lambda place: idx.has_part(place, part), idx.has_any_file))
 
 
 def find_labeled_folder(folder: str | Path, split: Split) -> Path | None:
     """Returns the first of ``MNISTM_DIRS`` that has the table of a split, otherwise the first with any table, or None."""
     from pipelines.formats import label_csv
 
-    return _first_folder(folder, MNISTM_DIRS, (lambda place: label_csv.has_split(place, split), label_csv.has_any_split))
+    return first_folder(folder, MNISTM_DIRS, (lambda place: label_csv.has_split(place, split), label_csv.has_any_split))
 
 
 def read_training_digits(folder: str | Path) -> "LabeledImages":
@@ -141,7 +141,7 @@ def _join(sets: "list[LabeledImages]", split: Split) -> "LabeledImages":
     return source
 
 
-def _first_folder(folder: str | Path, names: Iterable[str], conditions: Iterable[Callable[[Path], bool]]) -> Path | None:
+def first_folder(folder: str | Path, names: Iterable[str], conditions: Iterable[Callable[[Path], bool]]) -> Path | None:
     """Returns the first place that meets the first condition, otherwise the first that meets the next one, and so on."""
     places = [place for name in names for place in _folders_named(Path(folder), name)]
     return next((place for condition in conditions for place in places if condition(place)), None)

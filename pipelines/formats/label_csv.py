@@ -1,6 +1,7 @@
 """Folders with ``data/*.png`` and tables ``train.csv`` and ``val.csv`` with columns image_name,label (DLCV 2022, HW2)."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from pipelines.decode import UnreadableImage, decode
 from pipelines.errors import UserError
+from pipelines.image_array import ImageArray, sort_by_content
 from pipelines.labeled import LabeledImages
 from pipelines.source import Split
 
@@ -21,25 +23,32 @@ def read_rows(path: str | Path) -> list[tuple[str, int]]:
     Raises:
         UserError: the file or a column is missing, a label is no digit, a name is empty, or there are no rows.
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                problem = f"{path} has no column {' and no '.join(missing)}"
-                raise UserError(problem, "Add a header with the columns image_name,label")
-            rows = [(row["image_name"] or "", row["label"] or "") for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read ({error})", "Put a CSV file with the columns image_name,label there") from error
+    rows = _read_columns(path, COLUMNS)
     invalid = [
         f"line {number}: {name!r},{label!r}" for number, (name, label) in enumerate(rows, 2) if not name or not is_digit(label)
     ]
     if invalid:
         problem = f"{path} has rows without an image name and a label in 0 to 9: {_first(invalid)}"
         raise UserError(problem, "Correct these rows")
+    return [(name, int(label)) for name, label in rows]
+
+
+def _read_columns(path: str | Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
+    """Returns certain columns of each row of a table, "" where a row has none; see ``read_rows``."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
+            if missing:
+                problem = f"{path} has no column {' and no '.join(missing)}"
+                raise UserError(problem, f"Add a header with the columns {','.join(columns)}")
+            rows = [tuple(row[name] or "" for name in columns) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        hint = f"Put a CSV file with the columns {','.join(columns)} there"
+        raise UserError(f"{path} cannot be read ({error})", hint) from error
     if not rows:
         raise UserError(f"{path} has no rows", "Add a row image_name,label for each image")
-    return [(name, int(label)) for name, label in rows]
+    return rows
 
 
 def has_split(folder: str | Path, split: Split) -> bool:
@@ -67,21 +76,67 @@ def read_split(folder: str | Path, split: Split, size: int = 28, channels: int =
     Raises:
         UserError: as ``read_rows``, or none of the images is readable.
     """
-    table, data = Path(folder) / f"{split}.csv", Path(folder) / "data"
-    images, labels, unreadable = [], [], []
-    for name, label in read_rows(table):
+    table = Path(folder) / f"{split}.csv"
+    rows = read_rows(table)
+    images, positions, note = _read_images(table, [name for name, _ in rows], size, channels)
+    labels = np.array([rows[position][1] for position in positions])
+    return LabeledImages(images, labels, Path(folder).resolve().name or "csv", split, note)
+
+
+def read_names(path: str | Path) -> list[str]:
+    """Returns the image names of a table, each once and sorted; whatever else is in it is ignored, labels too.
+
+    Raises:
+        UserError: the file or the column is missing, a name is empty, or there are no rows.
+    """
+    rows = _read_columns(path, COLUMNS[:1])
+    empty = [f"line {number}" for number, (name,) in enumerate(rows, 2) if not name]
+    if empty:
+        raise UserError(f"{path} has rows without an image name: {_first(empty)}", "Correct these rows")
+    return sorted({name for (name,) in rows})
+
+
+def read_unlabeled(folder: str | Path, size: int = 28, channels: int = 3) -> ImageArray:
+    """Reads the images that ``train.csv`` lists, and nothing of its labels, which may be missing or wrong.
+
+    The order is that of the pixels' digests, so that neither rows nor names decide it. Images that are missing or damaged
+    are left out, counted and named in ``summary``.
+
+    Args:
+        folder: holds ``data`` and ``train.csv``.
+        size: as in ``read_split``.
+        channels: as in ``read_split``.
+
+    Raises:
+        UserError: as ``read_names``, or none of the images is readable.
+    """
+    table = Path(folder) / "train.csv"
+    images, _, note = _read_images(table, read_names(table), size, channels)
+    return ImageArray(sort_by_content(images), Path(folder).resolve().name or "csv", "train", note)
+
+
+def _read_images(table: Path, names: Sequence[str], size: int, channels: int) -> tuple[np.ndarray, list[int], str]:
+    """Reads the images of a table that are readable, in ``data`` beside it.
+
+    Returns:
+        The images, uint8 [n, size, size, channels], the position of each in ``names``, and what was left out, in words.
+
+    Raises:
+        UserError: none of them is readable.
+    """
+    data = table.parent / "data"
+    images, positions, unreadable = [], [], []
+    for position, name in enumerate(names):
         try:
             images.append(decode(data / name, size, channels))
-            labels.append(label)
+            positions.append(position)
         except UnreadableImage as error:
             unreadable.append(f"{name} ({error.reason})")
     if not images:
         problem = f"None of the {len(unreadable):,} images that {table} lists is readable: {_first(unreadable)}"
         raise UserError(problem, f"Copy them to {data} again, or correct the names")
-    source = LabeledImages(np.stack(images), np.array(labels), Path(folder).resolve().name or "csv", split)
-    if unreadable:
-        source.note = f"{len(unreadable):,} unreadable files left out: {_first(unreadable)}"
-    return source
+    note = f"{len(unreadable):,} unreadable files left out: {_first(unreadable)}" if unreadable else ""
+    return np.stack(images), positions, note
 
 
 def is_digit(text: str) -> bool:

@@ -1,0 +1,1 @@
+"""Unsupervised domain adaptation: labels of one domain, images of another (Ganin et al. 2016)."""

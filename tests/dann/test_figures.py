@@ -1,0 +1,42 @@
+"""The figures of an adaptation: counts against scikit-learn, and an embedding that keeps what is apart apart."""
+
+import json
+
+import numpy as np
+from PIL import Image
+from sklearn import metrics
+
+from gan_tf.dann.figures import DomainFeatures, confusion_matrix, embed, write_figures
+
+
+def test_confusion_matrix_equals_that_of_scikit_learn():
+    random = np.random.default_rng(0)
+    labels, predicted = random.integers(0, 4, (2, 50))
+    expected = metrics.confusion_matrix(labels, predicted, labels=range(5))
+    np.testing.assert_array_equal(confusion_matrix(labels, predicted, 5), expected)
+
+
+def test_embed_keeps_clusters_apart_and_is_repeatable():
+    random = np.random.default_rng(0)
+    features = np.concatenate([random.normal(0, 1, (30, 8)), random.normal(12, 1, (30, 8))]).astype(np.float32)
+    points = embed(features)
+    np.testing.assert_array_equal(points, embed(features))
+    first, second = points[:30], points[30:]
+    distance = np.linalg.norm(first.mean(axis=0) - second.mean(axis=0))
+    assert distance > 2 * max(first.std(), second.std())
+
+
+def test_write_figures_writes_three_with_captions(tmp_path):
+    random = np.random.default_rng(0)
+    domains = [
+        DomainFeatures(name, random.normal(size=(12, 4)).astype(np.float32), np.arange(12) % 3, np.arange(12) % 2)
+        for name in ("mnistm (source)", "svhn (target)")
+    ]
+    paths = write_figures(tmp_path / "figures", "full method", domains, ("cat", "dog", "owl"))
+    captions = json.loads((tmp_path / "figures/figures.json").read_text())
+    assert (
+        list(captions) == [path.name for path in paths] == ["features-by-class.png", "features-by-domain.png", "confusion.png"]
+    )
+    assert "12 of mnistm (source) and 12 of svhn (target)" in captions["features-by-class.png"]
+    assert "12 validation images of svhn (target)" in captions["confusion.png"]
+    assert {Image.open(path).size for path in paths} == {(700, 600)}

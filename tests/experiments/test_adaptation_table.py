@@ -1,0 +1,44 @@
+"""The table of adaptations: its numbers, and a tiny one from the command to the page."""
+
+import statistics
+
+import pytest
+from helpers.domains import TINY_DANN, write_digits
+
+from gan_tf.experiments import adaptation_table
+from gan_tf.experiments.adaptation_page import format_accuracy, render_page
+from gan_tf.experiments.adaptation_table import ROWS, Row
+
+
+def test_format_accuracy_is_mean_and_sample_deviation():
+    values = [88.0, 89.5, 90.1]
+    assert format_accuracy(values) == f"{sum(values) / 3:.2f} ± {statistics.stdev(values):.2f}"
+    assert (format_accuracy([88.0]), format_accuracy([])) == ("88.00", "–")
+
+
+def test_render_page_has_a_line_for_each_row_that_was_measured():
+    accuracies = {("source", "svhn"): [40.0, 42.0], ("source", "usps"): [80.0, 80.0], ("full", "svhn"): [88.0]}
+    page = render_page({row.name: row.about for row in ROWS}, accuracies)
+    assert "| source only (lower bound) | 41.00 ± 1.41 | 80.00 ± 0.00 | 2 |" in page
+    assert "| full method | 88.00 | – | 1 |" in page
+    assert "upper bound" not in page
+    assert "--seeds 2" in page
+
+
+def test_rows_of_the_table_are_trained_without_labels_but_for_the_last():
+    assert [row.name for row in ROWS if "target" in row.flags] == ["target"]
+
+
+def test_adaptation_table_trains_scores_draws_and_continues(tmp_path, monkeypatch):
+    data = write_digits(tmp_path / "data")
+    row = Row("source", "source only", ("--phase", "source", "--steps", "1", *map(str, TINY_DANN)))
+    monkeypatch.setattr(adaptation_table, "ROWS", (row,))
+    words = ["--data", data, "--seeds", 1, "--targets", "svhn", "--runs", tmp_path / "runs", "--table", tmp_path / "table.md"]
+    assert adaptation_table.run(list(map(str, words))) == 0
+    page = (tmp_path / "table.md").read_text()
+    assert "| source only | " in page
+    (folder,) = (tmp_path / "runs/svhn-source-0/dann").glob("0*")
+    assert (folder / "figures/confusion.png").is_file()
+    monkeypatch.setattr(adaptation_table, "run_python", lambda *_: pytest.fail("trained again"))
+    assert adaptation_table.run(list(map(str, words))) == 0
+    assert (tmp_path / "table.md").read_text() == page
