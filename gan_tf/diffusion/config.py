@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from gan_tf.tasks import Task
 
 NUM_DIGITS = 10
+DEFAULT_GUIDANCE = 2.0
+DEFAULT_STEPS = 20  # of all samplers but the ancestral one
 SAMPLERS = ("ancestral", "ddim", "dpm-solver++")
 
 
@@ -71,10 +73,14 @@ class DiffusionInferOptions:
     )
     sampler: str = option("dpm-solver++", "how noise becomes an image", choices=SAMPLERS)
     sample_steps: int | None = option(
-        None, "evaluations of the network for each image", minimum=1, shown_default="20, ancestral: all timesteps"
+        None, "evaluations of the network for each image", minimum=1, shown_default=f"{DEFAULT_STEPS}; ancestral: all timesteps"
     )
-    guidance: float = option(
-        1.0, "strength of classifier-free guidance (1: none, 0: without labels)", minimum=0.0, maximum=100.0
+    guidance: float | None = option(
+        None,
+        "strength of classifier-free guidance (1: none, 0: without labels)",
+        minimum=0.0,
+        maximum=100.0,
+        shown_default=f"{DEFAULT_GUIDANCE:g}",
     )
     seed: int = option(0, "seed of the noise: the same seed gives the same images", minimum=0, maximum=2**31 - 1)
     overwrite: bool = option(False, "remove images that gan_tf wrote into the folder OUT_DIR before")

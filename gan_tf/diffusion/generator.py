@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gan_tf.diffusion.config import DiffusionConfig
+from gan_tf.diffusion.config import DEFAULT_GUIDANCE, DEFAULT_STEPS, DiffusionConfig
 from gan_tf.diffusion.samplers import SAMPLERS, Denoiser, Noise, Trajectory
 from gan_tf.diffusion.schedule import SCHEDULES
 from gan_tf.utils.images import to_uint8
@@ -21,7 +21,6 @@ from pipelines.randomness import Purpose, normal
 SAMPLE_BATCH = 25
 """Images that are sampled together; divides the 100 images of a digit."""
 
-DEFAULT_STEPS = 20
 _KEYS_PER_BATCH = 1 << 14  # more than there can be timesteps
 
 
@@ -37,7 +36,7 @@ class Sampling:
 
     sampler: str = "dpm-solver++"
     steps: int | None = None
-    guidance: float = 1.0
+    guidance: float = DEFAULT_GUIDANCE
 
     def num_steps(self, timesteps: int) -> int:
         """Returns the number of steps for a schedule of ``timesteps``.

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from gan_tf import export
 from gan_tf.diffusion.callbacks import DigitScores, EndFigures
-from gan_tf.diffusion.config import NUM_DIGITS, DiffusionConfig, DiffusionInferOptions
+from gan_tf.diffusion.config import DEFAULT_GUIDANCE, NUM_DIGITS, DiffusionConfig, DiffusionInferOptions
 from gan_tf.diffusion.generator import DiffusionGenerator, Sampling
 from gan_tf.diffusion.model import Diffusion
 from gan_tf.diffusion.unet import build_unet
@@ -104,7 +104,8 @@ class DiffusionWorkflow(Workflow):
         """Writes images of the requested digits; raises as ``Workflow.infer``."""
         assert options.out is not None  # argparse requires it
         generator = self.load(directory)  # before anything is removed
-        sampling = Sampling(options.sampler, options.sample_steps, options.guidance)
+        guidance = DEFAULT_GUIDANCE if options.guidance is None else options.guidance
+        sampling = Sampling(options.sampler, options.sample_steps, guidance)
         sampling.num_steps(self.config.timesteps)
         counts = self._requested_counts(options)
         empty_image_dir(options.out, options.overwrite)
@@ -123,7 +124,7 @@ class DiffusionWorkflow(Workflow):
         """
         labels = options.requested_labels
         classes = self.config.classes
-        if not classes and (labels is not None or options.per_digit is not None or options.guidance != 1.0):
+        if not classes and (labels is not None or options.per_digit is not None or options.guidance is not None):
             problem = "These weights were trained without labels, so that no digits can be requested"
             raise UserError(problem, "Leave --labels, --per-digit and --guidance out, or use other weights")
         unknown = [label for label in labels or () if label >= classes]

@@ -1,13 +1,13 @@
 """Folders with ``data/*.png`` and tables ``train.csv`` and ``val.csv`` with columns image_name,label (DLCV 2022, HW2)."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 
-from pipelines.decode import UnreadableImage, decode
+from pipelines.decode import DecodedImage, UnreadableImage, decode_bytes, read_bytes
 from pipelines.errors import UserError
 from pipelines.image_array import ImageArray, sort_by_content
 from pipelines.labeled import LabeledImages
@@ -125,18 +125,37 @@ def _read_images(table: Path, names: Sequence[str], size: int, channels: int) ->
         UserError: none of them is readable.
     """
     data = table.parent / "data"
-    images, positions, unreadable = [], [], []
+    images: dict[str, np.ndarray] = {}
+    positions, unreadable, fitted = [], [], []
     for position, name in enumerate(names):
         try:
-            images.append(decode(data / name, size, channels))
-            positions.append(position)
+            image = _read_image(data, name, size, channels, images)
         except UnreadableImage as error:
             unreadable.append(f"{name} ({error.reason})")
+            continue
+        images[name] = image.pixels
+        positions.append(position)
+        if image.own_size != (size, size):
+            fitted.append(f"{name} ({image.own_size[1]}x{image.own_size[0]})")
     if not images:
         problem = f"None of the {len(unreadable):,} images that {table} lists is readable: {_first(unreadable)}"
         raise UserError(problem, f"Copy them to {data} again, or correct the names")
-    note = f"{len(unreadable):,} unreadable files left out: {_first(unreadable)}" if unreadable else ""
-    return np.stack(images), positions, note
+    notes = [f"{len(unreadable):,} unreadable files left out: {_first(unreadable)}"] if unreadable else []
+    notes += [f"{len(fitted):,} of another size fitted to {size}x{size}: {_first(fitted)}"] if fitted else []
+    return np.stack([*images.values()]), positions, "; ".join(notes)
+
+
+def _read_image(data: Path, name: str, size: int, channels: int, former: Container[str]) -> DecodedImage:
+    """Reads the image of a row.
+
+    Raises:
+        UnreadableImage: it is missing or damaged, its name has a path in it, or is one of the former names.
+    """
+    if name != Path(name).name or "\\" in name:
+        raise UnreadableImage(data / name, "a path instead of a name")
+    if name in former:
+        raise UnreadableImage(data / name, "listed before")
+    return decode_bytes(read_bytes(data / name), data / name, size, channels)
 
 
 def is_digit(text: str) -> bool:
