@@ -41,13 +41,6 @@ def test_cosine_schedule_is_the_squared_cosine_before_betas_are_clipped():
     assert 1 - alpha_bar[-1] / alpha_bar[-2] == pytest.approx(0.999)
 
 
-@pytest.mark.parametrize(("name", "beta_schedule"), [("linear", "linear"), ("cosine", "squaredcos_cap_v2")])
-def test_schedule_equals_that_of_diffusers(name, beta_schedule):
-    diffusers = pytest.importorskip("diffusers")
-    theirs = diffusers.DDPMScheduler(1000, beta_schedule=beta_schedule).alphas_cumprod.numpy()
-    np.testing.assert_allclose(SCHEDULES[name](1000).alpha_bar[1:], theirs, rtol=2e-4, atol=1e-6)
-
-
 @both
 @pytest.mark.parametrize("prediction", ["epsilon", "v"])
 def test_loss_weights_min_snr_weight_the_error_of_the_image(name, prediction):
