@@ -1,0 +1,145 @@
+"""``python -m gan_tf.experiments.samplers``: quality and time of a diffusion model's samplers, as a table.
+
+Each row generates the same number of images from the same seed. The digit classifier says how many show the requested digit,
+and gives the features of the Fréchet distance and of recall, both against training images; a second sample of training
+images has the last row.
+"""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gan_tf import export
+from gan_tf.cli.arguments import Parser, add_options, build_options
+from gan_tf.cli.main import run_command
+from gan_tf.options import option
+from gan_tf.tasks import DIFFUSION
+from gan_tf.utils.files import write_atomic
+from gan_tf.utils.tf_import import import_tensorflow
+from pipelines.errors import UserError
+
+_HEADER = (
+    "| sampler | steps | guidance | recognized, % | distance | recall | s for 1,000 images |\n|---|---|---|---|---|---|---|\n"
+)
+_K = 3  # neighbors of recall
+
+
+@dataclass(frozen=True)
+class SamplerOptions:
+    """What is compared."""
+
+    count: int = option(1000, "images of each row", minimum=20)
+    samplers: str = option("dpm-solver++,ddim,ancestral", "samplers, separated by commas", metavar="LIST")
+    steps: str = option("10,20,50", "sampling steps, separated by commas", metavar="LIST")
+    guidance: str = option("1,1.5,2,3", "strengths of guidance, separated by commas", metavar="LIST")
+    seed: int = option(0, "seed of the generated images and of the samples of training images", minimum=0, maximum=2**31 - 1)
+
+    def rows(self) -> Iterator[tuple[str, int, float]]:
+        """Yields sampler, steps and guidance of each row.
+
+        Raises:
+            UserError: a list holds something else.
+        """
+        try:
+            steps = [int(word) for word in self.steps.split(",")]
+            guidance = [float(word) for word in self.guidance.split(",")]
+        except ValueError as error:
+            raise UserError(f"--steps and --guidance must be lists of numbers ({error})", "Write --steps 10,20") from None
+        for sampler in self.samplers.split(","):
+            yield from ((sampler, number, strength) for strength in guidance for number in steps)
+
+    def validate(self) -> None:
+        """Checks the lists; raises as ``rows``, or for a sampler or a number that is not possible.
+
+        Raises:
+            UserError: a list holds something else.
+        """
+        from gan_tf.diffusion.config import SAMPLERS
+
+        for sampler, steps, guidance in self.rows():
+            if sampler not in SAMPLERS:
+                raise UserError(f"There is no sampler {sampler!r}", f"Choose some of: {', '.join(SAMPLERS)}")
+            if steps < 1 or not 0 <= guidance <= 100:
+                raise UserError("--steps must be at least 1, and --guidance from 0 to 100", "Correct the values")
+
+
+def run(argv: Sequence[str]) -> int:
+    """Computes the table as the arguments say, prints each row when it is done, and writes the table.
+
+    Raises:
+        UserError: there are no weights or images, or no labels.
+    """
+    parser = Parser(prog="python -m gan_tf.experiments.samplers", description=__doc__ or "")
+    parser.add_argument(
+        "--weights", metavar="NAME|DIR|newest", help=f"of the task diffusion (default: {DIFFUSION.default_variant})"
+    )
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where --weights newest looks (runs)")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the task's images")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.md", help="where the table is written")
+    add_options(parser, SamplerOptions())
+    args = parser.parse(argv)
+    options = build_options(args, SamplerOptions)
+    weights = export.find_weights(DIFFUSION.name, args.weights, DIFFUSION.default_variant, args.runs)
+    print(f"weights: {export.describe_weights(weights)}", flush=True)
+    import_tensorflow()
+    text = _HEADER
+    for row in compute_rows(weights, args.data, options):
+        print(row, flush=True)
+        text += row + "\n"
+    write_atomic(args.out, text.encode())
+    return 0
+
+
+def compute_rows(weights: Path, data: Path, options: SamplerOptions) -> Iterator[str]:
+    """Yields the rows of the table.
+
+    Args:
+        weights: exported weights of a diffusion model with labels.
+        data: the task's images.
+        options: what is compared.
+
+    Raises:
+        UserError: the weights know no digits.
+    """
+    from gan_tf.diffusion.config import NUM_DIGITS
+    from gan_tf.diffusion.generator import Sampling
+    from gan_tf.evaluation.image_files import SourceImages
+    from gan_tf.utils.images import to_rgb
+    from gan_tf.workflow import load_workflow
+
+    generator, classifier = load_workflow(DIFFUSION, weights).load(weights), DIFFUSION.load_classifier()
+    if len(generator.labels) != NUM_DIGITS:
+        raise UserError(f"{weights} was not trained with labels from 0 to 9", "Name other weights")
+    (source,) = DIFFUSION.data.open(data, "train", 0).values()
+    order = np.random.default_rng(options.seed).permutation(len(source))
+    real, second = (np.sort(order[i * options.count : (i + 1) * options.count]) for i in (0, 1))
+    features, _ = classifier(SourceImages(source, real)[:])
+    for sampler, steps, guidance in options.rows():
+        start = time.monotonic()
+        images = generator.generate(options.count, options.seed, sampling=Sampling(sampler, steps, guidance))
+        seconds = (time.monotonic() - start) * 1000 / options.count
+        quality = _describe(classifier(to_rgb(images)), np.arange(options.count) % NUM_DIGITS, features)
+        yield f"| {sampler} | {steps} | {guidance:g} | {quality} | {seconds:.0f} |"
+    samples = source.take(second)
+    assert isinstance(samples, dict)  # the weights know labels
+    labels = np.asarray(samples["label"])
+    yield f"| training images | | | {_describe(classifier(SourceImages(source, second)[:]), labels, features)} | |"
+
+
+def _describe(classified: tuple[np.ndarray, np.ndarray], labels: np.ndarray, real: np.ndarray) -> str:
+    """Returns the cells of accuracy, distance and recall, from the classifier's features and logits."""
+    from gan_tf.evaluation.metrics.frechet import frechet_distance_of_features
+    from gan_tf.evaluation.metrics.precision_recall import manifold_scores
+
+    features, logits = classified
+    accuracy = 100 * np.mean(logits.argmax(axis=1) == labels)
+    recall = manifold_scores(features, real, k=_K, k_coverage=_K).recall
+    return f"{accuracy:.1f} | {frechet_distance_of_features(features, real):.2f} | {recall:.2f}"
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(run, None))
