@@ -77,10 +77,15 @@ def no_detector(tmp_path, monkeypatch):
     monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "cache"))
 
 
+def logged_steps(run) -> list[int]:
+    """Returns the steps in a run's log, each once: a callback may log a second line at a step."""
+    return list(dict.fromkeys(json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()))
+
+
 def test_train_logs_finite_numbers(trained):
     _, _, run = trained
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [1, 2]
+    assert logged_steps(run) == [1, 2]
     assert all(np.isfinite(value) for line in lines for value in line.values())
     assert len(lines[0]) > 2
 
@@ -107,7 +112,7 @@ def test_train_resume_continues(trained, no_detector, capsys):
     words = ["--task", task.name, "--runs", folder / "runs", "--resume", "--steps", 3, "--log-every", 1]
     assert call("train", *words) == 0
     assert "restored step 2" in capsys.readouterr().out
-    assert [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()] == [1, 2, 3]
+    assert logged_steps(run) == [1, 2, 3]
 
 
 def test_infer_uses_the_run(trained, tmp_path, capsys):
