@@ -64,8 +64,8 @@ def has_any_split(folder: str | Path) -> bool:
 def read_split(folder: str | Path, split: Split, size: int = 28, channels: int = 3) -> LabeledImages:
     """Reads the images that ``train.csv`` or ``val.csv`` lists, with their labels, in its order.
 
-    Images that are missing or damaged are left out with their labels, counted and named in ``summary``, as in folders of
-    images.
+    Images that are missing or damaged, names with a path in them and repeated names are left out with their labels; these and
+    images of another size are counted and named in ``summary``.
 
     Args:
         folder: holds ``data`` and the tables.
