@@ -23,6 +23,7 @@ from gan_tf.evaluation.scores import Report, Score
 from gan_tf.options import flag_name
 from gan_tf.training.callbacks import Callback, Curves, ExportWeights, SampleGrid
 from gan_tf.training.context import RunContext
+from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.images import tile_images
 from gan_tf.workflow import Workflow
 from pipelines.errors import UserError
@@ -43,6 +44,11 @@ class DannWorkflow(Workflow):
     def data_spec(self) -> DomainData:
         """Where the domains lie."""
         return build_data(self.config)
+
+    def check_run_options(self, options: RunOptions) -> None:
+        """Checks that no score of generated images is requested; raises as ``Workflow.check_run_options``."""
+        if options.eval_every:
+            raise UserError("--eval-every scores generated images, but a classifier makes none", "Leave --eval-every out")
 
     def build_model(self) -> DomainAdaptation:
         """Returns the model, its networks initialized from the seed."""

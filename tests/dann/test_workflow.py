@@ -160,6 +160,7 @@ BAD_INPUT = [
     ("train", ["--runs", "{tmp}/runs", "--data", "{data}", "--phase", "source", "--method", "dann"], "nothing is adapted"),
     ("train", ["--runs", "{tmp}/runs", "--data", "{data}", "--source-data", "{tmp}"], "exclude each other"),
     ("train", ["--runs", "{tmp}/runs", "--source-data", "{tmp}", "--target-data", "{tmp}"], "0 folders of classes"),
+    ("train", ["--runs", "{tmp}/runs", "--data", "{data}", "--eval-every", "2"], "a classifier makes none"),
     ("train", ["--runs", "{tmp}/runs", "--classes", "cat"], "two or more different classes"),
 ]
 
