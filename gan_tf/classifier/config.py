@@ -1,6 +1,5 @@
 """The configuration of the digit classifier. Free of TensorFlow."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gan_tf.family import Family
 from gan_tf.options import Resolved, option, resolve
-from pipelines.errors import UserError
+from gan_tf.utils.files import check_label_files
 from pipelines.source import DataSpec
 
 if TYPE_CHECKING:
@@ -50,14 +49,7 @@ class ClassifierInferOptions:
         Raises:
             UserError: no such folder, or an output that is not a CSV file, or that there is already.
         """
-        if self.out is not None and self.out.suffix.lower() != ".csv":
-            raise UserError(f"OUT {self.out} must be a .csv file", "Change it")
-        if self.out is not None and self.out.is_dir():
-            raise UserError(f"{self.out} is a folder", "Name another file")
-        if self.out is not None and os.path.lexists(self.out) and not self.overwrite:
-            raise UserError(f"{self.out} exists already", "Name another file, or add --overwrite")
-        if self.images is not None and not self.images.is_dir():
-            raise UserError(f"{self.images} is not a folder", "Give a folder of images of digits")
+        check_label_files(self.images, self.out, self.overwrite)
 
 
 def _resolve(task: "Task", file: Mapping[str, Any], cli: Mapping[str, Any]) -> Resolved:

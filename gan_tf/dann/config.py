@@ -1,7 +1,6 @@
 """The configuration of domain adaptation, and what each method and target sets. Free of TensorFlow."""
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gan_tf.dann.stated_target import find_target
 from gan_tf.family import Family
 from gan_tf.options import Conflict, Preset, Resolved, option, refuse_conflicts, resolve
+from gan_tf.utils.files import check_label_files
 from pipelines.errors import UserError
 from pipelines.formats.domains import DIGIT_CLASSES, TARGETS, DomainData
 from pipelines.source import DataSpec
@@ -106,14 +106,7 @@ class DannInferOptions:
         Raises:
             UserError: no such folder, or an output that is not a CSV file, or that there is already.
         """
-        if self.out is not None and self.out.suffix.lower() != ".csv":
-            raise UserError(f"OUT {self.out} must be a .csv file", "Change it")
-        if self.out is not None and self.out.is_dir():
-            raise UserError(f"{self.out} is a folder", "Name another file")
-        if self.out is not None and os.path.lexists(self.out) and not self.overwrite:
-            raise UserError(f"{self.out} exists already", "Name another file, or add --overwrite")
-        if self.images is not None and not self.images.is_dir():
-            raise UserError(f"{self.images} is not a folder", "Give a folder of images")
+        check_label_files(self.images, self.out, self.overwrite)
 
 
 def resolve_dann(task_defaults: Mapping[str, Any], file: Mapping[str, Any], cli: Mapping[str, Any]) -> Resolved:

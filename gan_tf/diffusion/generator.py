@@ -49,6 +49,11 @@ class Sampling:
         default = timesteps if self.sampler == "ancestral" else min(DEFAULT_STEPS, timesteps)
         return self.steps or default
 
+    def describe(self, config: DiffusionConfig) -> str:
+        """Returns the settings in words, for the protocol of a score; guidance applies only to models with labels."""
+        words = f"{self.sampler} with {self.num_steps(config.timesteps)} steps"
+        return f"{words} and guidance {self.guidance:g}" if config.classes else words
+
 
 class DiffusionGenerator:
     """An exported diffusion model.

@@ -155,7 +155,7 @@ class DiffusionWorkflow(Workflow):
         generator = self.load(directory)
         count = options.count or self.task.num_scored
         images = generator.generate(count, options.seed)
-        name = f"{self.task.name} {directory.name}, seed {options.seed}"
+        name = f"{self.task.name} {directory.name}, {Sampling().describe(self.config)}, seed {options.seed}"
         classifier = self._load_classifier()
         requested = np.arange(count) % len(generator.labels)
         files = tuple(Path(f"{label}_{index}.png") for index, label in enumerate(requested))

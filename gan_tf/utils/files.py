@@ -112,3 +112,19 @@ def require_space(directory: Path, num_bytes: int) -> None:
     if free < num_bytes:
         problem = f"{directory} has {free / 1e6:.0f} MB of free space, but checkpoints need {num_bytes / 1e6:.0f} MB"
         raise UserError(problem, "Free some disk space, or choose another folder with --runs")
+
+
+def check_label_files(images: Path | None, out: Path | None, overwrite: bool) -> None:
+    """Checks the arguments of a command that writes the labels of a folder's images into a CSV file; None is not given yet.
+
+    Raises:
+        UserError: no such folder, or an output that is not a CSV file, or that there is already.
+    """
+    if out is not None and out.suffix.lower() != ".csv":
+        raise UserError(f"OUT {out} must be a .csv file", "Change it")
+    if out is not None and out.is_dir():
+        raise UserError(f"{out} is a folder", "Name another file")
+    if out is not None and os.path.lexists(out) and not overwrite:
+        raise UserError(f"{out} exists already", "Name another file, or add --overwrite")
+    if images is not None and not images.is_dir():
+        raise UserError(f"{images} is not a folder", "Give a folder of images")

@@ -51,7 +51,9 @@ def contents(folder) -> dict[str, bytes]:
 def test_train_ends_with_the_scores_of_requested_digits(run):
     assert run.name == "000-unet-mnistm"
     scores = json.loads((run / "scores.json").read_text())
-    assert scores["class_conditional_accuracy"]["protocol"]["images"] == 1000
+    protocol = scores["class_conditional_accuracy"]["protocol"]
+    assert protocol["images"] == 1000
+    assert "dpm-solver++ with 10 steps and guidance 2, seed 2020" in protocol["generated"]
     assert scores["classifier_fid"]["protocol"]["reference_images"] == 10
     assert {threshold["bound"] for threshold in scores["thresholds"]} == {80, 88}
 
