@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from gan_tf import export
+from gan_tf import shipped
 from gan_tf.tasks import TASKS, find_task
 from gan_tf.utils.tf_import import import_tensorflow
 
@@ -25,7 +25,7 @@ def load(task: str, weights: str | Path | None = None, runs: str | Path = "runs"
         UserError: an unknown task, or weights that are missing, damaged or of another task.
     """
     entry = find_task(task)
-    directory = export.find_weights(entry.name, str(weights) if weights else None, entry.default_variant, Path(runs))
+    directory = shipped.find_weights(entry.name, str(weights) if weights else None, entry.default_variant, Path(runs))
     import_tensorflow()
     from gan_tf.workflow import load_workflow
 

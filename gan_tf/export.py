@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gan_tf.options import suggest
-from gan_tf.run_dir import find_newest_run, find_run_id, older_format, read_run_config
+from gan_tf.cards import CARD, FINETUNE, WEIGHTS, check_digest
+from gan_tf.run_dir import older_format, read_run_config
 from gan_tf.utils.files import write_atomic, write_json
 from pipelines.errors import READ_ERRORS, UserError
 
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     import keras
 
 FORMAT = 2
-SHIPPED = Path(__file__).parent / "weights"
-WEIGHTS, FINETUNE, CARD, SCORES = "weights.npz", "finetune.npz", "card.json", "scores.json"
-STAGE = ("command", "seconds", "step", "images_seen", "data")  # what a card records about each stage of a training
 
 NamedArrays = list[tuple[str, np.ndarray]]
 """The weights of a network in order, each with its variable's name, such as "kernel"."""
@@ -116,9 +113,9 @@ def read_weights(directory: Path) -> Export:
     """
     path = Path(directory) / WEIGHTS
     if not path.is_file():
-        raise _missing_weights(Path(directory))
+        raise missing_weights(Path(directory))
     about, networks = _unpack(path)
-    _check_digest(path, "sha256")
+    check_digest(path, "sha256")
     return Export(Path(directory), about["task"], about["config"], tuple(about["image_shape"]), networks)
 
 
@@ -132,69 +129,8 @@ def read_finetune(directory: Path) -> dict[str, NamedArrays]:
     if not path.is_file():
         return {}
     networks = _unpack(path)[1]
-    _check_digest(path, "finetune_sha256")
+    check_digest(path, "finetune_sha256")
     return networks
-
-
-def read_card(directory: Path) -> dict[str, Any]:
-    """Reads ``card.json``.
-
-    Raises:
-        UserError: there is none, or it does not describe a training, or it is of the older format.
-    """
-    path = Path(directory) / CARD
-    try:
-        card = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        problem = f"{path} cannot be read ({type(error).__name__})"
-        raise UserError(problem, "Name a run folder, or a folder of exported weights with their card") from None
-    if isinstance(card, dict) and "settings" in card:
-        raise older_format(Path(directory), "its card.json has another layout")
-    if not isinstance(card, dict) or not isinstance(card.get("task"), str) or not card.keys() >= {*STAGE}:
-        raise UserError(f"{path} does not describe a training", "Name another folder")
-    return card
-
-
-def write_scores(directory: Path, scores: Mapping[str, Any]) -> None:
-    """Writes scores, each with its protocol, into ``scores.json`` and ``card.json``."""
-    write_json(Path(directory) / SCORES, scores)
-    write_json(Path(directory) / CARD, {**read_card(directory), "scores": scores})
-
-
-def remove_scores(directory: Path) -> None:
-    """Removes ``scores.json``, which belongs to former weights."""
-    (Path(directory) / SCORES).unlink(missing_ok=True)
-
-
-def has_scores(directory: Path) -> bool:
-    """Returns whether ``scores.json`` and the card hold scores of the weights beside them, and the same ones."""
-    directory = Path(directory)
-    try:
-        scores = json.loads((directory / SCORES).read_text())
-        digests = {score["protocol"]["model_sha256"] for name, score in scores.items() if name != "thresholds"}
-        return digests == {_sha256(directory / WEIGHTS)} and read_card(directory).get("scores") == scores
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):  # damaged, or of another layout
-        return False
-
-
-def weights_identity(directory: Path) -> dict[str, Any]:
-    """Returns the step and the SHA-256 of ``weights.npz``, which scores carry; the step only if a card tells it."""
-    directory = Path(directory)
-    step = {"model_step": read_card(directory)["step"]} if (directory / CARD).is_file() else {}
-    return {**step, "model_sha256": _sha256(directory / WEIGHTS)}
-
-
-def has_step(directory: Path, step: int) -> bool:
-    """Returns whether the directory holds the whole export of ``step``."""
-    directory = Path(directory)
-    if not (directory / CARD).is_file() or not (directory / WEIGHTS).is_file():
-        return False
-    try:
-        card = read_card(directory)
-    except UserError:  # a damaged card is written again
-        return False
-    run_id = find_run_id(directory)
-    return card["step"] == step and card.get("run_id", run_id) == run_id and card.get("sha256") == _sha256(directory / WEIGHTS)
 
 
 def assign_weights(network: "keras.Model", arrays: NamedArrays, source: Path | str) -> None:
@@ -219,55 +155,7 @@ def assign_weights(network: "keras.Model", arrays: NamedArrays, source: Path | s
     network.set_weights([array for _, array in arrays])
 
 
-def shipped_variants(task: str) -> list[str]:
-    """Returns the names of the variants of a task whose weights are shipped with the package, sorted."""
-    return sorted(path.parent.name for path in (SHIPPED / task).glob(f"*/{WEIGHTS}"))
-
-
-def find_weights(task: str, requested: str | None, default_variant: str, runs: Path) -> Path:
-    """Returns the directory of the weights that ``--weights`` names.
-
-    Args:
-        task: name of the task.
-        requested: a shipped variant, a directory, or "newest" for the task's newest run; None means the default variant.
-        default_variant: the shipped variant that is used by default.
-        runs: the folder of all runs.
-
-    Raises:
-        UserError: there are no such weights; the known variants are listed.
-    """
-    variants = shipped_variants(task)
-    if requested is None and default_variant not in variants:
-        problem = f"No weights are shipped for task {task}"
-        raise UserError(problem, "Train first, then add --weights newest, or the run's folder")
-    name = default_variant if requested is None else requested
-    if name in variants:
-        return SHIPPED / task / name
-    if name == "newest":
-        newest = find_newest_run(runs, task)
-        if newest is None:
-            raise UserError(f"There is no run of task {task} in {runs}", "Train first, or name other weights")
-        directory = newest.path
-    else:
-        directory = Path(name)
-    if not directory.is_dir():
-        known = suggest(name, variants) if variants else "none are shipped"
-        problem = f"--weights {name} is neither a folder nor a shipped variant of task {task}; {known}"
-        raise UserError(problem, "Correct the name, or give the folder of a run")
-    if not (directory / WEIGHTS).is_file():
-        raise _missing_weights(directory)
-    return directory
-
-
-def describe_weights(directory: Path) -> str:
-    """Returns which weights these are: the path, or the task and the variant of shipped ones."""
-    directory = Path(directory)
-    if directory.parent.parent == SHIPPED:
-        return f"{directory.parent.name}/{directory.name}, shipped with gan_tf"
-    return str(directory)
-
-
-def _missing_weights(directory: Path) -> UserError:
+def missing_weights(directory: Path) -> UserError:
     """Returns the error for a directory without ``weights.npz``."""
     if (directory / "generator.npz").is_file():
         return older_format(directory, f"it holds generator.npz, not {WEIGHTS}")
@@ -278,10 +166,6 @@ def _missing_weights(directory: Path) -> UserError:
             return error
         return UserError(f"The run {directory} has no {WEIGHTS} yet", "Train it to its first checkpoint, or name another run")
     return UserError(f"{directory} holds no {WEIGHTS}", "Name a run folder, or a folder of exported weights")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _describe_array(name_and_shape: tuple[str, tuple[int, ...]]) -> str:
@@ -304,18 +188,6 @@ def _pack(networks: Mapping[str, "keras.Model"], about: Mapping[str, Any]) -> by
     data = io.BytesIO()
     np.savez_compressed(data, **members)
     return data.getvalue()
-
-
-def _check_digest(path: Path, key: str) -> None:
-    """Raises a UserError if a file is not the one that the card beside it describes, or the card is that of another run."""
-    if not path.with_name(CARD).is_file():
-        return
-    card, run_id = read_card(path.parent), find_run_id(path.parent)
-    if run_id is not None and card.get("run_id", run_id) != run_id:
-        raise UserError(f"{path} belongs to another run than the config.json beside it", "Put the files of this run back")
-    if "sha256" in card and _sha256(path) != card.get(key):
-        problem = f"{path} is not the file that the {CARD} beside it describes (its SHA-256 is another)"
-        raise UserError(problem, "Copy both from the same place, or resume the run, which writes them again")
 
 
 def _unpack(path: Path) -> tuple[dict[str, Any], dict[str, NamedArrays]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import keras
 import tensorflow as tf
 
-from gan_tf import export
+from gan_tf import cards, export
 from gan_tf.evaluation.features.inception_weights import find_weights_file
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import Report, Score
@@ -149,5 +149,5 @@ def evaluate_weights(
 ) -> dict[str, Score]:
     """Scores exported weights as their task is scored; see ``Workflow.evaluate``. The scores carry their step and digest."""
     scores = load_workflow(task, weights).evaluate(weights, data, options, report)
-    identity = export.weights_identity(weights)
+    identity = cards.weights_identity(weights)
     return {name: dataclasses.replace(score, protocol={**score.protocol, **identity}) for name, score in scores.items()}

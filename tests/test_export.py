@@ -1,6 +1,5 @@
 """Exported weights: what is read is what was written, and nothing else is read."""
 
-import hashlib
 import io
 import json
 import pickle
@@ -10,46 +9,16 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from helpers.exports import ABOUT, CARD, SmallNetwork, small_network, write_small_export
 
-from gan_tf import export
+from gan_tf import cards, export
 from gan_tf.gan.networks import dcgan
-from gan_tf.run_dir import RunDir
 from pipelines.errors import UserError
-
-ABOUT = {"task": "anime", "config": {"latent_dim": 6, "g_lr": 2e-4}, "image_shape": [8, 8, 1]}
-CARD = {"task": "anime", "step": 7, "seconds": 1, "images_seen": 8, "command": "python train.py", "data": {}}
-
-
-class Weight:
-    """The name of a weight, as ``keras.Variable`` has it."""
-
-    def __init__(self, name: str):
-        self.name = name
-
-
-class Network:
-    """What of a ``keras.Model`` is exported: names and values of its weights."""
-
-    def __init__(self, **arrays):
-        self.weights, self.arrays = [Weight(name) for name in arrays], list(arrays.values())
-
-    def get_weights(self):
-        return self.arrays
-
-
-def network(scale: float = 1.0) -> Network:
-    random = np.random.default_rng(0)
-    shapes = {"kernel": (2, 3), "bias": (4,), "gamma": (1, 2, 2, 5)}
-    return Network(**{name: (scale * random.normal(size=shape)).astype(np.float32) for name, shape in shapes.items()})
-
-
-def write(directory: Path, finetune=None, about=ABOUT, card=CARD, **networks) -> None:
-    export.write_export(directory, networks or {"generator": network()}, finetune or {}, about, card)
 
 
 def write_archive(directory: Path, members: dict) -> None:
     """Writes a ``weights.npz`` of another origin; bytes become a member as they are, arrays as .npy."""
-    with zipfile.ZipFile(directory / export.WEIGHTS, "w", zipfile.ZIP_DEFLATED) as file:
+    with zipfile.ZipFile(directory / cards.WEIGHTS, "w", zipfile.ZIP_DEFLATED) as file:
         for name, member in members.items():
             data = io.BytesIO()
             if isinstance(member, bytes):
@@ -66,95 +35,66 @@ def assert_equal(found, expected) -> None:
 
 
 def test_read_weights_is_what_was_written_in_float16(tmp_path):
-    write(tmp_path)
+    write_small_export(tmp_path)
     found = export.read_weights(tmp_path)
     assert (found.directory, found.task, found.config) == (tmp_path, "anime", ABOUT["config"])
     assert found.image_shape == (8, 8, 1)
     assert [name for name, _ in found.networks["generator"]] == ["kernel", "bias", "gamma"]
-    for before, (_, after) in zip(network().arrays, found.networks["generator"], strict=True):
+    for before, (_, after) in zip(small_network().arrays, found.networks["generator"], strict=True):
         assert after.dtype == np.float32
         np.testing.assert_array_equal(after, before.astype(np.float16))
         np.testing.assert_allclose(after, before, rtol=2**-11)
 
 
 def test_write_export_of_what_was_read_changes_nothing(tmp_path):
-    write(tmp_path)
+    write_small_export(tmp_path)
     first = export.read_weights(tmp_path).networks["generator"]
-    write(tmp_path, generator=Network(**dict(first)))
+    write_small_export(tmp_path, generator=SmallNetwork(**dict(first)))
     assert_equal(export.read_weights(tmp_path).networks["generator"], first)
 
 
 def test_read_weights_keeps_networks_apart_and_in_order(tmp_path):
     """Some names sort before others or hold a dot or a slash; there are more weights than three digits number."""
-    many = Network(**{f"w{i}": np.full(2, i) for i in range(1002)})
-    networks = {"b": network(1.0), "a/b": network(2.0), "a.0": network(3.0), "many": many}
-    write(tmp_path, **networks)
+    many = SmallNetwork(**{f"w{i}": np.full(2, i) for i in range(1002)})
+    networks = {"b": small_network(1.0), "a/b": small_network(2.0), "a.0": small_network(3.0), "many": many}
+    write_small_export(tmp_path, **networks)
     found = export.read_weights(tmp_path).networks
     assert list(found) == list(networks)
     assert [int(array[0]) for _, array in found["many"]] == list(range(1002))
     for name, scale in (("b", 1.0), ("a/b", 2.0), ("a.0", 3.0)):
-        np.testing.assert_array_equal(found[name][0][1], network(scale).arrays[0].astype(np.float16))
+        np.testing.assert_array_equal(found[name][0][1], small_network(scale).arrays[0].astype(np.float16))
 
 
 def test_read_finetune_is_what_was_written_or_empty(tmp_path):
-    write(tmp_path, finetune={"discriminator": network(2.0)})
+    write_small_export(tmp_path, finetune={"discriminator": small_network(2.0)})
     (name, arrays), *others = export.read_finetune(tmp_path).items()
     assert (name, others) == ("discriminator", [])
-    np.testing.assert_array_equal(arrays[1][1], network(2.0).arrays[1].astype(np.float16))
+    np.testing.assert_array_equal(arrays[1][1], small_network(2.0).arrays[1].astype(np.float16))
     assert list(export.read_weights(tmp_path).networks) == ["generator"]
-    write(tmp_path)
+    write_small_export(tmp_path)
     assert export.read_finetune(tmp_path) == {}
-    assert not (tmp_path / export.FINETUNE).exists()
-
-
-def test_read_card_has_the_digest_of_the_weights(tmp_path):
-    write(tmp_path)
-    digest = hashlib.sha256((tmp_path / export.WEIGHTS).read_bytes()).hexdigest()
-    assert export.read_card(tmp_path) == {"format": 2, **CARD, "sha256": digest}
-
-
-def test_add_scores_adds_them_to_the_card(tmp_path):
-    write(tmp_path)
-    before, scores = export.read_card(tmp_path), {"fid": {"value": 1.5, "protocol": {"images": 9}}}
-    export.write_scores(tmp_path, scores)
-    assert export.read_card(tmp_path) == {**before, "scores": scores}
-    assert json.loads((tmp_path / "scores.json").read_text()) == scores
-    export.remove_scores(tmp_path)
-    export.remove_scores(tmp_path)
-    assert not (tmp_path / "scores.json").exists()
+    assert not (tmp_path / cards.FINETUNE).exists()
 
 
 def test_read_weights_that_the_card_does_not_describe_are_refused(tmp_path):
     """Weights of another training under this one's card would be scored and shown under its name."""
     for name, value in (("one", 1.0), ("two", 2.0)):
-        write(tmp_path / name, generator=network(value), finetune={"discriminator": network(value)})
-    for file in (export.WEIGHTS, export.FINETUNE):
+        write_small_export(tmp_path / name, generator=small_network(value), finetune={"discriminator": small_network(value)})
+    for file in (cards.WEIGHTS, cards.FINETUNE):
         (tmp_path / "one" / file).write_bytes((tmp_path / "two" / file).read_bytes())
     for read in (export.read_weights, export.read_finetune):
         with pytest.raises(UserError, match=r"is not the file that the card.json beside it describes"):
             read(tmp_path / "one")
-    (tmp_path / "one" / export.CARD).unlink()
+    (tmp_path / "one" / cards.CARD).unlink()
     assert export.read_weights(tmp_path / "one").networks.keys() == {"generator"}  # exported weights without a card
-
-
-def test_has_step_only_of_a_whole_export(tmp_path):
-    assert not export.has_step(tmp_path, CARD["step"])
-    write(tmp_path)
-    assert export.has_step(tmp_path, CARD["step"])
-    assert not export.has_step(tmp_path, CARD["step"] + 1)
-    digest = hashlib.sha256((tmp_path / export.WEIGHTS).read_bytes()).hexdigest()
-    assert export.weights_identity(tmp_path) == {"model_step": CARD["step"], "model_sha256": digest}
-    write(tmp_path / "other", generator=network(2.0))
-    (tmp_path / export.WEIGHTS).write_bytes((tmp_path / "other" / export.WEIGHTS).read_bytes())
-    assert not export.has_step(tmp_path, CARD["step"])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_read_weights_that_are_not_finite_are_refused(tmp_path, value):
-    write(tmp_path)
-    with np.load(tmp_path / export.WEIGHTS) as file:
+    write_small_export(tmp_path)
+    with np.load(tmp_path / cards.WEIGHTS) as file:
         members = {name: np.full_like(file[name], value) if name != "about" else file[name] for name in file.files}
-    (tmp_path / export.CARD).unlink()
+    (tmp_path / cards.CARD).unlink()
     write_archive(tmp_path, members)
     with pytest.raises(UserError, match="holds numbers that no training gives"):
         export.read_weights(tmp_path)
@@ -162,34 +102,34 @@ def test_read_weights_that_are_not_finite_are_refused(tmp_path, value):
 
 def test_assign_real_network_has_the_same_weights(tmp_path):
     first, second = (dcgan.build_generator((8, 8, 1), 6, 4, seed=seed) for seed in (1, 2))
-    write(tmp_path, generator=first)
+    write_small_export(tmp_path, generator=first)
     export.read_weights(tmp_path).assign("generator", second)
     for a, b in zip(first.weights, second.weights, strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=2**-11, atol=1e-7)
 
 
 def test_assign_missing_network_is_refused(tmp_path):
-    write(tmp_path)
+    write_small_export(tmp_path)
     with pytest.raises(UserError, match="holds no network 'discriminator', only: generator"):
-        export.read_weights(tmp_path).assign("discriminator", network())
+        export.read_weights(tmp_path).assign("discriminator", small_network())
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 7e4])
 def test_write_export_not_finite_in_float16_is_refused(tmp_path, value):
-    bad = network()
+    bad = small_network()
     bad.arrays[1][2] = value
     with pytest.raises(UserError, match=r"weight 'bias' \(1\) of the network 'generator'.*at most 65,504"):
-        write(tmp_path, generator=bad)
+        write_small_export(tmp_path, generator=bad)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_write_export_finetune_not_finite_is_left_out(tmp_path):
     """A discriminator that float16 cannot hold must not stop a training."""
-    write(tmp_path, finetune={"discriminator": network(2.0)})
-    bad = network()
+    write_small_export(tmp_path, finetune={"discriminator": small_network(2.0)})
+    bad = small_network()
     bad.arrays[0][:] = 7e4
     with pytest.warns(UserWarning, match=r"finetune\.npz is not written.*'discriminator'"):
-        write(tmp_path, finetune={"discriminator": bad})
+        write_small_export(tmp_path, finetune={"discriminator": bad})
     assert export.read_finetune(tmp_path) == {}
     export.read_weights(tmp_path)
 
@@ -201,15 +141,15 @@ def test_read_weights_missing_is_refused(tmp_path):
 
 def test_read_weights_one_changed_byte_is_refused_or_harmless(tmp_path):
     """Every byte of the archive is changed in turn: the file is refused, or the byte has no effect (a date, say)."""
-    kernel = Network(kernel=np.arange(6.0, dtype=np.float32))
-    write(tmp_path, generator=kernel)
-    valid = (tmp_path / export.WEIGHTS).read_bytes()
+    kernel = SmallNetwork(kernel=np.arange(6.0, dtype=np.float32))
+    write_small_export(tmp_path, generator=kernel)
+    valid = (tmp_path / cards.WEIGHTS).read_bytes()
     expected = export.read_weights(tmp_path)
     num_refused = 0
     for at in range(len(valid)):
         changed = bytearray(valid)
         changed[at] ^= 0x41
-        (tmp_path / export.WEIGHTS).write_bytes(changed)
+        (tmp_path / cards.WEIGHTS).write_bytes(changed)
         try:
             found = export.read_weights(tmp_path)
         except UserError:
@@ -221,20 +161,20 @@ def test_read_weights_one_changed_byte_is_refused_or_harmless(tmp_path):
 
 
 @pytest.mark.parametrize("length", [0, 1, 30, 200, -30, -1])
-@pytest.mark.parametrize("name", [export.WEIGHTS, export.FINETUNE])
+@pytest.mark.parametrize("name", [cards.WEIGHTS, cards.FINETUNE])
 def test_read_truncated_file_is_refused(tmp_path, name, length):
-    write(tmp_path, finetune={"discriminator": network()})
+    write_small_export(tmp_path, finetune={"discriminator": small_network()})
     path = tmp_path / name
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(UserError, match="cannot be read"):
-        (export.read_weights if name == export.WEIGHTS else export.read_finetune)(tmp_path)
+        (export.read_weights if name == cards.WEIGHTS else export.read_finetune)(tmp_path)
 
 
 def test_read_weights_other_files_are_refused(tmp_path):
     array = io.BytesIO()
     np.save(array, np.zeros(3))
     for content in (b"hello", array.getvalue(), pickle.dumps({"a": 1}), b"PK\x03\x04" + b"\0" * 100):
-        (tmp_path / export.WEIGHTS).write_bytes(content)
+        (tmp_path / cards.WEIGHTS).write_bytes(content)
         with pytest.raises(UserError, match="cannot be read"):
             export.read_weights(tmp_path)
 
@@ -298,20 +238,10 @@ def test_read_weights_other_members_are_refused(tmp_path, members):
         export.read_weights(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "content", [None, b"{", b"[]", b"{}", *(json.dumps({k: v for k, v in CARD.items() if k != key}).encode() for key in CARD)]
-)
-def test_read_card_other_content_is_refused(tmp_path, content):
-    if content is not None:
-        (tmp_path / export.CARD).write_bytes(content)
-    with pytest.raises(UserError, match=r"card\.json"):
-        export.read_card(tmp_path)
-
-
 def test_read_older_format_is_refused(tmp_path):
     (tmp_path / "generator.npz").write_bytes(b"")
-    (tmp_path / export.CARD).write_text(json.dumps({**CARD, "settings": {}}))
-    for read in (export.read_weights, export.read_card):
+    (tmp_path / cards.CARD).write_text(json.dumps({**CARD, "settings": {}}))
+    for read in (export.read_weights, cards.read_card):
         with pytest.raises(UserError, match="written by an older version") as caught:
             read(tmp_path)
         assert "Train again" in caught.value.hint
@@ -349,54 +279,3 @@ def test_assign_weights_other_numbers_names_or_shapes_are_refused_and_change_not
 def test_assign_weights_error_names_the_two_shapes():
     with pytest.raises(UserError, match=r"kernel \(2, 4\) instead of kernel \(2, 3\)"):
         export.assign_weights(build_mlp(3), named_arrays(build_mlp(4)), "RUN")
-
-
-@pytest.fixture
-def shipped(tmp_path, monkeypatch) -> Path:
-    """Returns a folder of shipped weights with two variants of a task."""
-    monkeypatch.setattr(export, "SHIPPED", tmp_path / "shipped")
-    for variant in ("gan", "wgan"):
-        write(tmp_path / "shipped/anime" / variant)
-    return tmp_path / "shipped"
-
-
-def find(requested, runs, task="anime", default="gan") -> Path:
-    return export.find_weights(task, requested, default, runs)
-
-
-def test_find_weights_shipped_variants(shipped, tmp_path):
-    assert export.shipped_variants("anime") == ["gan", "wgan"]
-    assert export.shipped_variants("face") == []
-    assert find(None, tmp_path) == find("gan", tmp_path) == shipped / "anime/gan"
-    assert find("wgan", tmp_path) == shipped / "anime/wgan"
-    assert export.describe_weights(shipped / "anime/wgan") == "anime/wgan, shipped with gan_tf"
-
-
-def test_find_weights_unknown_name_lists_variants_and_suggests_one(shipped, tmp_path):
-    with pytest.raises(UserError, match=r"--weights wgam .*choose one of: gan, wgan \(did you mean 'wgan'\?\)"):
-        find("wgam", tmp_path)
-    with pytest.raises(UserError, match="none are shipped"):
-        find("wgan", tmp_path, task="face")
-    with pytest.raises(UserError, match="No weights are shipped for task face"):
-        find(None, tmp_path, task="face")
-
-
-def test_find_weights_directory(shipped, tmp_path):
-    write(tmp_path / "mine")
-    assert find(str(tmp_path / "mine"), tmp_path) == tmp_path / "mine"
-    assert export.describe_weights(tmp_path / "mine") == str(tmp_path / "mine")
-    with pytest.raises(UserError, match=r"holds no weights\.npz"):
-        find(str(shipped), tmp_path)
-
-
-def test_find_weights_newest_run(shipped, tmp_path):
-    runs = tmp_path / "runs"
-    with pytest.raises(UserError, match="no run of task anime"):
-        find("newest", runs)
-    for number in (1, 2):
-        RunDir(runs / f"anime/00{number}-gan-faces").write_config({"settings": {}} if number == 2 else {})
-    write(runs / "anime/001-gan-faces")
-    with pytest.raises(UserError, match="written by an older version"):
-        find("newest", runs)
-    write(runs / "anime/002-gan-faces")
-    assert find("newest", runs) == runs / "anime/002-gan-faces"

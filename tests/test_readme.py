@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from gan_tf.cards import read_card
 from gan_tf.cli import main
 from gan_tf.cli.arguments import requested_task
 from gan_tf.evaluation.options import EvaluationOptions
-from gan_tf.export import SHIPPED, read_card
 from gan_tf.options import flag_name
+from gan_tf.shipped import SHIPPED
 from gan_tf.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]

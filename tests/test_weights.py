@@ -10,21 +10,21 @@ import pytest
 from helpers.cli import call
 from PIL import Image
 
-from gan_tf import export
+from gan_tf import cards, export, shipped
 from gan_tf.cli.arguments import given_options
 from gan_tf.cli.train import build_parser
 from gan_tf.options import from_values
 from gan_tf.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
-DIRECTORIES = sorted(path.parent for path in export.SHIPPED.rglob(export.CARD))
+DIRECTORIES = sorted(path.parent for path in shipped.SHIPPED.rglob(cards.CARD))
 GRIDS = {"hinge": "gan_original.png", "wgangp": "gan_wgangp.png"}  # committed grids of the task anime, by variant
 each_variant = pytest.mark.parametrize("directory", DIRECTORIES, ids=lambda path: f"{path.parent.name}-{path.name}")
 
 
 @each_variant
 def test_shipped_weights_match_their_card(directory):
-    weights, card = directory / export.WEIGHTS, export.read_card(directory)
+    weights, card = directory / cards.WEIGHTS, cards.read_card(directory)
     assert hashlib.sha256(weights.read_bytes()).hexdigest() == card["sha256"]
     assert weights.stat().st_size < 8e6
     exported, task = export.read_weights(directory), TASKS[card["task"]]
@@ -34,13 +34,13 @@ def test_shipped_weights_match_their_card(directory):
     assert task.variant_of(from_values(task.family.config, exported.config, "card.json")) == directory.name
     assert all("synthetic" not in source["name"] for source in card["data"].values())
     assert card["seconds"] > 0
-    assert not re.search(r"/(home|root|tmp|work)/", (directory / export.CARD).read_text())
+    assert not re.search(r"/(home|root|tmp|work)/", (directory / cards.CARD).read_text())
 
 
 @each_variant
 def test_card_command_gives_the_recorded_configuration(directory):
     """The recorded commands can still be typed, and the last one leads to the configuration of the card."""
-    card = export.read_card(directory)
+    card = cards.read_card(directory)
     task = TASKS[card["task"]]
     for stage in (*card.get("initialized_from", []), card):
         args = build_parser(task).parse(shlex.split(stage["command"])[2:])
@@ -51,7 +51,7 @@ def test_card_command_gives_the_recorded_configuration(directory):
 
 
 def test_each_anime_variant_has_a_committed_grid():
-    assert export.shipped_variants("anime") == sorted(GRIDS)
+    assert shipped.shipped_variants("anime") == sorted(GRIDS)
 
 
 @pytest.mark.parametrize(("variant", "grid"), GRIDS.items(), ids=GRIDS)
@@ -69,5 +69,5 @@ def test_committed_grid_is_what_the_weights_generate(variant, grid, tmp_path):
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_default_variant_of_each_task_is_shipped_if_any_is(task):
-    shipped = export.shipped_variants(task.name)
-    assert task.default_variant in shipped or not shipped
+    variants = shipped.shipped_variants(task.name)
+    assert task.default_variant in variants or not variants

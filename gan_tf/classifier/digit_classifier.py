@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gan_tf import export
+from gan_tf import export, shipped
 from gan_tf.classifier.config import ClassifierConfig
 from gan_tf.classifier.networks import build_classifier
 from gan_tf.evaluation.digits import classify
@@ -67,7 +67,7 @@ def load_digit_classifier(directory: Path | None = None) -> DigitClassifier:
     Raises:
         UserError: there are no weights, or those of another network.
     """
-    exported = export.read_weights(export.SHIPPED / "digits" / "classifier" if directory is None else directory)
+    exported = export.read_weights(shipped.SHIPPED / "digits" / "classifier" if directory is None else directory)
     config = from_values(ClassifierConfig, exported.config, str(exported.directory))
     network = build_classifier((SIZE, SIZE, 3), config.hidden_dim)
     exported.assign("network", network)

@@ -103,10 +103,10 @@ def _check_size(task: Task | None, args: argparse.Namespace, options: Evaluation
 
 def _score_weights(task: Task, args: argparse.Namespace, options: EvaluationOptions) -> Mapping[str, Score]:
     """Scores a model's weights as its task is scored."""
-    from gan_tf import export
+    from gan_tf import shipped
 
-    weights = export.find_weights(task.name, args.weights, task.default_variant, args.runs)
-    print(f"weights: {export.describe_weights(weights)}", flush=True)
+    weights = shipped.find_weights(task.name, args.weights, task.default_variant, args.runs)
+    print(f"weights: {shipped.describe_weights(weights)}", flush=True)
     data = args.data
     if data is None:
         data, annotations = _data_of_run(weights)

@@ -37,11 +37,11 @@ def run(argv: Sequence[str]) -> int:
     args = build_parser(requested_task(argv)).parse(argv)
     task = find_task(args.task)
     options = build_options(args, task.family.infer_options)
-    from gan_tf import export
+    from gan_tf import shipped
 
     default = task.default_variant if args.weights else task.family.default_variant(task, options)
-    weights = export.find_weights(task.name, args.weights, default, args.runs)
-    print(f"weights: {export.describe_weights(weights)}", flush=True)
+    weights = shipped.find_weights(task.name, args.weights, default, args.runs)
+    print(f"weights: {shipped.describe_weights(weights)}", flush=True)
     import_tensorflow()
     from gan_tf.workflow import load_workflow
 

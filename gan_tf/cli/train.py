@@ -124,10 +124,10 @@ def _check_initial_weights(task: Task, directory: Path | None) -> Task | None:
     """Returns the task of the weights that ``--init-from`` names, which must be of the same family."""
     if directory is None:
         return None
-    from gan_tf import export
+    from gan_tf import cards
 
-    is_export = (directory / export.CARD).is_file() and not has_checkpoints(directory)
-    description = export.read_card(directory) if is_export else read_run_config(directory)
+    is_export = (directory / cards.CARD).is_file() and not has_checkpoints(directory)
+    description = cards.read_card(directory) if is_export else read_run_config(directory)
     other = find_task(description["task"])
     if other.family is not task.family:
         same = ", ".join(name for name, entry in TASKS.items() if entry.family is task.family)

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from gan_tf import export
+from gan_tf import export, shipped
 from gan_tf.dann.config import DannConfig, DannInferOptions, build_data
 from gan_tf.dann.domain_views import DomainViews
 from gan_tf.dann.figures import DomainFeatures, write_figures
@@ -117,7 +117,7 @@ class DannWorkflow(Workflow):
         stated = find_target(options.images, options.target)
         print(f"target: {stated.name}, {stated.reason}", flush=True)
         if stated.name != self.config.target:
-            problem = f"The weights {export.describe_weights(directory)} were trained for {self.config.target}, "
+            problem = f"The weights {shipped.describe_weights(directory)} were trained for {self.config.target}, "
             problem += f"but the images are of {stated.name}, {stated.reason}"
             hint = f"Leave --weights out, or add --target {self.config.target} if the images are of {self.config.target}"
             raise UserError(problem, hint)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gan_tf import export
+from gan_tf import cards
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
 from gan_tf.experiments.adaptation_page import Accuracies, render_page
@@ -59,7 +59,7 @@ def measure(row: Row, target: str, seed: int, data: Path, runs: Path) -> RunDir:
     """
     folder = runs / f"{target}-{row.name}-{seed}"
     run_dir = find_newest_run(folder, "dann")
-    if run_dir is not None and export.has_scores(run_dir.path):
+    if run_dir is not None and cards.has_scores(run_dir.path):
         return run_dir
     print(f"{target}, {row.about}, seed {seed}", flush=True)
     arguments = [str(ROOT / "train.py"), "--task", "dann", "--target", target, "--seed", str(seed), *row.flags]
@@ -68,14 +68,14 @@ def measure(row: Row, target: str, seed: int, data: Path, runs: Path) -> RunDir:
     if code or run_dir is None:
         problem = f"Training {row.name} for {target} ended with exit code {code}"
         raise UserError(problem, "Fix what is reported above, then run the same command again")
-    if not export.has_scores(run_dir.path):
+    if not cards.has_scores(run_dir.path):
         raise UserError(f"{run_dir.path} could not be scored", f"Put val.csv of {target} into {data}")
     return run_dir
 
 
 def read_accuracy(run_dir: RunDir, target: str) -> float:
     """Returns a run's accuracy on the target's validation images, in percent."""
-    scores = json.loads((run_dir.path / export.SCORES).read_text())
+    scores = json.loads((run_dir.path / cards.SCORES).read_text())
     return float(scores[f"{target}_accuracy"]["value"])
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gan_tf import export
+from gan_tf import export, shipped
 from gan_tf.cli.arguments import Parser, add_options, build_options
 from gan_tf.cli.main import run_command
 from gan_tf.evaluation.options import EvaluationOptions
@@ -95,7 +95,7 @@ def find_directories(named: Sequence[Path]) -> Directories:
             problem = f"{found[key]} and {directory} both hold weights of {'/'.join(key)}"
             raise UserError(problem, "Name one of the two")
         found[key] = directory
-    shipped = {key: export.SHIPPED / key[0] / key[1] for key in keys if key[1] in export.shipped_variants(key[0])}
+    shipped = {key: shipped.SHIPPED / key[0] / key[1] for key in keys if key[1] in shipped.shipped_variants(key[0])}
     return shipped | found
 
 
@@ -126,7 +126,7 @@ def score_rows(directories: Directories, options: InceptionScoreOptions) -> list
         if directory is None:
             rows.append(Row(name, {}, dict.fromkeys(options.measures, "there are no weights of it")))
             continue
-        print(f"scoring {name}: {export.describe_weights(directory)}", flush=True)
+        print(f"scoring {name}: {shipped.describe_weights(directory)}", flush=True)
         left_out: list[str] = []
         scores = evaluate_weights(task, directory, None, EvaluationOptions(**values), left_out.append)
         why = next((words for words in left_out if words.startswith("inception_score, since ")), "")

@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gan_tf import export
+from gan_tf import shipped
 from gan_tf.cli.arguments import Parser, requested_task
 from gan_tf.cli.infer import add_weights_arguments
 from gan_tf.cli.main import run_command
@@ -107,8 +107,8 @@ def _find_samples(task: Task, args: argparse.Namespace) -> np.ndarray:
 
         images = read_image_dir(args.images, task.image_shape[0])
         return images.images[: args.count]
-    weights = export.find_weights(task.name, args.weights, task.default_variant, args.runs)
-    print(f"weights: {export.describe_weights(weights)}", flush=True)
+    weights = shipped.find_weights(task.name, args.weights, task.default_variant, args.runs)
+    print(f"weights: {shipped.describe_weights(weights)}", flush=True)
     return generate_samples(task, weights, args.count, args.seed)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_tf import export
+from gan_tf import shipped
 from gan_tf.cli.arguments import Parser, add_options, build_options
 from gan_tf.cli.main import run_command
 from gan_tf.options import option
@@ -83,8 +83,8 @@ def run(argv: Sequence[str]) -> int:
     add_options(parser, SamplerOptions())
     args = parser.parse(argv)
     options = build_options(args, SamplerOptions)
-    weights = export.find_weights(DIFFUSION.name, args.weights, DIFFUSION.default_variant, args.runs)
-    print(f"weights: {export.describe_weights(weights)}", flush=True)
+    weights = shipped.find_weights(DIFFUSION.name, args.weights, DIFFUSION.default_variant, args.runs)
+    print(f"weights: {shipped.describe_weights(weights)}", flush=True)
     import_tensorflow()
     text = _HEADER
     for row in compute_rows(weights, args.data, options):

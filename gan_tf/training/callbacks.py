@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from gan_tf import export
+from gan_tf import cards, export
 from gan_tf.evaluation.features.extractor import extract, fid_extractor
 from gan_tf.evaluation.features.feature_cache import real_features
 from gan_tf.evaluation.image_files import SourceImages
@@ -150,10 +150,10 @@ class ExportWeights(Callback):
 
     def on_checkpoint(self, step: int) -> None:
         self.write(self.run.run_dir.path, step)
-        export.remove_scores(self.run.run_dir.path)
+        cards.remove_scores(self.run.run_dir.path)
 
     def is_done(self, step: int) -> bool:
-        return export.has_step(self.run.run_dir.path, step)
+        return cards.has_step(self.run.run_dir.path, step)
 
     def write(self, directory: Path, step: int) -> None:
         """Writes the files of the current weights into ``directory``; raises as ``export.write_export``."""
@@ -234,7 +234,7 @@ class TrainingSetScores(Callback):
     def on_start(self, first_step: int) -> None:
         """Finds the best score up to ``first_step``; a later one was computed by a process that has been killed."""
         former = self.run.plan.state.pop("best", None)
-        best = self._read_best() if (self.best_dir / export.CARD).is_file() else None
+        best = self._read_best() if (self.best_dir / cards.CARD).is_file() else None
         if best is None and former is not None:
             warnings.warn(f"{self.best_dir} is lost; the next score is taken as the best one", stacklevel=2)
         if best is not None and best["step"] <= first_step:
@@ -248,14 +248,14 @@ class TrainingSetScores(Callback):
         """
         hint = f"Put the card of this run back, or move {self.best_dir} away"
         try:
-            card = export.read_card(self.best_dir)
+            card = cards.read_card(self.best_dir)
         except UserError as error:
             raise UserError(error.problem, hint) from None
         best: Any = card.get("best")
         run_id = self.run.config["run_id"]
         is_score = isinstance(best, dict) and isinstance(best.get("step"), int) and isinstance(best.get("fid_train"), float)
         if not is_score or card.get("run_id", run_id) != run_id:
-            raise UserError(f"{self.best_dir / export.CARD} does not describe the best weights of this run", hint)
+            raise UserError(f"{self.best_dir / cards.CARD} does not describe the best weights of this run", hint)
         return best
 
     def on_interval(self, step: int) -> None:

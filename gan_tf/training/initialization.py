@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from gan_tf import export
+from gan_tf import cards, export
 from gan_tf.export import NamedArrays
 from gan_tf.options import from_values
 from gan_tf.run_dir import has_checkpoints, read_run_config
@@ -84,7 +84,7 @@ def _networks_of_run(task: "Task", directory: Path) -> tuple[dict[str, NamedArra
     other = build_workflow(task, from_values(task.family.config, config["config"], str(directory))).build_model()
     checkpoints = Checkpoints(directory / "checkpoints", other)
     step = checkpoints.newest()
-    if step is None and (directory / export.WEIGHTS).is_file():
+    if step is None and (directory / cards.WEIGHTS).is_file():
         return _networks_of_export(directory)
     if step is None:
         raise UserError(f"{directory} has no valid checkpoint", "Name another run, or a folder of exported weights")
@@ -104,7 +104,7 @@ def _networks_of_run(task: "Task", directory: Path) -> tuple[dict[str, NamedArra
 
 def _networks_of_export(directory: Path) -> tuple[dict[str, NamedArrays], list[dict[str, Any]]]:
     """Returns the exported networks and those of ``finetune.npz``, and the stages they went through."""
-    card = export.read_card(directory)
+    card = cards.read_card(directory)
     networks = {**export.read_weights(directory).networks, **export.read_finetune(directory)}
-    stage = {name: card[name] for name in export.STAGE}
+    stage = {name: card[name] for name in cards.STAGE}
     return networks, [*card.get("initialized_from", []), stage]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gan_tf import export
+from gan_tf import cards
 from gan_tf.run_dir import RunDir, hint_new_run
 from gan_tf.training.checkpoints import Checkpoints
 from gan_tf.training.loggers import METRICS, parse_line
@@ -40,7 +40,7 @@ def restore_run(run_dir: RunDir, checkpoints: Checkpoints, plan: TrainingPlan) -
 
 def _has_had_checkpoints(run_dir: RunDir) -> bool:
     """Returns whether a run holds what is written only after a checkpoint, or in a run of ``--init-from`` its first one."""
-    after_checkpoint = (export.WEIGHTS, export.FINETUNE, export.CARD, export.SCORES)
+    after_checkpoint = (cards.WEIGHTS, cards.FINETUNE, cards.CARD, cards.SCORES)
     if "initialized_from" in run_dir.config or any((run_dir.path / name).is_file() for name in after_checkpoint):
         return True
     metrics = run_dir.path / METRICS

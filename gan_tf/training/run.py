@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gan_tf import export
+from gan_tf import cards
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.report import render_table, to_json
 from gan_tf.options import Resolved, format_config
@@ -359,8 +359,8 @@ def _finish(request: TrainingRequest, run: RunContext, last_step: int) -> int:
 def _score(request: TrainingRequest, run: RunContext) -> None:
     """Writes the task's scores (validation images, once), unless these weights have been scored; says what is missing."""
     data, directory, task = run.config["data"]["path"], run.run_dir.path, request.task
-    if export.has_scores(directory):
-        print(f"these weights have been scored: see {directory / export.SCORES}")
+    if cards.has_scores(directory):
+        print(f"these weights have been scored: see {directory / cards.SCORES}")
         return
     left_out: list[str] = []
     try:
@@ -368,7 +368,7 @@ def _score(request: TrainingRequest, run: RunContext) -> None:
     except UserError as error:
         left_out, scores = left_out or [error.problem], {}
     if scores:
-        export.write_scores(directory, json.loads(to_json(scores, task.thresholds)))
+        cards.write_scores(directory, json.loads(to_json(scores, task.thresholds)))
         print(render_table(scores, task.thresholds), end="")
     if left_out:
         print(f"not scored: {'; '.join(left_out)}")

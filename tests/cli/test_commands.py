@@ -13,7 +13,7 @@ import pytest
 from helpers.cli import TINY, call, only_run, train_two_steps
 from PIL import Image
 
-from gan_tf import export
+from gan_tf import cards
 from gan_tf.cli.main import main
 from gan_tf.cli.train import recorded_command
 from gan_tf.evaluation.scores import Score
@@ -236,13 +236,13 @@ def test_train_run_killed_before_its_first_checkpoint_starts_again(run, tmp_path
     assert (folder / "weights.npz").read_bytes() == (run / "weights.npz").read_bytes()
     (folder / "metrics.jsonl").write_text('{"step": 501, "d_loss": 0.5}\n')  # a checkpoint at 500 has been there
     shutil.rmtree(folder / "checkpoints")
-    for name in (export.WEIGHTS, export.FINETUNE, export.CARD):
+    for name in (cards.WEIGHTS, cards.FINETUNE, cards.CARD):
         (folder / name).unlink()
     assert call("train", *ANIME, "--runs", tmp_path / "runs", "--resume") == 2
     assert "its checkpoints are lost. Put them back, or start a new run." in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("trace", [export.CARD, export.FINETUNE, export.SCORES, "initialized_from"])
+@pytest.mark.parametrize("trace", [cards.CARD, cards.FINETUNE, cards.SCORES, "initialized_from"])
 def test_train_run_that_lost_checkpoints_and_weights_is_never_started_again(run, tmp_path, trace, capsys):
     """What is written after a checkpoint tells that there was one; in a run of --init-from, there is one from the start."""
     folder = tmp_path / "runs/anime" / run.name
@@ -259,9 +259,9 @@ def test_train_resumed_run_writes_a_damaged_card_and_says_which_curves_are_lost(
     folder = tmp_path / "runs/anime" / run.name
     shutil.copytree(run, folder)
     for content in ("{", "[]", "{}"):
-        (folder / export.CARD).write_text(content)
+        (folder / cards.CARD).write_text(content)
         assert call("train", *ANIME, "--runs", tmp_path / "runs", "--resume") == 0
-        found, expected = (json.loads((path / export.CARD).read_text()) for path in (folder, run))
+        found, expected = (json.loads((path / cards.CARD).read_text()) for path in (folder, run))
         assert found == expected | {"environment": found["environment"]}
     assert "lost" not in capsys.readouterr().err
     (folder / "metrics.jsonl").unlink()
@@ -299,7 +299,7 @@ def test_train_checkpoints_and_weights_of_another_run_are_refused(run, image_dir
     shutil.copytree(run / "checkpoints", folder / "checkpoints")
     assert call("train", *words[:4], "--resume", "--steps", 3) == 2
     assert "belongs to another run" in capsys.readouterr().err
-    for file in (export.WEIGHTS, export.CARD):
+    for file in (cards.WEIGHTS, cards.CARD):
         shutil.copy(run / file, folder)
     assert call("infer", *ANIME, "--weights", folder, "--count", 1, tmp_path / "out") == 2
     assert "belongs to another run than the config.json beside it" in capsys.readouterr().err
@@ -311,7 +311,7 @@ def test_train_scores_belong_to_the_weights_beside_them(image_dir, tmp_path, cap
 
     def evaluate(task, weights, data, options, report):
         scored.append(weights)
-        return {"fid": Score(1.0, export.weights_identity(weights))}
+        return {"fid": Score(1.0, cards.weights_identity(weights))}
 
     monkeypatch.setattr(training_run, "evaluate_weights", evaluate)
     words = [*ANIME, "--data", image_dir, "--runs", tmp_path, "--checkpoint-every", 1, *TINY]
@@ -408,15 +408,15 @@ def test_recorded_command_hides_own_paths():
 def test_infer_weights_of_another_task_or_size_are_refused(run, tmp_path, capsys):
     other = tmp_path / "other"
     shutil.copytree(run, other)
-    (other / export.CARD).unlink()  # which has the digest of the weights
-    with np.load(other / export.WEIGHTS) as file:
+    (other / cards.CARD).unlink()  # which has the digest of the weights
+    with np.load(other / cards.WEIGHTS) as file:
         arrays = dict(file)
     about = json.loads(str(arrays["about"]))
-    np.savez(other / export.WEIGHTS, **{**arrays, "about": np.array(json.dumps({**about, "task": "dog"}))})
+    np.savez(other / cards.WEIGHTS, **{**arrays, "about": np.array(json.dumps({**about, "task": "dog"}))})
     assert call("infer", *ANIME, "--weights", other, "--count", 1, tmp_path / "out") == 2
     assert "weights of task 'dog'" in capsys.readouterr().err
     halves = {name: value[..., :1] if name != "about" else value for name, value in arrays.items()}
-    np.savez(other / export.WEIGHTS, **halves)
+    np.savez(other / cards.WEIGHTS, **halves)
     assert call("infer", *ANIME, "--weights", other, "--count", 1, tmp_path / "out") == 2
     assert "error: " in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

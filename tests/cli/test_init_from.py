@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers.cli import TINY, call, only_run, train_two_steps
 
-from gan_tf import export
+from gan_tf import cards, export
 from gan_tf.api import load
 from gan_tf.run_dir import read_run_config
 
@@ -45,7 +45,7 @@ def test_init_from_run_copies_weights_only_and_lists_the_rest(run, image_dir, tm
 @pytest.mark.parametrize("with_discriminator", [True, False])
 def test_init_from_exported_weights_copies_what_there_is(run, image_dir, tmp_path, capsys, with_discriminator):
     """Such as shipped weights, or those in best/: the generator is the EMA's, the discriminator that of finetune.npz."""
-    names = [export.WEIGHTS, export.CARD] + ([export.FINETUNE] if with_discriminator else [])
+    names = [cards.WEIGHTS, cards.CARD] + ([cards.FINETUNE] if with_discriminator else [])
     exported = copy_export(run, tmp_path / "exported", names)
     words = [*ANIME, "--runs", tmp_path / "runs", "--data", image_dir, "--loss", "hinge", "--norm", "layer", *TINY]
     words += ["--steps", 1, "--g-lr", 1e-9, "--d-lr", 1e-9, "--init-from", exported]
@@ -54,7 +54,7 @@ def test_init_from_exported_weights_copies_what_there_is(run, image_dir, tmp_pat
     assert ("starts from scratch" in output) is not with_discriminator
     assert "not copied" not in output
     folder = only_run(tmp_path / "runs")
-    stage = {name: json.loads((run / "card.json").read_text())[name] for name in export.STAGE}
+    stage = {name: json.loads((run / "card.json").read_text())[name] for name in cards.STAGE}
     assert json.loads((folder / "card.json").read_text())["initialized_from"] == [stage]
     expected, found = (load("anime", path).network.trainable_variables for path in (exported, folder))
     for a, b in zip(expected, found, strict=True):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from helpers.cli import TINY, call, only_run, train_two_steps
 
-from gan_tf import export
+from gan_tf import cards
 from gan_tf.gan.workflow import GanWorkflow
 from gan_tf.run_dir import FAILURE, RunDir, find_newest_run, has_trained
 from gan_tf.training import run as training_run
@@ -23,13 +23,13 @@ def run(tmp_path_factory) -> Path:
 
 def damaged_export(run: Path, folder: Path) -> list:
     shutil.copytree(run, folder / "damaged", ignore=shutil.ignore_patterns("checkpoints", "config.json"))
-    (folder / "damaged" / export.WEIGHTS).write_bytes(b"damaged")
+    (folder / "damaged" / cards.WEIGHTS).write_bytes(b"damaged")
     return [*ANIME, "--init-from", folder / "damaged"]
 
 
 def damaged_run(run: Path, folder: Path) -> list:
     shutil.copytree(run, folder / "damaged")
-    (folder / "damaged" / export.WEIGHTS).unlink()
+    (folder / "damaged" / cards.WEIGHTS).unlink()
     for path in (folder / "damaged/checkpoints").iterdir():
         (path / "state.json").write_text("{}")
     return [*ANIME, "--init-from", folder / "damaged"]

@@ -9,7 +9,7 @@ import pytest
 from helpers.cli import TINY, call, only_run
 from helpers.tfds_fixtures import prepare_labeled
 
-from gan_tf import export
+from gan_tf import cards
 from gan_tf.run_dir import read_run_config
 
 
@@ -56,7 +56,7 @@ def test_evaluate_on_tfds_scores_the_classifier_on_the_test_split(tmp_path, data
     assert call("evaluate", *words, "--weights", run, "--json", tmp_path / "scores.json") == 0
     protocol = json.loads((tmp_path / "scores.json").read_text())["mnist_accuracy"]["protocol"]
     assert (protocol["images"], protocol["data"]) == (6, "mnist")
-    assert export.has_scores(run)  # the training's own evaluation found the test images too
+    assert cards.has_scores(run)  # the training's own evaluation found the test images too
     assert np.isfinite(json.loads((run / "scores.json").read_text())["mnist_accuracy"]["value"])
 
 

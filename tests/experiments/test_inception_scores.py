@@ -5,7 +5,7 @@ import pytest
 from helpers.exports import export_untrained
 
 import gan_tf
-from gan_tf import export
+from gan_tf import shipped
 from gan_tf.cli.main import run_command
 from gan_tf.evaluation.features import extractor as extractors
 from gan_tf.experiments.inception_scores import run
@@ -29,7 +29,7 @@ class FewClasses:
 def weights(tmp_path, monkeypatch):
     """Weights of two losses and of another task; nothing is shipped, and there is no CIFAR-10."""
     monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(export, "SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr(shipped, "SHIPPED", tmp_path / "shipped")
     (tmp_path / "inception.npz").write_bytes(b"")
     export_untrained(tmp_path / "shipped/cifar10/gan", "cifar10", loss="gan")
     export_untrained(tmp_path / "wgan", "cifar10", loss="wgan", seed=1)

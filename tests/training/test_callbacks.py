@@ -12,7 +12,7 @@ from helpers import gaussians
 from helpers.cli import TINY, call, only_run
 from PIL import Image
 
-from gan_tf import export, workflow
+from gan_tf import cards, export, workflow
 from gan_tf.evaluation.metrics.frechet import frechet_distance_of_features
 from gan_tf.training import callbacks
 from gan_tf.training.callbacks import Curves, ExportWeights, SampleGrid, TrainingSetScores
@@ -77,7 +77,7 @@ def test_export_weights_writes_ema_discriminator_and_card(tmp_path):
     export.assign_weights(discriminator, export.read_finetune(tmp_path / "run")["discriminator"], "run")
     for a, b in zip(discriminator.weights, model.discriminator.weights, strict=True):
         np.testing.assert_allclose(a, b, rtol=2**-10, atol=1e-7)
-    card = export.read_card(tmp_path / "run")
+    card = cards.read_card(tmp_path / "run")
     assert (card["step"], card["images_seen"], card["seconds"]) == (20, 320, 60)
     assert card["data"] == run.config["data"]["sources"]
     assert card["best"] == run.plan.state["best"]
@@ -160,7 +160,7 @@ def test_training_set_scores_are_logged_and_the_best_weights_kept(scores, tmp_pa
     assert [line["fid_train"] for line in lines] == pytest.approx([*expected, expected[0]])
     assert all("kid_train" in line for line in lines)
     assert run.plan.state["best"] == {"step": 4, "fid_train": lines[1]["fid_train"], "images": 12}
-    card = export.read_card(tmp_path / "run/best")
+    card = cards.read_card(tmp_path / "run/best")
     assert card["step"] == 4
     assert card["best"] == run.plan.state["best"]
     export.read_weights(tmp_path / "run/best")
@@ -179,7 +179,7 @@ def test_training_set_scores_resumed_run_compares_with_the_former_best(scores, t
     callback.on_start(2)
     assert run.plan.state["best"] == best
     callback.on_interval(4)
-    assert export.read_card(tmp_path / "run/best")["step"] == 2
+    assert cards.read_card(tmp_path / "run/best")["step"] == 2
     callback.on_start(1)
     callback.on_interval(2)
     assert run.plan.state["best"]["fid_train"] > best["fid_train"]
@@ -194,7 +194,7 @@ def test_training_set_scores_where_a_run_is_stopped_early_are_printed_only(score
         callback.on_interval(step)
     run.loggers.close()
     assert [line["step"] for line in logged(tmp_path / "run")] == [2, 4, run.plan.steps]
-    assert export.read_card(tmp_path / "run/best")["step"] == 4
+    assert cards.read_card(tmp_path / "run/best")["step"] == 4
     printed = capsys.readouterr().out.splitlines()
     assert printed[1].startswith("step 3: FID 0.0 ")
     assert "not compared" in printed[1]
@@ -264,7 +264,7 @@ def test_train_eval_every_scores_the_images_that_infer_writes(image_dir, tmp_pat
     assert [line["step"] for line in scores] == [2, 4]
     assert (run / "curves.png").read_bytes() == render_curves(run / "metrics.jsonl")  # with the last score
     best = min(scores, key=lambda line: line["fid_train"])
-    assert export.read_card(run / "best")["step"] == best["step"]
+    assert cards.read_card(run / "best")["step"] == best["step"]
     assert call("infer", "--task", "anime", "--weights", run, "--count", 12, tmp_path / "out") == 0
     images = [
         np.stack([np.asarray(Image.open(path)) for path in sorted(directory.iterdir())])
@@ -286,7 +286,7 @@ def assert_same_curves_and_best_weights(runs, other_runs):
     whole, stopped = only_run(runs), only_run(other_runs)
     for file in ("metrics.jsonl", "best/weights.npz", "best/finetune.npz", "weights.npz", "curves.png"):
         assert (whole / file).read_bytes() == (stopped / file).read_bytes(), file
-    assert export.read_card(whole / "best")["best"] == export.read_card(stopped / "best")["best"]
+    assert cards.read_card(whole / "best")["best"] == cards.read_card(stopped / "best")["best"]
     export.read_weights(stopped / "best")  # which checks that the card describes them
 
 
