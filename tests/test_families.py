@@ -15,7 +15,7 @@ from gan_tf.options import flag_name, from_values
 from gan_tf.run_dir import read_run_config
 from gan_tf.tasks import DIGITS, TASKS, Task
 from gan_tf.training.curves import render_curves
-from gan_tf.training.run import open_sources
+from gan_tf.training.data import open_sources
 from gan_tf.workflow import build_workflow
 
 IMAGE_TASKS = sorted(TASKS)

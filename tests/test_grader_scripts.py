@@ -15,7 +15,7 @@ from helpers.cli import TINY, call, only_run
 from helpers.exports import export_untrained
 from PIL import Image
 
-from gan_tf.training import run as training_run
+from gan_tf.training import conclusion
 from gan_tf.utils.images import write_png
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -131,7 +131,7 @@ def test_run_with_shipped_weights_trains_nothing(program, dogs):
 
 def test_command_annotations_are_those_of_the_run_on_resume_and_in_scores(dogs, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(training_run, "_score", lambda request, run: None)
+    monkeypatch.setattr(conclusion, "_score", lambda request, run: None)
     words = ["--task", "dog", "--runs", tmp_path / "runs", *TINY, "--network", "mlp"]
     data = ["--data", dogs / "plain", "--annotations", dogs / "elsewhere"]
     assert call("train", *words, *data, "--steps", 1) == 0

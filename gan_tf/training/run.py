@@ -3,80 +3,42 @@
 import contextlib
 import dataclasses
 import datetime
-import json
 import math
 import shlex
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from gan_tf import cards
-from gan_tf.evaluation.options import EvaluationOptions
-from gan_tf.evaluation.report import render_table, to_json
 from gan_tf.options import Resolved, format_config
 from gan_tf.run_dir import FAILURE, FORMAT, RunDir, create_run_dir, read_run_config
 from gan_tf.training import environment
 from gan_tf.training.callbacks import Callback
 from gan_tf.training.checkpoints import Checkpoints
+from gan_tf.training.conclusion import conclude_run
 from gan_tf.training.context import RunContext
+from gan_tf.training.data import find_folders, open_training_data
 from gan_tf.training.devices import build_strategy, find_gpus, require_one_device
 from gan_tf.training.finite_check import FiniteCheckError
 from gan_tf.training.initialization import initialize_model
 from gan_tf.training.loggers import METRICS, TENSORBOARD, Loggers
 from gan_tf.training.loop import TrainingPlan, build_step_function, train
+from gan_tf.training.request import TrainingRequest
 from gan_tf.training.resume import check_progress, compare_data, restore_run
-from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.files import file_errors, require_space, write_json
-from gan_tf.workflow import Workflow, build_workflow, evaluate_weights
-from pipelines.errors import UserError
-from pipelines.location import Location, open_data, parse_location
-from pipelines.source import Source
+from gan_tf.workflow import Workflow, build_workflow
+from pipelines.location import Location
 from pipelines.stream import Stream
 
 if TYPE_CHECKING:
-    from gan_tf.tasks import Task
+    pass
 
 _FREE_SPACE = 500_000_000  # bytes: checkpoints of the largest network, four at once, with space for curves and images
 _TIMED_STEPS = 4  # of --dry-run
-
-
-@dataclass(frozen=True)
-class TrainingRequest:
-    """What is to be trained.
-
-    Attributes:
-        task: the registry's entry.
-        resolved: the configuration.
-        options: logging, checkpoints and scores during training.
-        steps: training steps in all.
-        minutes: training time in all after which to stop early; None without a limit.
-        data: the task's images; None takes those of the run that is resumed, else synthetic ones.
-        folders: instead of ``data``, a folder for each source by its name; see ``DataSpec.open_folders``.
-        runs: where run folders lie.
-        run_dir: the run to resume, locked; None starts a new one.
-        initial_weights: a run or exported weights to start from; None starts from scratch.
-        initial_task: the task of ``initial_weights``.
-        command: the command as others can type it.
-    """
-
-    task: "Task"
-    resolved: Resolved
-    options: RunOptions
-    steps: int
-    minutes: float | None
-    data: Location | None
-    folders: Mapping[str, Path]
-    runs: Path
-    run_dir: RunDir | None
-    initial_weights: Path | None
-    initial_task: "Task | None"
-    command: str
 
 
 @dataclass(frozen=True)
@@ -126,7 +88,7 @@ def train_run(request: TrainingRequest) -> int:
             run = RunContext(request.task.name, run_dir, config, request.options, ready.stream, loggers, ready.plan, strategy)
             callbacks = ready.workflow.callbacks(run, ready.model)
             last_step = _train(run, ready.model, checkpoints, callbacks, ready.first_step)
-        return _finish(request, run, last_step)
+        return conclude_run(request, run, last_step)
 
 
 def describe_training(request: TrainingRequest) -> None:
@@ -162,7 +124,7 @@ def _prepare(request: TrainingRequest, strategy: tf.distribute.Strategy | None) 
         model = workflow.build_model()
     first_step = _restore(request.run_dir, model, plan) if request.run_dir else 0
     stages = _initialize(request, model)
-    data, sources = _open_data(request, resolved.config, previous)
+    data, sources = open_training_data(request, resolved.config, previous)
     if request.run_dir:
         compare_data(request.run_dir, sources)
     stream = workflow.build_stream(model, sources)
@@ -183,31 +145,6 @@ def _initialize(request: TrainingRequest, model: Any) -> list[dict[str, Any]] | 
     initialization = initialize_model(model, request.initial_task, request.initial_weights)
     print(*initialization.lines, sep="\n")
     return initialization.stages
-
-
-def open_sources(
-    task: "Task", config: Any, data: Location | None, memory_budget: int, folders: Mapping[str, Path] | None = None
-) -> dict[str, Source]:
-    """Opens the training images and prints what they are; synthetic ones without ``data``.
-
-    Args:
-        task: the registry's entry.
-        config: the model's configuration.
-        data: what ``--data`` names.
-        memory_budget: bytes that decoded images may take.
-        folders: instead of ``data``, a folder for each source by its name.
-    """
-    spec = task.family.data(task, config)
-    if folders:
-        sources = spec.open_folders(folders, "train", memory_budget)
-    elif data is None:
-        print("warning: no --data given, training on synthetic images", file=sys.stderr)
-        sources = spec.open_synthetic()
-    else:
-        sources = open_data(spec, data, "train", memory_budget)
-    for source in sources.values():
-        print(source.summary, flush=True)
-    return sources
 
 
 @contextlib.contextmanager
@@ -231,10 +168,8 @@ def _open_run_dir(request: TrainingRequest, ready: _Preparation) -> Iterator[Run
 
 def _write_start(run_dir: RunDir, checkpoints: Checkpoints, config: dict[str, Any], ready: _Preparation) -> None:
     """Writes what a run is resumed from: ``config.json`` comes last, since it makes the folder a run."""
-    if ready.stages is not None:
-        checkpoints.save(
-            0, ready.plan.state
-        )  # otherwise a run killed before its first checkpoint would resume from other weights
+    if ready.stages is not None:  # otherwise a run killed before its first checkpoint would resume from other weights
+        checkpoints.save(0, ready.plan.state)
     if ready.previous:
         checkpoints.discard_after(ready.first_step)
     run_dir.write_config(config)
@@ -280,29 +215,6 @@ def _choose_precision(resolved: Resolved) -> Resolved:
     return dataclasses.replace(resolved, config=config, sources={**resolved.sources, "precision": "machine"})
 
 
-def _open_data(
-    request: TrainingRequest, config: Any, previous: dict[str, Any] | None
-) -> tuple[Location | None, dict[str, Source]]:
-    """Returns where the data is, by default that of the run to resume, and the training images there."""
-    folders = _find_folders(request, previous)
-    if folders:
-        target = folders.get("target")  # whose validation images are scored
-        return target, open_sources(request.task, config, target, int(request.options.memory_budget * 1e6), folders)
-    former = previous["data"]["path"] if previous else None
-    data = request.data or (parse_location(former) if former else None)
-    if isinstance(data, Path) and data != request.data and not data.exists():
-        problem = f"The run was trained on the images in {data}, which are not there any more"
-        raise UserError(problem, "Put them back, or name the folder where they are now by --data")
-    return data, open_sources(request.task, config, data, int(request.options.memory_budget * 1e6))
-
-
-def _find_folders(request: TrainingRequest, previous: dict[str, Any] | None) -> Mapping[str, Path]:
-    """Returns the folder of each source, by default those of the run to resume; empty where ``--data`` is used."""
-    if request.folders or request.data or previous is None:
-        return request.folders
-    return {name: Path(path) for name, path in previous["data"].get("folders", {}).items()}
-
-
 def _describe_run(request: TrainingRequest, ready: _Preparation) -> dict[str, Any]:
     """Returns the content of ``config.json``; warns if something that decides the bits has changed since the start."""
     now, previous = environment.describe_environment(), ready.previous
@@ -331,46 +243,8 @@ def _describe_run(request: TrainingRequest, ready: _Preparation) -> dict[str, An
         },
         "environment": previous["environment"] if previous else now,
     }
-    folders = _find_folders(request, previous)
+    folders = find_folders(request, previous)
     if folders:
         config["data"]["folders"] = {name: str(path.resolve()) for name, path in folders.items()}
     stages = previous.get("initialized_from") if previous else ready.stages
     return config if stages is None else config | {"initialized_from": stages}
-
-
-def _finish(request: TrainingRequest, run: RunContext, last_step: int) -> int:
-    """Prints what was reached and what to do next, and scores a finished run; returns the exit code."""
-    task, folder, plan = request.task, shlex.quote(str(run.run_dir.path)), run.plan
-    resume = f"python train.py --task {task.name} --runs {shlex.quote(str(request.runs))} --resume {folder}"
-    if last_step < plan.steps and plan.time_is_up and request.minutes:
-        print(f"stopped at step {last_step} with a checkpoint after --minutes {request.minutes:g}; resume with:")
-        print(f"{resume} --minutes {2 * request.minutes:g}  (or without --minutes, to step {plan.steps})")
-        return 0
-    if last_step < plan.steps:
-        print(f"stopped at step {last_step} with a checkpoint; resume with: {resume}")
-        return 130
-    images = f"; look at {run.run_dir.path / 'images'} and curves.png beside it" if request.options.grid_every else ""
-    print(f"done: {last_step:,} steps, the weights are in {run.run_dir.path}{images}")
-    print(f"use them:  python infer.py --task {task.name} --weights {folder} {task.family.example}")
-    _score(request, run)
-    return 0
-
-
-def _score(request: TrainingRequest, run: RunContext) -> None:
-    """Writes the task's scores (validation images, once), unless these weights have been scored; says what is missing."""
-    data, directory, task = run.config["data"]["path"], run.run_dir.path, request.task
-    if cards.has_scores(directory):
-        print(f"these weights have been scored: see {directory / cards.SCORES}")
-        return
-    left_out: list[str] = []
-    try:
-        scores = evaluate_weights(task, directory, parse_location(data) if data else None, EvaluationOptions(), left_out.append)
-    except UserError as error:
-        left_out, scores = left_out or [error.problem], {}
-    if scores:
-        cards.write_scores(directory, json.loads(to_json(scores, task.thresholds)))
-        print(render_table(scores, task.thresholds), end="")
-    if left_out:
-        print(f"not scored: {'; '.join(left_out)}")
-    if not scores:
-        print(f"score them: python evaluate.py --task {task.name} --weights {shlex.quote(str(directory))} --data FOLDER")

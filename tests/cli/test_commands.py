@@ -18,6 +18,7 @@ from gan_tf.cli.main import main
 from gan_tf.cli.train import recorded_command
 from gan_tf.evaluation.scores import Score
 from gan_tf.run_dir import FAILURE, RunDir, read_run_config
+from gan_tf.training import conclusion
 from gan_tf.training import run as training_run
 from pipelines.errors import UserError
 
@@ -313,7 +314,7 @@ def test_train_scores_belong_to_the_weights_beside_them(image_dir, tmp_path, cap
         scored.append(weights)
         return {"fid": Score(1.0, cards.weights_identity(weights))}
 
-    monkeypatch.setattr(training_run, "evaluate_weights", evaluate)
+    monkeypatch.setattr(conclusion, "evaluate_weights", evaluate)
     words = [*ANIME, "--data", image_dir, "--runs", tmp_path, "--checkpoint-every", 1, *TINY]
     assert call("train", *words, "--steps", 1) == 0
     folder = only_run(tmp_path)
@@ -381,7 +382,7 @@ def test_train_run_is_locked_while_it_is_scored(image_dir, tmp_path, monkeypatch
             RunDir(run.run_dir.path).lock()
         refused.append(run.run_dir.path)
 
-    monkeypatch.setattr(training_run, "_score", score)
+    monkeypatch.setattr(conclusion, "_score", score)
     assert call("train", *ANIME, "--runs", tmp_path, "--data", image_dir, *FEW_LAYERS, "--steps", 1) == 0
     assert len(refused) == 1
     RunDir(refused[0]).lock()

@@ -9,7 +9,7 @@ from helpers.cli import TINY, call, only_run, train_two_steps
 from gan_tf import cards
 from gan_tf.gan.workflow import GanWorkflow
 from gan_tf.run_dir import FAILURE, RunDir, find_newest_run, has_trained
-from gan_tf.training import run as training_run
+from gan_tf.training import data as training_data
 from gan_tf.training.checkpoints import Checkpoints
 from pipelines.errors import UserError
 
@@ -69,7 +69,7 @@ def run_that_is_finished(run: Path, folder: Path) -> list:
 def test_train_refused_request_reads_no_images_and_leaves_no_run(
     build_words, dry, run, image_dir, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(training_run, "open_sources", lambda *_: pytest.fail("the images are read"))
+    monkeypatch.setattr(training_data, "open_sources", lambda *_: pytest.fail("the images are read"))
     words = [*build_words(run, tmp_path), "--data", image_dir, "--runs", tmp_path / "runs"]
     assert call("train", *words, *(["--dry-run"] if dry else [])) == 2
     assert len([line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]) == 1

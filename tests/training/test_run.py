@@ -9,7 +9,7 @@ from helpers.cli import TINY, call, only_run
 from gan_tf.classifier.config import ClassifierConfig
 from gan_tf.gan.config import resolve_gan
 from gan_tf.options import resolve
-from gan_tf.training import environment, run
+from gan_tf.training import conclusion, environment
 from gan_tf.training.run import _choose_precision
 
 PRECISIONS = ["float32", "bfloat16"]
@@ -49,7 +49,7 @@ def test_choose_precision_family_without_one_is_unchanged(set_fast_precision):
 
 
 def test_train_resumed_run_keeps_its_precision(set_fast_precision, image_dir, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(run, "_score", lambda *args: None)  # which takes longer than all the rest
+    monkeypatch.setattr(conclusion, "_score", lambda *args: None)  # which takes longer than all the rest
     words = ["--task", "anime", "--data", image_dir, "--runs", tmp_path, *TINY, "--network", "baseline"]
 
     def recorded():
