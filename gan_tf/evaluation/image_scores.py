@@ -94,18 +94,7 @@ def score_images(
         raise UserError(f"There are no images in '{reference.name}'", "Check the folder or the count")
     reference_features, reference_logits = real_features(extractor, reference.images, options.cache_dir)
     features, logits = extract(extractor, generated.images)
-    protocol = _extractor_protocol(extractor) | {
-        "generated": generated.name,
-        "images": len(generated),
-        "size": generated.size,
-        "reference": reference.name,
-        "reference_images": len(reference),
-        "reference_size": reference.size,
-        "reference_sha256": pixels_sha256(reference.images),
-        "split": reference.split,
-        "seed": options.seed,
-    }
-    protocol = _add_warnings(protocol, _comparison_warnings(generated, real))
+    protocol = _comparison_protocol(generated, real, extractor, options)
     values, too_few = _distances(features, reference_features, protocol, options)
     _report_too_few(report, too_few, len(generated), len(reference))
     sample, other_sample, differences = _baseline_samples(len(features), reference_features, real, extractor, options)
@@ -123,6 +112,25 @@ def score_images(
     if head is not None:
         scores[SCORE] = head(features, protocol, splits=options.splits, seed=options.seed)
     return scores
+
+
+def _comparison_protocol(
+    generated: ImageSet, real: RealImages, extractor: FeatureExtractor, options: ImageScoreOptions
+) -> dict[str, Any]:
+    """Returns how the two sides are compared, which all scores have in common."""
+    reference = real.reference
+    protocol = _extractor_protocol(extractor) | {
+        "generated": generated.name,
+        "images": len(generated),
+        "size": generated.size,
+        "reference": reference.name,
+        "reference_images": len(reference),
+        "reference_size": reference.size,
+        "reference_sha256": pixels_sha256(reference.images),
+        "split": reference.split,
+        "seed": options.seed,
+    }
+    return _add_warnings(protocol, _comparison_warnings(generated, real))
 
 
 def _report_too_few(report: Report, names: Collection[str], count: int, reference_count: int) -> None:

@@ -78,13 +78,8 @@ def train(
     with _stop_signals() as received, _progress_bar(first_step, plan) as bar:
         batches = iter(build_batches(run.stream, run.strategy, first_step, plan.steps))
         while step < plan.steps:
-            try:
+            with _plain_errors(step + 1):
                 logs = train_step(next(batches))
-            except tf.errors.OpError as error:
-                user_error = finite_check_error(error, step + 1) or user_error_from(error)
-                if user_error is None:
-                    raise
-                raise user_error from None
             step += 1
             bar.update()
             if step % plan.log_every == 0:
@@ -104,6 +99,18 @@ def train(
             if is_last:
                 break
     return step
+
+
+@contextlib.contextmanager
+def _plain_errors(step: int) -> Iterator[None]:
+    """Replaces what TensorFlow says of a number that is not finite, or of an image that cannot be read, by our own error."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        user_error = finite_check_error(error, step) or user_error_from(error)
+        if user_error is None:
+            raise
+        raise user_error from None
 
 
 def _catch_up(callbacks: Sequence["Callback"], step: int, plan: TrainingPlan) -> None:
