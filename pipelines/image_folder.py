@@ -68,7 +68,7 @@ class ImageFolder:
         check_pixels: bool = False,
     ):
         self.folder, self.memory_budget = Path(folder), memory_budget
-        self.name = re.sub(r"[^\w.-]+", "-", self.folder.resolve().name) or "folder"
+        self.name = safe_name(self.folder)
         self.split, self.note = "", ""
         self._lock = threading.Lock()
         files = list_images(folder) if files is None else files
@@ -254,6 +254,11 @@ class _FileFacts:
 
     own_size: tuple[int, int]
     digest: bytes
+
+
+def safe_name(folder: Path) -> str:
+    """Returns a folder's own name, safe as a part of a file name."""
+    return re.sub(r"[^\w.-]+", "-", folder.resolve().name) or "folder"
 
 
 def _format_size(shape: tuple[int, ...]) -> str:

@@ -3,7 +3,7 @@
 import functools
 import os
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,17 +24,17 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
     Raises:
         UserError: there is no such folder, it is a file, it cannot be read, or there is no image in it.
     """
-    return list_images_except(folder, ())[0]
+    return list_images_except(folder, None)[0]
 
 
 def list_images_except(
-    folder: str | os.PathLike[str], skipped_names: Collection[str], skipped_folders: Collection[Path] = ()
+    folder: str | os.PathLike[str], is_skipped: "Callable[[str], bool] | None", skipped_folders: Collection[Path] = ()
 ) -> tuple[list[Path], list[Path]]:
     """Lists images as ``list_images``, but none in certain folders, by whatever links they are reached.
 
     Args:
         folder: where to look.
-        skipped_names: names of folders in lower case; they are skipped at any depth, whatever their case.
+        is_skipped: whether folders of a name are skipped, at any depth; None skips none.
         skipped_folders: other folders to skip, which need not lie below ``folder``.
 
     Returns:
@@ -50,9 +50,9 @@ def list_images_except(
     if not root.is_dir():
         raise UserError(f"{root} is not a folder", f"Give a folder of images, perhaps {root.absolute().parent}")
     try:
-        found = _scan(root, skipped_names)
-        if skipped_names or skipped_folders:
-            _skip_links(root, found, skipped_names, skipped_folders)
+        found = _scan(root, is_skipped or _never)
+        if is_skipped or skipped_folders:
+            _skip_links(root, found, is_skipped or _never, skipped_folders)
     except OSError as error:
         hint = "Make it readable, or give another folder"
         raise UserError(f"{error.filename} cannot be read ({error.strerror})", hint) from error
@@ -82,7 +82,7 @@ class _Found:
     others: Counter[str] = field(default_factory=Counter)
 
 
-def _scan(root: Path, skipped_names: Collection[str]) -> _Found:
+def _scan(root: Path, is_skipped: Callable[[str], bool]) -> _Found:
     found, visited = _Found(), set()
     pending = [("", os.path.realpath(root))]
     while pending:
@@ -98,7 +98,7 @@ def _scan(root: Path, skipped_names: Collection[str]) -> _Found:
                 suffix = os.path.splitext(entry.name)[1].lower()
                 real_entry = os.path.realpath(entry.path) if entry.is_symlink() else f"{real}/{entry.name}"
                 if entry.is_dir():
-                    if entry.name.lower() in skipped_names:
+                    if is_skipped(entry.name):
                         found.skipped.append(relative + entry.name)
                     else:
                         pending.append((f"{relative}{entry.name}/", real_entry))
@@ -109,17 +109,21 @@ def _scan(root: Path, skipped_names: Collection[str]) -> _Found:
     return found
 
 
-def _skip_links(root: Path, found: _Found, skipped_names: Collection[str], skipped_folders: Collection[Path]) -> None:
+def _never(name: str) -> bool:
+    return False
+
+
+def _skip_links(root: Path, found: _Found, is_skipped: Callable[[str], bool], skipped_folders: Collection[Path]) -> None:
     """Removes the images that lie in a skipped folder where links are followed; notes the folders that they were found in."""
     real_root = os.path.realpath(root)
     real_skipped = [f"{os.path.realpath(path)}/" for path in (*skipped_folders, *map(root.joinpath, found.skipped))]
 
     @functools.cache
-    def is_skipped(real_folder: str) -> bool:
-        names = os.path.relpath(real_folder, real_root).lower().split("/")
-        return not set(names).isdisjoint(skipped_names) or f"{real_folder}/".startswith(tuple(real_skipped))
+    def lies_in_skipped(real_folder: str) -> bool:
+        names = os.path.relpath(real_folder, real_root).split("/")
+        return any(map(is_skipped, names)) or f"{real_folder}/".startswith(tuple(real_skipped))
 
-    linked = [image for image, real in found.images.items() if is_skipped(os.path.dirname(real))]
+    linked = [image for image, real in found.images.items() if lies_in_skipped(os.path.dirname(real))]
     for image in linked:
         del found.images[image]
     found.skipped += {image if (root / image).is_symlink() else os.path.dirname(image) for image in linked}

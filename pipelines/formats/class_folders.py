@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.errors import UserError
-from pipelines.formats.image_dirs import TRAINING_NAMES, VALIDATION_NAMES
 from pipelines.source import Split
+from pipelines.split_names import check_training_folder, find_split_dir, is_held_out
 
 if TYPE_CHECKING:
     from pipelines.image_array import ImageArray
@@ -20,8 +20,8 @@ def find_split(folder: Path, split: Split) -> Path | None:
 
     Validation images are only found in a folder with such a name; None without one.
     """
-    names = TRAINING_NAMES if split == "train" else VALIDATION_NAMES
-    found = next((path for name in names for path in _folders(folder) if path.name.lower() == name), None)
+    _folders(folder)  # raises if it cannot be read
+    found = find_split_dir(folder, split)
     return folder if found is None and split == "train" else found
 
 
@@ -33,7 +33,7 @@ def class_names(folder: Path) -> tuple[str, ...]:
     """
     training = find_split(folder, "train")
     assert training is not None
-    names = tuple(path.name for path in _folders(training) if path.name.lower() not in VALIDATION_NAMES)
+    names = tuple(path.name for path in _folders(training) if not is_held_out(path.name))
     if len(names) < 2:
         problem = f"{training} has {len(names)} folders of classes, but two or more are needed"
         raise UserError(problem, "Put the images of each class into a folder with its name")
@@ -49,24 +49,27 @@ def read_labeled(folder: Path, split: Split, classes: tuple[str, ...], shape: tu
     import numpy as np
 
     from pipelines.image_folder import ImageFolder
-    from pipelines.image_listing import list_images
+    from pipelines.image_listing import list_images_except
     from pipelines.labeled import LabeledImages
 
     place = find_split(folder, split)
     if place is None:
         raise UserError(f"{folder} has no folder of validation images", f"Put class folders into {folder / 'val'}")
-    files = [path for name in classes for path in list_images(place / name)]
+    note = check_training_folder(place) if split == "train" else ""
+    skipped = is_held_out if split == "train" else None
+    files = [path for name in classes for path in list_images_except(place / name, skipped)[0]]
     size, _, channels = shape
     images = ImageFolder(place, size, channels, len(files) * size * size * channels, files=files)
     labels = np.array([classes.index(path.relative_to(place).parts[0]) for path in images.paths])
     pixels = images.take(np.arange(len(images))).numpy()
-    return LabeledImages(pixels, labels, folder.resolve().name or "folder", split, images.remarks)
+    note = "; ".join(filter(None, [images.remarks, note]))
+    return LabeledImages(pixels, labels, folder.resolve().name or "folder", split, note)
 
 
 def read_unlabeled(folder: Path, shape: tuple[int, int, int]) -> "ImageArray":
     """Reads the training images below a folder, at any depth, in an order that names and folders do not decide.
 
-    Images in a folder with the name of validation images are left out, as everywhere.
+    They are those in ``train``, by any usual name, else all but those in folders with the name of validation images.
 
     Raises:
         UserError: there are no images, or none is readable.
@@ -74,14 +77,17 @@ def read_unlabeled(folder: Path, shape: tuple[int, int, int]) -> "ImageArray":
     import numpy as np
 
     from pipelines.image_array import ImageArray, sort_by_content
-    from pipelines.image_folder import ImageFolder
+    from pipelines.image_folder import ImageFolder, safe_name
     from pipelines.image_listing import list_images_except
 
-    files, _ = list_images_except(folder, VALIDATION_NAMES)
+    place = find_split_dir(folder, "train") or folder
+    files, _ = list_images_except(place, is_held_out)
+    note = check_training_folder(place)
     size, _, channels = shape
-    images = ImageFolder(folder, size, channels, len(files) * size * size * channels, files=files)
+    images = ImageFolder(place, size, channels, len(files) * size * size * channels, files=files)
     pixels = images.take(np.arange(len(images))).numpy()
-    return ImageArray(sort_by_content(pixels), images.name, "train", images.remarks)
+    note = "; ".join(filter(None, [images.remarks, note]))
+    return ImageArray(sort_by_content(pixels), safe_name(folder), "train", note)
 
 
 def _folders(folder: Path) -> list[Path]:

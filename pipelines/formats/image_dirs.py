@@ -11,10 +11,7 @@ from pipelines.errors import UserError
 from pipelines.formats.tfds import TfdsData, TfdsSample, TfdsSplits
 from pipelines.image_listing import list_images, list_images_except
 from pipelines.source import DataSpec, Source, Split
-
-TRAINING_NAMES = ("train", "training")
-VALIDATION_NAMES = ("val", "valid", "validation", "test", "testing")
-"""What folders are called in every data set, in any case. Images in a folder of the second kind are never trained on."""
+from pipelines.split_names import VALIDATION_NAMES, check_training_folder, find_dir, find_split_dir, is_held_out
 
 _MAX_NAMED = 5  # entries of the data folder that a message names
 
@@ -39,9 +36,9 @@ class _Places:
 class ImageFolderData(DataSpec):
     """Images below a folder, at any depth.
 
-    Training images are those of the first pair whose training folder exists, else those of ``TRAINING_NAMES``, else all
-    images below the data folder. Whichever it is, folders with the name of a validation folder are held out at any depth,
-    and the data folder must not be one itself.
+    Training images are those of the first pair whose training folder exists, else those of a folder whose name says so
+    (``split_names``), else all images below the data folder. Whichever it is, folders with the name of validation images are
+    held out at any depth, and the data folder must not be one itself, nor lie in one.
 
     Attributes:
         image_shape: height, width and channels that images are fitted to; height and width are equal.
@@ -69,9 +66,9 @@ class ImageFolderData(DataSpec):
         from pipelines.image_folder import ImageFolder
 
         if split == "train":
-            self._refuse_held_out(path)
             folder, validation = self._find(path).training, self._find(path).validation
-            files, held_out = list_images_except(folder, self._validation_names(), [validation] if validation else [])
+            named_note = self._check_folder(path)
+            files, held_out = list_images_except(folder, is_held_out, [validation] if validation else [])
         else:
             validation = self._find_validation(path)
             if validation is None:
@@ -83,7 +80,7 @@ class ImageFolderData(DataSpec):
         source.name = Path(path.resolve().name, *folder.relative_to(path).parts).as_posix()
         source.split = split
         if split == "train":
-            source.note = self._describe_rest(path, folder, held_out)
+            source.note = "; ".join(filter(None, [named_note, self._describe_rest(path, folder, held_out)]))
         return {"real": source}
 
     def open_synthetic(self) -> dict[str, Source]:
@@ -113,36 +110,26 @@ class ImageFolderData(DataSpec):
 
     def _find(self, path: Path) -> _Places:
         """Returns where the images lie, as far as the folders directly below ``path`` say."""
-        own_names = [pair.validation for pair in self.pairs]
         for pair in self.pairs:
             training = find_dir(path, pair.training)
             if training is not None:
-                return _Places(training, _first_dir(path, (pair.validation, *VALIDATION_NAMES)))
-        validation = _first_dir(path, (*VALIDATION_NAMES, *own_names))
-        return _Places(_first_dir(path, TRAINING_NAMES) or path, validation)
+                return _Places(training, find_dir(path, pair.validation) or find_split_dir(path, "val"))
+        return _Places(find_split_dir(path, "train") or path, find_split_dir(path, "val"))
 
-    def _refuse_held_out(self, path: Path) -> None:
-        """Raises a UserError if the data folder itself is a folder of validation images beside its training images."""
+    def _check_folder(self, path: Path) -> str:
+        """Returns what ``check_training_folder`` has to say; "" for a data set with folders of its own, whatever its name."""
         if not path.is_dir() or self._find(path).training != path:
-            return  # a data set with folders of its own, whatever it is called
-        for place in (path.absolute(), path.resolve()):
-            training = _first_dir(place.parent, (*(pair.training for pair in self.pairs), *TRAINING_NAMES))
-            if place.name.lower() in self._validation_names() and training is not None:
-                problem = f"{path} holds validation images, which are held out from training on {training}"
-                raise UserError(problem, f"Name the folder of both, {place.parent}, by --data, or move the images elsewhere")
+            return ""
+        return check_training_folder(path, [pair.training for pair in self.pairs])
 
     def _find_validation(self, path: Path) -> Path | None:
         """Returns the folder of validation images: the one directly below ``path``, else the only one at any depth."""
         validation = self._find(path).validation
         if validation is not None:
             return validation
-        _, held_out = list_images_except(path, self._validation_names())
+        _, held_out = list_images_except(path, is_held_out)
         folders = {folder.resolve(): folder for folder in reversed(held_out) if folder.is_dir()}
         return next(iter(folders.values())) if len(folders) == 1 else None
-
-    def _validation_names(self) -> set[str]:
-        """The names, in lower case, of folders whose images are never trained on."""
-        return {*VALIDATION_NAMES, *(Path(pair.validation).name.lower() for pair in self.pairs)}
 
     def _describe_rest(self, path: Path, training: Path, held_out: list[Path]) -> str:
         """Returns what in the data folder is held out, and what else is not used; "" if all is used."""
@@ -166,25 +153,3 @@ def _first(names: list[str]) -> str:
     """Returns the first few names, and how many more there are."""
     more = len(names) - _MAX_NAMED
     return ", ".join(names[:_MAX_NAMED]) + (f" and {more:,} more" if more > 0 else "")
-
-
-def _first_dir(path: Path, names: tuple[str, ...]) -> Path | None:
-    """Returns the first of several folders that exists below ``path``."""
-    return next((found for name in names if (found := find_dir(path, name)) is not None), None)
-
-
-def find_dir(path: Path, name: str) -> Path | None:
-    """Returns the folder ``name`` (perhaps several names, "a/b") below ``path``, whatever its case; None without one."""
-    for part in Path(name).parts:
-        if (path / part).is_dir():
-            path = path / part
-            continue
-        try:
-            entries = sorted(path.iterdir())
-        except OSError:  # is reported when images are listed
-            return None
-        same = [entry for entry in entries if entry.name.lower() == part.lower() and entry.is_dir()]
-        if not same:
-            return None
-        path = same[0]
-    return path

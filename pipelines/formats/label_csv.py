@@ -64,8 +64,8 @@ def has_any_split(folder: str | Path) -> bool:
 def read_split(folder: str | Path, split: Split, size: int = 28, channels: int = 3) -> LabeledImages:
     """Reads the images that ``train.csv`` or ``val.csv`` lists, with their labels, in its order.
 
-    Images that are missing or damaged, names with a path in them and repeated names are left out with their labels; these and
-    images of another size are counted and named in ``summary``.
+    Images that are missing or damaged, names with a path in them, repeated names and training images that ``val.csv`` lists
+    too are left out with their labels; these and images of another size are counted and named in ``summary``.
 
     Args:
         folder: holds ``data`` and the tables.
@@ -99,8 +99,8 @@ def read_names(path: str | Path) -> list[str]:
 def read_unlabeled(folder: str | Path, size: int = 28, channels: int = 3) -> ImageArray:
     """Reads the images that ``train.csv`` lists, and nothing of its labels, which may be missing or wrong.
 
-    The order is that of the pixels' digests, so that neither rows nor names decide it. Images that are missing or damaged
-    are left out, counted and named in ``summary``.
+    The order is that of the pixels' digests, so that neither rows nor names decide it. Images that are missing or damaged,
+    and those that ``val.csv`` lists too, are left out, counted and named in ``summary``.
 
     Args:
         folder: holds ``data`` and ``train.csv``.
@@ -124,10 +124,13 @@ def _read_images(table: Path, names: Sequence[str], size: int, channels: int) ->
     Raises:
         UserError: none of them is readable.
     """
-    data = table.parent / "data"
+    data, held_out = table.parent / "data", _held_out_names(table)
     images: dict[str, np.ndarray] = {}
-    positions, unreadable, fitted = [], [], []
+    positions, unreadable, fitted, in_both = [], [], [], []
     for position, name in enumerate(names):
+        if name in held_out:
+            in_both.append(name)
+            continue
         try:
             image = _read_image(data, name, size, channels, images)
         except UnreadableImage as error:
@@ -137,12 +140,26 @@ def _read_images(table: Path, names: Sequence[str], size: int, channels: int) ->
         positions.append(position)
         if image.own_size != (size, size):
             fitted.append(f"{name} ({image.own_size[1]}x{image.own_size[0]})")
+    if in_both and len(in_both) == len(names):
+        raise UserError(f"{table} lists only images that val.csv lists too", "Divide them between the two tables")
     if not images:
         problem = f"None of the {len(unreadable):,} images that {table} lists is readable: {_first(unreadable)}"
         raise UserError(problem, f"Copy them to {data} again, or correct the names")
     notes = [f"{len(unreadable):,} unreadable files left out: {_first(unreadable)}"] if unreadable else []
     notes += [f"{len(fitted):,} of another size fitted to {size}x{size}: {_first(fitted)}"] if fitted else []
+    notes += [f"held out: {len(in_both):,} that val.csv lists too: {_first(in_both)}"] if in_both else []
     return np.stack([*images.values()]), positions, "; ".join(notes)
+
+
+def _held_out_names(table: Path) -> set[str]:
+    """Returns the images that are validation images according to the table beside that of training images."""
+    validation = table.with_name("val.csv")
+    if table == validation or not validation.is_file():
+        return set()
+    try:
+        return set(read_names(validation))
+    except UserError:  # whatever is wrong with it is said where it is used; training depends on nothing else in it
+        return set()
 
 
 def _read_image(data: Path, name: str, size: int, channels: int, former: Container[str]) -> DecodedImage:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.errors import UserError
-from pipelines.formats.image_dirs import find_dir
+from pipelines.image_listing import list_images_except
 from pipelines.source import DataSpec, Source, Split
+from pipelines.split_names import TRAINING_NAMES, VALIDATION_NAMES, find_dir, first_dir, is_held_out
 
 DOMAINS = ("a", "b")
-_PARTS: dict[Split, str] = {"train": "train", "val": "test"}
+_NAMES: dict[Split, tuple[str, ...]] = {"train": TRAINING_NAMES, "val": ("test", *VALIDATION_NAMES)}  # the usual one first
 _CHANNELS = 3
 
 
@@ -40,7 +41,9 @@ class UnpairedData(DataSpec):
         path = Path(path)
         sources: dict[str, Source] = {}
         for domain, folder in self._find_both(path, split).items():
-            source = ImageFolder(folder, self.size, _CHANNELS, memory_budget // 2, check_pixels=split == "val")
+            files, held_out = list_images_except(folder, is_held_out if split == "train" else None)
+            source = ImageFolder(folder, self.size, _CHANNELS, memory_budget // 2, files=files, check_pixels=split == "val")
+            source.note = f"held out: {', '.join(str(place.relative_to(path)) for place in held_out)}" if held_out else ""
             source.name = Path(path.resolve().name, *folder.relative_to(path).parts).as_posix()
             source.split = split
             sources[domain] = source
@@ -59,12 +62,12 @@ class UnpairedData(DataSpec):
     def has_validation(self, path: Path) -> bool:
         """Returns whether there are testA and testB; see ``DataSpec.has_validation``."""
         root = self._find_root(Path(path))
-        return all(find_dir(root, _folder_name("val", domain)) is not None for domain in DOMAINS)
+        return all(_find_part(root, "val", domain) is not None for domain in DOMAINS)
 
     def _find_both(self, path: Path, split: Split) -> dict[str, Path]:
         """Returns the folders of both domains of a split; raises a UserError that says what was found instead."""
         root = self._find_root(path)
-        folders = {domain: find_dir(root, _folder_name(split, domain)) for domain in DOMAINS}
+        folders = {domain: _find_part(root, split, domain) for domain in DOMAINS}
         missing = [_folder_name(split, domain) for domain, folder in folders.items() if folder is None]
         if missing:
             raise _missing(root, missing, [_folder_name(split, domain) for domain in DOMAINS])
@@ -73,12 +76,17 @@ class UnpairedData(DataSpec):
     def _find_root(self, path: Path) -> Path:
         """Returns the folder that holds one of the four: ``path``, or else one of ``names`` below it, or else ``path``."""
         places = [path, *(place for name in self.names if (place := find_dir(path, name)) is not None)]
-        all_names = [_folder_name(split, domain) for split in _PARTS for domain in DOMAINS]
-        return next((place for place in places if any(find_dir(place, name) is not None for name in all_names)), path)
+        parts = [(split, domain) for split in _NAMES for domain in DOMAINS]
+        return next((place for place in places if any(_find_part(place, *part) is not None for part in parts)), path)
 
 
 def _folder_name(split: Split, domain: str) -> str:
-    return _PARTS[split] + domain.upper()
+    return _NAMES[split][0] + domain.upper()
+
+
+def _find_part(root: Path, split: Split, domain: str) -> Path | None:
+    """Returns the folder of a domain's split below ``root``, by any of the names that a split has; None without one."""
+    return first_dir(root, [name + domain.upper() for name in _NAMES[split]])
 
 
 def _missing(root: Path, missing: list[str], needed: list[str]) -> UserError:

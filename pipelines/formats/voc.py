@@ -1,11 +1,13 @@
 """Images with Pascal VOC annotations (Everingham et al. 2010), as Stanford Dogs has them: a sample for each box.
 
 Below the data folder lie ``images/`` and ``annotations/`` (in any case, or ``Annotation/``); annotations are XML files with or
-without their ending, in the same folders as the images or in one folder. Free of TensorFlow until images are read.
+without their ending, in the same folders as the images or in one folder. Where the images are split by folders such as
+``images/train`` and ``images/val``, or the data folder has ``train`` and ``val`` that each hold both, those for validation
+are held out. Free of TensorFlow until images are read.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +16,9 @@ from xml.etree import ElementTree
 from pipelines.errors import UserError
 from pipelines.formats.image_dirs import ImageFolderData
 from pipelines.formats.tfds import ALL, TfdsData, TfdsSample, TfdsSplits
-from pipelines.image_listing import list_images
+from pipelines.image_listing import SUFFIXES, list_images, list_images_except
 from pipelines.source import DataSpec, Source, Split
+from pipelines.split_names import check_training_folder, find_split_dir, is_held_out
 
 if TYPE_CHECKING:
     from pipelines.boxed_images import Box
@@ -29,7 +32,7 @@ _MAX_NAMED = 5  # faulty annotations that a message names
 class VocData(DataSpec):
     """Boxes of images as squares; whole images where there are no annotations at all.
 
-    There is no validation set, so scores compare with all training images.
+    Without validation images, scores compare with all training images.
 
     Attributes:
         folders: how images without annotations are read.
@@ -45,16 +48,22 @@ class VocData(DataSpec):
         return f"images/ and annotations/ (Pascal VOC), or {self.folders.layout}"
 
     def open(self, path: Path, split: Split, memory_budget: int) -> dict[str, Source]:
-        """Reads the boxed images; see ``DataSpec.open``. Both splits are the same images."""
+        """Reads the boxed images; see ``DataSpec.open``. Both splits are the same images if none are for validation."""
         from pipelines.boxed_images import BoxedImages
 
-        annotations = self.annotations or find_dir(path, ANNOTATION_DIRS)
-        if annotations is None:
-            return self.folders.open(path, split if self.folders.has_validation(path) else "train", memory_budget)
-        images = find_dir(path, IMAGE_DIRS) or path
-        found = match_boxes(annotations, images, list_images(images))
+        if split == "val" and not self._has_own_validation(path):
+            split = "train"
+        places = self._find(path, split)
+        if places is None:
+            return self.folders.open(path, split, memory_budget)
+        images, annotations = places
+        if split == "train":
+            files, notes = _training_images(path, images)
+        else:
+            files, notes = list_images(_find_validation(images)), []
+        found = match_boxes(annotations, images, files, [*list_images(images), *_images_beside(path)])
         source = BoxedImages(images, self.folders.image_shape[0], found.files, found.boxes, memory_budget)
-        source.name, source.split, source.note = path.resolve().name, "train", found.note
+        source.name, source.split, source.note = path.resolve().name, split, "; ".join([found.note, *notes])
         return {"real": source}
 
     def open_synthetic(self) -> dict[str, Source]:
@@ -78,6 +87,22 @@ class VocData(DataSpec):
         """
         return TfdsData("stanford_dogs", TfdsSample(self.folders.image_shape[0], boxes=True), {"real": TfdsSplits(ALL, (ALL,))})
 
+    def _has_own_validation(self, path: Path) -> bool:
+        return self.folders.has_validation(path) or _find_validation(find_dir(path, IMAGE_DIRS) or path) != path
+
+    def _find(self, path: Path, split: Split) -> tuple[Path, Path] | None:
+        """Returns the folder in which a split's images lie, and that of annotations; None if they have no annotations."""
+        annotations = self.annotations or find_dir(path, ANNOTATION_DIRS)
+        part = find_split_dir(path, split)
+        own = find_dir(part, ANNOTATION_DIRS) if part else None
+        if part is not None and own is not None:
+            return find_dir(part, IMAGE_DIRS) or part, own
+        if annotations is None:
+            return None
+        if part is not None and split == "val":
+            return part, annotations
+        return find_dir(path, IMAGE_DIRS) or path, annotations
+
 
 @dataclass(frozen=True)
 class BoxedFiles:
@@ -97,21 +122,47 @@ def find_dir(path: Path, names: tuple[str, ...]) -> Path | None:
     return next((entry for name in names for entry in entries if entry.name.lower() == name and entry.is_dir()), None)
 
 
-def match_boxes(annotations: Path, images: Path, image_files: list[Path]) -> BoxedFiles:
+def _training_images(path: Path, images: Path) -> tuple[list[Path], list[str]]:
+    """Returns the images below the folder ``images`` to train on, and what is held out, in words; ``path`` is the data's."""
+    training = find_split_dir(images, "train") or images
+    note = check_training_folder(images) if images in (path, find_dir(path, IMAGE_DIRS)) and training == images else ""
+    _, held_out = list_images_except(images, is_held_out)
+    files, _ = list_images_except(training, is_held_out, held_out)
+    names = ", ".join(f"{folder.relative_to(path).as_posix()}/" for folder in held_out)
+    return files, [text for text in (f"held out: {names}" if names else "", note) if text]
+
+
+def _find_validation(images: Path) -> Path:
+    """Returns the folder of validation images: that directly in ``images``, else the only one at any depth, else ``images``."""
+    validation = find_split_dir(images, "val")
+    if validation is not None:
+        return validation
+    held_out = [folder for folder in list_images_except(images, is_held_out)[1] if folder.is_dir()]
+    return held_out[0] if len(held_out) == 1 else images
+
+
+def _images_beside(path: Path) -> list[Path]:
+    """Returns the images in a folder for validation directly in the data folder; none if it has none."""
+    folder = find_split_dir(path, "val")
+    if folder is None or all(file.suffix.lower() not in SUFFIXES for file in folder.rglob("*")):
+        return []
+    return list_images(folder)
+
+
+def match_boxes(annotations: Path, images: Path, wanted: list[Path], known: list[Path]) -> BoxedFiles:
     """Returns the boxes of all annotations whose image is there; faulty ones are counted and named.
 
     Args:
         annotations: folder of the annotations, searched at any depth.
         images: folder of the images.
-        image_files: the images below it.
+        wanted: those of the images that are to be used.
+        known: more images, whose annotations are passed over.
 
     Raises:
         UserError: there is no annotation, or none is usable.
     """
-    by_place = {file.relative_to(images).with_suffix("").as_posix(): file for file in image_files}
-    by_name: dict[str, Path | None] = {}
-    for file in image_files:
-        by_name[file.stem] = None if file.stem in by_name else file  # a name that occurs twice says nothing
+    wanted_files = set(wanted)
+    by_place, by_name = _index_images(images, dict.fromkeys([*wanted, *known]))
     files, boxes, faults, used = [], [], [], set()
     for annotation in _list_annotations(annotations):
         place = annotation.relative_to(annotations)
@@ -120,6 +171,8 @@ def match_boxes(annotations: Path, images: Path, image_files: list[Path]) -> Box
         try:
             if image is None:
                 raise ValueError("its image is missing")
+            if image not in wanted_files:
+                continue
             for box in read_boxes(annotation):
                 files.append(image)
                 boxes.append(box)
@@ -130,12 +183,22 @@ def match_boxes(annotations: Path, images: Path, image_files: list[Path]) -> Box
         first = f": {_first(faults)}" if faults else " (it is empty)"
         raise UserError(f"No annotation in {annotations} is usable{first}", "Put Pascal VOC files there, or remove the folder")
     notes = [f"{len(used):,} images with boxes"]
-    without = len(image_files) - len(used)
+    without = len(wanted) - len(used)
     if without:
         notes.append(f"{without:,} images without a box are not used")
     if faults:
         notes.append(f"{len(faults):,} faulty annotations left out: {_first(faults)}")
     return BoxedFiles(files, boxes, "; ".join(notes))
+
+
+def _index_images(images: Path, files: Iterable[Path]) -> tuple[dict[str, Path], dict[str, Path | None]]:
+    """Returns files by their path below ``images`` without ending, and by their name: None for one that occurs twice."""
+    by_place, by_name = {}, {}
+    for file in files:
+        if file.is_relative_to(images):
+            by_place[file.relative_to(images).with_suffix("").as_posix()] = file
+        by_name[file.stem] = None if file.stem in by_name else file
+    return by_place, by_name
 
 
 def read_boxes(path: Path) -> "list[Box]":

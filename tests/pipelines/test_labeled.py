@@ -7,7 +7,7 @@ from PIL import Image
 
 from pipelines.errors import UserError
 from pipelines.formats.digits import read_digit_sets, read_training_digits
-from pipelines.formats.label_csv import read_rows, read_split
+from pipelines.formats.label_csv import read_rows, read_split, read_unlabeled
 from pipelines.labeled import LabeledImages, concatenate
 from pipelines.stream import Stream
 from pipelines.synthetic.digits import SyntheticDigits, draw_digit
@@ -41,6 +41,18 @@ def test_read_split_returns_images_and_labels_in_the_order_of_the_rows(digits, p
     np.testing.assert_array_equal(val.images, pixels[[3]])
     assert (train.name, val.labels.tolist()) == ("mnistm", [9])
     assert train.summary == "mnistm: 2 labeled images of 28x28x3 (0: 1, 7: 1)"
+
+
+def test_read_split_never_trains_on_images_that_both_tables_list(digits):
+    (digits / "val.csv").write_text("image_name,label\n2.png,7\n3.png,9\n")
+    train = read_split(digits, "train")
+    assert train.labels.tolist() == [0]
+    assert train.summary.endswith("held out: 1 that val.csv lists too: 2.png")
+    assert len(read_unlabeled(digits)) == 1
+    assert read_split(digits, "val").labels.tolist() == [7, 9]
+    (digits / "val.csv").write_text("image_name\n2.png\n0.png\n")
+    with pytest.raises(UserError, match=r"lists only images that val\.csv lists too"):
+        read_split(digits, "train")
 
 
 @pytest.mark.parametrize(

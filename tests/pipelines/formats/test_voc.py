@@ -163,3 +163,60 @@ def test_voc_data_with_faulty_annotations_only_is_one_sentence(tmp_path, name):
     (tmp_path / f"annotations/{name}").unlink()
     with pytest.raises(UserError, match=r"is usable \(it is empty\)"):
         open_all(tmp_path)
+
+
+# Validation images
+
+
+def write_annotated(image_dir, annotation_dir, names):
+    for seed, name in enumerate(names):
+        write_image(image_dir / f"{name}.png", seed)
+        write_annotation(annotation_dir / f"{name}.xml", annotation((0, 0, 8, 8)))
+
+
+LAYOUTS = {  # where images and annotations of the two splits lie
+    "split images": (("images/train", "annotations/train"), ("images/val", "annotations/val")),
+    "split images only": (("images/train", "annotations"), ("images/test", "annotations")),
+    "nothing called training": (("images/pugs", "annotations/pugs"), ("images/val", "annotations/val")),
+    "deep": (("images/a/pugs", "annotations/a/pugs"), ("images/a/val", "annotations/a/val")),
+    "a folder for each split": (("train/images", "train/annotations"), ("val/images", "val/annotations")),
+    "names with additions": (("train_set/images", "train_set/annotations"), ("test_set/images", "test_set/annotations")),
+    "beside the images": (("images", "annotations"), ("val", "annotations")),
+    "no folder of images": (("train", "annotations"), ("val", "annotations")),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_voc_data_with_validation_images_never_trains_on_them(tmp_path, layout):
+    (training, training_boxes), (validation, validation_boxes) = LAYOUTS[layout]
+    write_annotated(tmp_path / training, tmp_path / training_boxes, ["a", "b", "c"])
+    write_annotated(tmp_path / validation, tmp_path / validation_boxes, ["x", "y"])
+    train, val = (DATA.open(tmp_path, split, 1 << 20)["real"] for split in ("train", "val"))
+    assert sorted(path.stem for path in train.paths) == ["a", "b", "c"]
+    assert sorted(path.stem for path in val.paths) == ["x", "y"]
+    assert (train.split, val.split) == ("train", "val")
+    assert "3 images with boxes" in train.summary
+    assert "faulty" not in train.summary
+
+
+def test_voc_data_with_a_separate_folder_of_annotations_holds_out_validation_images(tmp_path):
+    write_annotated(tmp_path / "data/train", tmp_path / "boxes", ["a", "b"])
+    write_annotated(tmp_path / "data/val", tmp_path / "boxes", ["x"])
+    data = VocData(DATA.folders, annotations=tmp_path / "boxes")
+    source = data.open(tmp_path / "data", "train", 1 << 20)["real"]
+    assert [path.stem for path in source.paths] == ["a", "b"]
+    assert "held out: val/" in source.summary
+    assert [path.stem for path in data.open(tmp_path / "data", "val", 1 << 20)["real"].paths] == ["x"]
+
+
+def test_voc_data_of_training_images_only_compares_with_their_boxes(tmp_path):
+    write_annotated(tmp_path / "train/images", tmp_path / "train/annotations", ["a", "b"])
+    train, val = (DATA.open(tmp_path, split, 1 << 20)["real"] for split in ("train", "val"))
+    assert train.digest == val.digest
+
+
+def test_voc_data_named_validation_images_beside_training_images_are_refused(tmp_path):
+    write_annotated(tmp_path / "train/images", tmp_path / "train/annotations", ["a"])
+    write_annotated(tmp_path / "val/images", tmp_path / "val/annotations", ["x"])
+    with pytest.raises(UserError, match=r"held out from training on .*/train"):
+        DATA.open(tmp_path / "val", "train", 1 << 20)
