@@ -71,36 +71,14 @@ class ImageFolder:
         self.name = safe_name(self.folder)
         self.split, self.note = "", ""
         self._lock = threading.Lock()
-        files = list_images(folder) if files is None else files
-        self._files = files
+        self._files = files = list_images(folder) if files is None else files
         height, width = self._first_size(files) if size is None else (size, size)
         self._size, self.image_shape = size, (height, width, channels)
         self._needed_bytes = len(files) * height * width * channels
         fits = self._needed_bytes <= memory_budget
         self._is_checked = fits or check_pixels
         pixels = np.empty((len(files) if fits else 0, *self.image_shape), np.uint8)
-
-        def read(index: int) -> "_FileFacts | UnreadableImage":
-            path = files[index]
-            try:
-                data = read_bytes(path)
-                if not self._is_checked:
-                    own_size = read_size(data, path)
-                else:
-                    decoded = self._decode_file(index, data)
-                    own_size = decoded.own_size
-                    if fits and decoded.pixels.shape == self.image_shape:
-                        pixels[index] = decoded.pixels
-            except UnreadableImage as error:
-                return error
-            return _FileFacts(own_size, hashlib.sha256(data).digest())
-
-        def read_all(indices: range) -> "list[_FileFacts | UnreadableImage]":
-            return [read(index) for index in indices]
-
-        tasks = [range(start, min(start + _FILES_PER_TASK, len(files))) for start in range(0, len(files), _FILES_PER_TASK)]
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1), "decode") as pool:
-            results = list(chain.from_iterable(pool.map(read_all, tasks)))
+        results = self._read_files(pixels)
         facts = {index: result for index, result in enumerate(results) if isinstance(result, _FileFacts)}
         self._unreadable = {result.path: result.reason for result in results if isinstance(result, UnreadableImage)}
         self._num_left_out = len(self._unreadable)
@@ -118,6 +96,35 @@ class ImageFolder:
                 pixels[target] = pixels[index]
         self._pixels = pixels[: len(facts)] if fits else None
         self.memory_bytes = self._pixels.nbytes if self._pixels is not None else 0
+
+    def _read_files(self, pixels: np.ndarray) -> "list[_FileFacts | UnreadableImage]":
+        """Reads all files in parallel; writes their images into ``pixels``, unless it is empty.
+
+        Files of another size than ``image_shape`` are left out there: they are refused once all sizes are known.
+        """
+
+        def read(index: int) -> "_FileFacts | UnreadableImage":
+            path = self._files[index]
+            try:
+                data = read_bytes(path)
+                if not self._is_checked:
+                    own_size = read_size(data, path)
+                else:
+                    decoded = self._decode_file(index, data)
+                    own_size = decoded.own_size
+                    if len(pixels) and decoded.pixels.shape == self.image_shape:
+                        pixels[index] = decoded.pixels
+            except UnreadableImage as error:
+                return error
+            return _FileFacts(own_size, hashlib.sha256(data).digest())
+
+        def read_all(indices: range) -> "list[_FileFacts | UnreadableImage]":
+            return [read(index) for index in indices]
+
+        count = len(self._files)
+        tasks = [range(start, min(start + _FILES_PER_TASK, count)) for start in range(0, count, _FILES_PER_TASK)]
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1), "decode") as pool:
+            return list(chain.from_iterable(pool.map(read_all, tasks)))
 
     def __len__(self) -> int:
         return len(self.paths)
