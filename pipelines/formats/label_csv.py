@@ -78,7 +78,8 @@ def read_split(folder: str | Path, split: Split, size: int = 28, channels: int =
     """
     table = Path(folder) / f"{split}.csv"
     rows = read_rows(table)
-    images, positions, note = _read_images(table, [name for name, _ in rows], size, channels)
+    held_out = _validation_names(table) if split == "train" else frozenset()
+    images, positions, note = _read_images(table, [name for name, _ in rows], size, channels, held_out)
     labels = np.array([rows[position][1] for position in positions])
     return LabeledImages(images, labels, Path(folder).resolve().name or "csv", split, note)
 
@@ -99,8 +100,9 @@ def read_names(path: str | Path) -> list[str]:
 def read_unlabeled(folder: str | Path, size: int = 28, channels: int = 3) -> ImageArray:
     """Reads the images that ``train.csv`` lists, and nothing of its labels, which may be missing or wrong.
 
-    The order is that of the pixels' digests, so that neither rows nor names decide it. Images that are missing or damaged,
-    and those that ``val.csv`` lists too, are left out, counted and named in ``summary``.
+    The order is that of the pixels' digests, so that neither rows nor names decide it. Images that are missing or damaged
+    are left out, counted and named in ``summary``. ``val.csv`` is not opened: nothing in it may decide a training without
+    labels.
 
     Args:
         folder: holds ``data`` and ``train.csv``.
@@ -115,8 +117,10 @@ def read_unlabeled(folder: str | Path, size: int = 28, channels: int = 3) -> Ima
     return ImageArray(sort_by_content(images), Path(folder).resolve().name or "csv", "train", note)
 
 
-def _read_images(table: Path, names: Sequence[str], size: int, channels: int) -> tuple[np.ndarray, list[int], str]:
-    """Reads the images of a table that are readable, in ``data`` beside it.
+def _read_images(
+    table: Path, names: Sequence[str], size: int, channels: int, held_out: Container[str] = ()
+) -> tuple[np.ndarray, list[int], str]:
+    """Reads the images of a table that are readable, in ``data`` beside it, and not among those that are ``held_out``.
 
     Returns:
         The images, uint8 [n, size, size, channels], the position of each in ``names``, and what was left out, in words.
@@ -124,7 +128,7 @@ def _read_images(table: Path, names: Sequence[str], size: int, channels: int) ->
     Raises:
         UserError: none of them is readable.
     """
-    data, held_out = table.parent / "data", _held_out_names(table)
+    data = table.parent / "data"
     images: dict[str, np.ndarray] = {}
     positions, unreadable, fitted, in_both = [], [], [], []
     for position, name in enumerate(names):
@@ -151,15 +155,10 @@ def _read_images(table: Path, names: Sequence[str], size: int, channels: int) ->
     return np.stack([*images.values()]), positions, "; ".join(notes)
 
 
-def _held_out_names(table: Path) -> set[str]:
-    """Returns the images that are validation images according to the table beside that of training images."""
+def _validation_names(table: Path) -> frozenset[str]:
+    """Returns the images that ``val.csv`` beside a table of training images lists; none if it is missing."""
     validation = table.with_name("val.csv")
-    if table == validation or not validation.is_file():
-        return set()
-    try:
-        return set(read_names(validation))
-    except UserError:  # whatever is wrong with it is said where it is used; training depends on nothing else in it
-        return set()
+    return frozenset(read_names(validation)) if validation.is_file() else frozenset()
 
 
 def _read_image(data: Path, name: str, size: int, channels: int, former: Container[str]) -> DecodedImage:
