@@ -95,8 +95,8 @@ def find_directories(named: Sequence[Path]) -> Directories:
             problem = f"{found[key]} and {directory} both hold weights of {'/'.join(key)}"
             raise UserError(problem, "Name one of the two")
         found[key] = directory
-    shipped = {key: shipped.SHIPPED / key[0] / key[1] for key in keys if key[1] in shipped.shipped_variants(key[0])}
-    return shipped | found
+    defaults = {key: shipped.SHIPPED / key[0] / key[1] for key in keys if key[1] in shipped.shipped_variants(key[0])}
+    return defaults | found
 
 
 def score_rows(directories: Directories, options: InceptionScoreOptions) -> list[Row]:
