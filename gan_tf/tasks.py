@@ -25,6 +25,8 @@ from pipelines.formats.unpaired import UnpairedData
 from pipelines.formats.voc import VocData
 from pipelines.source import DataSpec
 
+_DIGIT_CLASSIFIER = "gan_tf.classifier.digit_classifier:load_digit_classifier"
+
 
 @dataclass(frozen=True)
 class Task:
@@ -174,6 +176,7 @@ MNIST = Task(
     defaults={"latent_dim": 16, "hidden_dim": 16, "flip": False},
     num_scored=10_000,
     variant=_size,
+    classifier=_DIGIT_CLASSIFIER,
     thresholds=(Threshold("fid", "<", 60, "THU ANN 2021"),),
 )
 
@@ -214,7 +217,7 @@ DIFFUSION = Task(
     default_variant="unet",
     steps=50_000,
     num_scored=1000,
-    classifier="gan_tf.classifier.digit_classifier:load_digit_classifier",
+    classifier=_DIGIT_CLASSIFIER,
     thresholds=(
         Threshold("class_conditional_accuracy", ">=", 80, "DLCV HW2 simple"),
         Threshold("class_conditional_accuracy", ">=", 88, "DLCV HW2 strong"),

@@ -10,8 +10,10 @@ import tensorflow as tf
 
 from gan_tf import export
 from gan_tf.evaluation.evaluate import evaluate_images, find_real_images
+from gan_tf.evaluation.features.extractor import FeatureExtractor
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import ImageSet, Report, Score
+from gan_tf.gan.collapse import NUM_SAMPLES, CollapseAlarm
 from gan_tf.gan.config import GanConfig, GanInferOptions
 from gan_tf.gan.latents import PATHS, interpolation_weights, sample_latents
 from gan_tf.gan.model import GAN
@@ -117,23 +119,36 @@ class GanWorkflow(Workflow):
         )
 
     def callbacks(self, run: RunContext, model: GAN) -> list[Callback]:
-        """Returns grids of fixed latents, the curves, the exported weights, and with ``--eval-every`` training-set scores."""
-        latents = sample_latents(_GRID_ROWS**2, self.config.latent_dim, self.config.seed)
+        """Returns the callbacks: grids and variety of fixed latents, curves, exported weights, with ``--eval-every`` scores."""
+        latents = sample_latents(NUM_SAMPLES, self.config.latent_dim, self.config.seed)
 
         exporter = ExportWeights(run, model, self.task.image_shape)
 
+        def generate_samples(step: int) -> np.ndarray:
+            return generate_images(exporter.networks(step)["generator"], latents)
+
         def render_grid(step: int) -> np.ndarray:
-            return tile_images(generate_images(exporter.networks(step)["generator"], latents), _GRID_ROWS, _GRID_ROWS)
+            images = generate_images(exporter.networks(step)["generator"], latents[: _GRID_ROWS**2])
+            return tile_images(images, _GRID_ROWS, _GRID_ROWS)
 
         def generate(networks: dict[str, keras.Model], count: int) -> np.ndarray:
             return ImageGenerator(networks["generator"], self.config).generate(count, self.config.seed)
 
         options, real = run.options, run.stream.sources["real"]
         callbacks: list[Callback] = [RealGrid(run), exporter, SampleGrid(options.grid_every, run, render_grid)]
+        callbacks.append(CollapseAlarm(run, generate_samples, self._load_classifier() if options.grid_every else None))
         if options.eval_every:
             callbacks.append(TrainingSetScores(options.eval_every, run, real, generate, exporter))
         callbacks.append(Curves(options.grid_every, run))  # after the scores, so that it shows the last one too
         return callbacks
+
+    def _load_classifier(self) -> FeatureExtractor | None:
+        """Returns the digit classifier where images are digits; None where they are not, or says why it is missing."""
+        try:
+            return self.task.load_classifier()
+        except UserError as error:
+            print(f"the digits in samples are not counted: {error.problem}")
+            return None
 
     def load(self, directory: Path) -> ImageGenerator:
         """Returns the generator of exported weights; raises as ``Workflow.load``."""

@@ -24,6 +24,7 @@ _PANELS = [
     ("Gradient penalty, before its weight", r"penalty"),
     ("FID against training images (lower is better)", r"fid_train(_.+)?"),
     ("KID against training images (lower is better)", r"kid_train(_.+)?"),
+    ("Diversity: distance to the nearest sample, of real images 1", r"sample_diversity"),
     ("Correlation of brightness between images and their translations", r"luminance_correlation_.+"),
     ("Epochs", r"epoch_.+"),
 ]
