@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from gan_tf.experiments.page import stack_labeled
 from gan_tf.experiments.recipe_record import SAMPLES, describe_machine, is_finished, read_record, to_arguments
 from gan_tf.utils.files import write_atomic
 from gan_tf.utils.images import write_png
@@ -35,7 +36,8 @@ def write_table(runs: Path, table: Path, known: Sequence[str]) -> list[Path]:
     }
     image = table.with_suffix(".png")
     if strips:
-        write_png(image, _stack_labeled(strips))
+        images = {label: np.asarray(Image.open(path).convert("RGB")) for label, path in strips.items()}
+        write_png(image, stack_labeled(images))
         written.append(image)
     write_atomic(table, render_page(record, known, image.name if strips else None).encode())
     return written
@@ -131,19 +133,3 @@ def _describe_fid(score: Mapping[str, Any]) -> str:
         f"{count:,} of the training images, as `fid_train` of `train.py --eval-every`; {protocol['name']}{warning}, "
         f"{protocol['protocol']} ({protocol['resize']}).{bias}"
     )
-
-
-def _stack_labeled(strips: Mapping[str, Path]) -> np.ndarray:
-    """Returns images one below the other, each with its label to the left, uint8 ``[height, width, 3]``."""
-    images = {label: Image.open(path).convert("RGB") for label, path in strips.items()}
-    font = ImageFont.load_default(size=14)
-    margin = 16 + max(int(font.getlength(line)) for label in images for line in label.split("\n"))
-    width = margin + max(image.width for image in images.values())
-    stacked = Image.new("RGB", (width, sum(image.height for image in images.values())), "white")
-    draw = ImageDraw.Draw(stacked)
-    top = 0
-    for label, image in images.items():
-        stacked.paste(image, (margin, top))
-        draw.multiline_text((8, top + image.height / 2), label, fill="black", font=font, anchor="lm")
-        top += image.height
-    return np.asarray(stacked)

@@ -8,13 +8,12 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.processes import ROOT, run_python
+from gan_tf.experiments.processes import run_python
 from gan_tf.experiments.recipe_record import (
     SAMPLES,
     check_recipe,
@@ -25,52 +24,34 @@ from gan_tf.experiments.recipe_record import (
     save_record,
     to_arguments,
 )
+from gan_tf.experiments.trainings import Budget, Training, command_failed, read_progress, train_to
 from gan_tf.gan.config import GAN_FAMILY
 from gan_tf.options import suggest
-from gan_tf.run_dir import FAILURE, RunDir, find_newest_run
+from gan_tf.run_dir import RunDir
 from gan_tf.tasks import Task, find_task
 from pipelines.errors import UserError
 from pipelines.location import Location, parse_location
 
-# More steps than any run does in its minutes: time ends it, and nothing is scored on validation images.
-_STEPS = 10**9
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A row of the comparison.
-
-    Attributes:
-        name: what ``--only`` takes; also the name of a folder.
-        about: what it is and who published it.
-        flags: options of ``GanConfig`` by field name; the others are the defaults of train.py.
-    """
-
-    name: str
-    about: str
-    flags: dict[str, Any] = field(default_factory=dict)
-
-
 _WIDE = {"loss": "hinge", "hidden_dim": 64}
 _LAZY = {"loss": "rpgan", "penalty_every": 8}
 RECIPES = (
-    Recipe("gan", "non-saturating loss, batch norm in D (Radford et al. 2016)", {"loss": "gan"}),
-    Recipe("wgangp", "Wasserstein distance, gradient penalty (Gulrajani et al. 2017)", {"loss": "wgangp"}),
-    Recipe("wgangp-one", "wgangp with one update of D per step", {"loss": "wgangp", "d_steps": 1}),
-    Recipe("wgangp-rates", "wgangp-one, TTUR (Heusel et al. 2017)", {"loss": "wgangp", "d_steps": 1, "d_lr": 3e-4}),
-    Recipe("rpgan", "relativistic pairs, R1 and R2 penalties (Huang et al. 2024)", {"loss": "rpgan"}),
-    Recipe("rpgan-lazy", "rpgan, lazy regularization every 8 steps (Karras et al. 2020)", _LAZY),
-    Recipe("hinge", "hinge loss, spectral norm in D (Miyato et al. 2018)", {"loss": "hinge"}),
-    Recipe("hinge-float32", "hinge in float32", {"loss": "hinge", "precision": "float32"}),
-    Recipe("hinge-wide", "hinge with twice the channels", _WIDE),
-    Recipe("hinge-wide-rates", "hinge-wide, TTUR (Heusel et al. 2017)", {**_WIDE, "d_lr": 4e-4, "g_lr": 1e-4}),
-    Recipe("hinge-wide-augment", "hinge-wide, DiffAugment (Zhao et al. 2020)", {**_WIDE, "augment": "diffaugment"}),
-    Recipe("hinge-residual", "hinge, residual networks at 16x16, pixel shuffle", {"loss": "hinge", "network": "residual"}),
-    Recipe("rpgan-residual", "rpgan-lazy, the networks of hinge-residual", {**_LAZY, "network": "residual"}),
+    Training("gan", "non-saturating loss, batch norm in D (Radford et al. 2016)", {"loss": "gan"}),
+    Training("wgangp", "Wasserstein distance, gradient penalty (Gulrajani et al. 2017)", {"loss": "wgangp"}),
+    Training("wgangp-one", "wgangp with one update of D per step", {"loss": "wgangp", "d_steps": 1}),
+    Training("wgangp-rates", "wgangp-one, TTUR (Heusel et al. 2017)", {"loss": "wgangp", "d_steps": 1, "d_lr": 3e-4}),
+    Training("rpgan", "relativistic pairs, R1 and R2 penalties (Huang et al. 2024)", {"loss": "rpgan"}),
+    Training("rpgan-lazy", "rpgan, lazy regularization every 8 steps (Karras et al. 2020)", _LAZY),
+    Training("hinge", "hinge loss, spectral norm in D (Miyato et al. 2018)", {"loss": "hinge"}),
+    Training("hinge-float32", "hinge in float32", {"loss": "hinge", "precision": "float32"}),
+    Training("hinge-wide", "hinge with twice the channels", _WIDE),
+    Training("hinge-wide-rates", "hinge-wide, TTUR (Heusel et al. 2017)", {**_WIDE, "d_lr": 4e-4, "g_lr": 1e-4}),
+    Training("hinge-wide-augment", "hinge-wide, DiffAugment (Zhao et al. 2020)", {**_WIDE, "augment": "diffaugment"}),
+    Training("hinge-residual", "hinge, residual networks at 16x16, pixel shuffle", {"loss": "hinge", "network": "residual"}),
+    Training("rpgan-residual", "rpgan-lazy, the networks of hinge-residual", {**_LAZY, "network": "residual"}),
 )
 
 
-def select_recipes(names: Sequence[str] | None) -> list[Recipe]:
+def select_recipes(names: Sequence[str] | None) -> list[Training]:
     """Returns the recipes of these names, in the order of ``RECIPES``; all of them for None.
 
     Raises:
@@ -83,7 +64,7 @@ def select_recipes(names: Sequence[str] | None) -> list[Recipe]:
     return [recipe for recipe in RECIPES if names is None or recipe.name in names]
 
 
-def prepare_comparison(task: Task, recipes: Sequence[Recipe], data: Location, minutes: float, runs: Path) -> dict[str, Any]:
+def prepare_comparison(task: Task, recipes: Sequence[Training], data: Location, minutes: float, runs: Path) -> dict[str, Any]:
     """Returns the record to continue, after checking that nothing contradicts it and that scores can be computed.
 
     Raises:
@@ -98,7 +79,7 @@ def prepare_comparison(task: Task, recipes: Sequence[Recipe], data: Location, mi
     return record
 
 
-def measure_recipe(task: Task, recipe: Recipe, record: dict[str, Any], runs: Path) -> None:
+def measure_recipe(task: Task, recipe: Training, record: dict[str, Any], runs: Path) -> None:
     """Trains a recipe for half its minutes and for all of them, and records its score after each."""
     row = record["rows"].setdefault(recipe.name, {"flags": recipe.flags})
     row["about"] = recipe.about  # may be reworded without measuring again
@@ -111,74 +92,28 @@ def measure_recipe(task: Task, recipe: Recipe, record: dict[str, Any], runs: Pat
             continue
         print(f"{recipe.name}: training to {minutes:g} minutes", flush=True)
         data, folder = parse_location(record["data"]["path"]), runs / recipe.name
-        run_dir, failure = _train_recipe(task, recipe, data, minutes, folder)
+        run_dir, failure = train_to(task, recipe, data, Budget(minutes=minutes), folder)
         record_run(row, record, run_dir)
         if failure:
             row["diverged"] = {"step": failure["step"], "quantity": failure["quantity"]}
             save_record(record, runs)
             print(f"{recipe.name}: diverged at step {failure['step']}")
             return
-        row[part] = _read_progress(run_dir) | _score_recipe(recipe, run_dir, data, folder)
+        row[part] = read_progress(run_dir) | _score_recipe(recipe, run_dir, data, folder)
         save_record(record, runs)
         print(f"{recipe.name}: FID {row[part]['fid']:.1f} after {minutes:g} minutes, {row[part]['step']} steps", flush=True)
 
 
-def _train_recipe(
-    task: Task, recipe: Recipe, data: Location, minutes: float, folder: Path
-) -> tuple[RunDir, dict[str, Any] | None]:
-    """Trains a recipe until it has had ``minutes`` in all.
-
-    Returns:
-        Its run, and the content of the run's ``failure.json`` if the training diverged, else None.
-
-    Raises:
-        UserError: train.py failed in another way.
-        KeyboardInterrupt: it was stopped.
-    """
-    run_dir = find_newest_run(folder, task.name)
-    if run_dir and _read_progress(run_dir).get("seconds", 0.0) >= 60 * minutes:  # stopped between a training and its score
-        return run_dir, None
-    arguments = [str(ROOT / "train.py"), "--task", task.name, "--data", str(data), "--runs", str(folder), "--resume"]
-    arguments += ["--steps", str(_STEPS), "--minutes", str(minutes), "--grid-every", "0", *to_arguments(recipe.flags)]
-    code = run_python(arguments, folder / "train.log")
-    run_dir = find_newest_run(folder, task.name)
-    failure = _read_failure(run_dir) if run_dir and code else None
-    if run_dir is None or (code and failure is None):
-        raise _failed(f"Training {recipe.name}", code)
-    return run_dir, failure
-
-
-def _score_recipe(recipe: Recipe, run_dir: RunDir, data: Location, folder: Path) -> dict[str, Any]:
+def _score_recipe(recipe: Training, run_dir: RunDir, data: Location, folder: Path) -> dict[str, Any]:
     """Returns the scores of a run's exported generator, computed in a process of its own, whose memory is freed then."""
     result = folder / "score.json"
     arguments = ["-m", "gan_tf.experiments.recipe_scores", str(run_dir.path), "--data", str(data)]
     arguments += ["--out", str(result), "--samples", str(folder / SAMPLES)]
     code = run_python(arguments, folder / "score.log")
     if code:
-        raise _failed(f"Scoring {recipe.name}", code)
+        raise command_failed(f"Scoring {recipe.name}", code)
     scores: dict[str, Any] = json.loads(result.read_text())
     return scores
-
-
-def _failed(what: str, code: int) -> UserError:
-    return UserError(f"{what} ended with exit code {code}", "Fix what is reported above, then run the same command again")
-
-
-def _read_progress(run_dir: RunDir) -> dict[str, Any]:
-    """Returns step and seconds of training of a run's last checkpoint; empty if there is none."""
-    states = sorted((run_dir.path / "checkpoints").glob(f"step-{'[0-9]' * 9}/state.json"))
-    if not states:
-        return {}
-    return {"step": int(states[-1].parent.name[5:]), "seconds": json.loads(states[-1].read_text())["seconds"]}
-
-
-def _read_failure(run_dir: RunDir) -> dict[str, Any] | None:
-    """Returns the record of a training that diverged; None if it did not."""
-    path = run_dir.path / FAILURE
-    if not path.is_file():
-        return None
-    failure: dict[str, Any] = json.loads(path.read_text())
-    return failure if failure["kind"] == "non-finite" else None
 
 
 def build_parser() -> Parser:

@@ -27,7 +27,8 @@ def conclude_run(request: TrainingRequest, run: RunContext, last_step: int) -> i
     images = f"; look at {run.run_dir.path / 'images'} and curves.png beside it" if request.options.grid_every else ""
     print(f"done: {last_step:,} steps, the weights are in {run.run_dir.path}{images}")
     print(f"use them:  python infer.py --task {task.name} --weights {folder} {task.family.example}")
-    _score(request, run)
+    if request.options.score:
+        _score(request, run)
     return 0
 
 

@@ -56,7 +56,7 @@ def render_curves(metrics_path: Path) -> bytes | None:
     Returns:
         A PNG image 1200 pixels wide; None if there is no point to draw.
     """
-    curves = _read_curves(metrics_path)
+    curves = read_curves(metrics_path)
     panels = _group(curves)
     if not panels:
         return None
@@ -86,7 +86,7 @@ def render_curves(metrics_path: Path) -> bytes | None:
     return data.getvalue()
 
 
-def _read_curves(path: Path) -> _Curves:
+def read_curves(path: Path) -> _Curves:
     """Returns the finite points of each curve, float64 ``[points, 2]``: step and value."""
     points: dict[str, list[tuple[float, float]]] = {}
     for line in path.read_bytes().split(b"\n") if path.exists() else []:
@@ -125,7 +125,7 @@ def _draw_panel(axes: Axes, title: str, curves: _Curves) -> None:
         color, label = f"C{number}", _plain(name)
         if len(points) > _SMOOTHED_FROM:
             axes.plot(*_thin(points).T, color=color, linewidth=0.6, alpha=0.35, zorder=2)
-            axes.plot(*_running_mean(points).T, color=color, linewidth=1.8, zorder=3, label=label)
+            axes.plot(*running_mean(points).T, color=color, linewidth=1.8, zorder=3, label=label)
         else:
             marker = "o" if len(points) <= _MAX_MARKERS else ""
             axes.plot(*points.T, color=color, linewidth=1.4, marker=marker, markersize=4, zorder=3, label=label)
@@ -166,7 +166,7 @@ def _thin(points: np.ndarray) -> np.ndarray:
     return points[np.unique(extremes)]
 
 
-def _running_mean(points: np.ndarray) -> np.ndarray:
+def running_mean(points: np.ndarray) -> np.ndarray:
     """Returns the mean of the values around at most ``_NUM_BINS`` points; near the ends, of fewer values."""
     half = max(1, round(0.5 * _WINDOW * len(points)))
     centers = np.unique(np.linspace(0, len(points) - 1, _NUM_BINS).astype(int))

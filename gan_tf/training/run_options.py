@@ -17,5 +17,6 @@ class RunOptions:
     checkpoint_every: int = option(500, "steps between checkpoints", minimum=1)
     keep_every: int = option(0, "keep the checkpoint of every Nth step permanently (0: of none)", minimum=0)
     eval_every: int = option(0, "steps between FIDs against training images (0: never)", minimum=0)
+    score: bool = option(True, "after the last step, score the weights as evaluate.py does")
     eval_count: int = option(2000, "images of --eval-every", minimum=2)
     memory_budget: float = option(4000.0, "hold decoded images in memory up to this many megabytes", minimum=0.0)

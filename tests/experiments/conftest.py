@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_tf.experiments import recipes
-from gan_tf.experiments.recipes import Recipe
+from gan_tf.experiments import recipes, trainings
+from gan_tf.experiments.trainings import Training
 from gan_tf.run_dir import FAILURE, FORMAT
 from gan_tf.utils.images import write_png
 
-RECIPES = (Recipe("one", "the first", {"loss": "gan"}), Recipe("two", "the second", {"loss": "hinge", "hidden_dim": 8}))
+RECIPES = (Training("one", "the first", {"loss": "gan"}), Training("two", "the second", {"loss": "hinge", "hidden_dim": 8}))
 
 
 class QuarterMeans:
@@ -108,7 +108,8 @@ def processes(monkeypatch, tmp_path):
     from gan_tf.evaluation.features import inception_weights
 
     fake = FakeProcesses()
-    monkeypatch.setattr(recipes, "run_python", fake)
+    for module in (recipes, trainings):
+        monkeypatch.setattr(module, "run_python", fake)
     monkeypatch.setattr(recipes, "RECIPES", RECIPES)
     monkeypatch.setattr(inception_weights, "load_weights", lambda: None)
     monkeypatch.chdir(tmp_path)

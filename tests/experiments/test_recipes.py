@@ -13,9 +13,10 @@ from PIL import Image
 
 from gan_tf.cli import train as train_command
 from gan_tf.cli.arguments import given_options
-from gan_tf.experiments import recipe_record, recipe_scores, recipes
+from gan_tf.experiments import recipe_record, recipe_scores, recipes, trainings
 from gan_tf.experiments.recipe_record import to_arguments
-from gan_tf.experiments.recipes import RECIPES, Recipe, main, select_recipes
+from gan_tf.experiments.recipes import RECIPES, main, select_recipes
+from gan_tf.experiments.trainings import Training
 from gan_tf.gan.config import GAN_FAMILY, GanConfig
 from gan_tf.run_dir import RunDir
 from gan_tf.tasks import find_task
@@ -171,7 +172,7 @@ def test_recipes_other_machine_than_recorded_is_refused(measured, capsys, monkey
 
 
 def test_recipes_other_flags_than_recorded_are_refused(measured, capsys, monkeypatch):
-    monkeypatch.setattr(recipes, "RECIPES", (Recipe("one", "the first", {"loss": "wgan"}),))
+    monkeypatch.setattr(recipes, "RECIPES", (Training("one", "the first", {"loss": "wgan"}),))
     error = refused_because(ARGUMENTS, capsys)
     assert "Recipe one has the flags --loss wgan, but was recorded with --loss gan" in error
 
@@ -215,13 +216,14 @@ def test_recipes_real_training_and_scoring(quarter_means, monkeypatch, image_dir
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
     monkeypatch.setattr(inception_weights, "load_weights", lambda: None)
     flags = {"loss": "gan", "network": "baseline", "hidden_dim": 4, "batch": 4, "latent_dim": 8, "flip": False}
-    monkeypatch.setattr(recipes, "RECIPES", (Recipe("tiny", "a small one", flags),))
+    monkeypatch.setattr(recipes, "RECIPES", (Training("tiny", "a small one", flags),))
 
     def run_here(arguments, log):
         is_score = arguments[0] == "-m"
         return recipe_scores.run(arguments[2:]) if is_score else train_command.run(arguments[1:])
 
-    monkeypatch.setattr(recipes, "run_python", run_here)
+    for module in (recipes, trainings):
+        monkeypatch.setattr(module, "run_python", run_here)
     arguments = ["--data", image_dir, "--minutes", 4 / 60, "--runs", tmp_path / "runs", "--table", tmp_path / "docs/table.md"]
     assert main([str(argument) for argument in arguments]) == 0
     row = read_results(tmp_path / "runs")["rows"]["tiny"]

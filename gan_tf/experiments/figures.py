@@ -1,0 +1,67 @@
+"""Curves of several runs side by side, for the pages of experiments."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from gan_tf.training.curves import read_curves, running_mean
+
+_PANEL_WIDTH, _PANEL_HEIGHT, _DPI = 4.0, 2.2, 100  # inches; pixels of an inch
+_SMOOTHED_FROM = 100  # points
+
+
+def read_run_curves(directory: Path) -> dict[str, np.ndarray]:
+    """Returns the curves of a run, float64 ``[points, 2]`` each: step and value; empty for weights without their run."""
+    return read_curves(directory / "metrics.jsonl")
+
+
+def render_curves_side_by_side(runs: Mapping[str, Path], panels: Mapping[str, Sequence[str]]) -> bytes | None:
+    """Draws the curves of several runs: a row for each run, a column for each panel.
+
+    The panels of a column have the same scale, so that runs can be compared.
+
+    Args:
+        runs: the folders by label; those without curves are left out.
+        panels: the names of the curves in each panel, by its title.
+
+    Returns:
+        A PNG image; None if no run has curves.
+    """
+    curves = {label: read_run_curves(directory) for label, directory in runs.items()}
+    curves = {
+        label: found for label, found in curves.items() if any(name in found for names in panels.values() for name in names)
+    }
+    if not curves:
+        return None
+    size = (_PANEL_WIDTH * len(panels), _PANEL_HEIGHT * len(curves) + 0.4)
+    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
+    axes = figure.subplots(len(curves), len(panels), sharex=True, sharey="col", squeeze=False)
+    for row, (label, found) in enumerate(curves.items()):
+        for column, (title, names) in enumerate(panels.items()):
+            panel = axes[row, column]
+            for number, name in enumerate(names):
+                if name in found:
+                    points = found[name]
+                    shown = running_mean(points) if len(points) > _SMOOTHED_FROM else points
+                    panel.plot(*shown.T, color=f"C{number}", linewidth=1.2, label=name)
+            panel.grid(color="0.9")
+            panel.spines[["top", "right"]].set_visible(False)
+            if row == 0:
+                panel.set_title(title, fontsize=10)
+                panel.legend(fontsize=8, frameon=False)
+            if column == 0:
+                panel.set_ylabel(label)
+            if row == len(curves) - 1:
+                panel.set_xlabel("step")
+    return render(figure)
+
+
+def render(figure: Figure) -> bytes:
+    """Returns a figure as a PNG image."""
+    data = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(data)
+    return data.getvalue()

@@ -1,0 +1,142 @@
+"""Trainings of an experiment: each is a run of ``train.py`` with its flags in a folder of its own, resumed where it stopped."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gan_tf.cli.arguments import Parser
+from gan_tf.experiments.processes import ROOT, run_python
+from gan_tf.experiments.recipe_record import to_arguments
+from gan_tf.run_dir import FAILURE, RunDir, find_newest_run
+from gan_tf.tasks import Task
+from pipelines.errors import UserError
+from pipelines.location import Location
+
+# More steps than any run does in its minutes: time ends it, and nothing is scored on validation images.
+_ENDLESS = 10**9
+
+
+@dataclass(frozen=True)
+class Training:
+    """A model that an experiment compares with others.
+
+    Attributes:
+        name: of its row, and of the folder of its run.
+        about: what it is, for the page.
+        flags: options of its configuration by field name; the others are the task's defaults.
+    """
+
+    name: str
+    about: str
+    flags: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long each model is trained. Exactly one of the two is given.
+
+    Attributes:
+        steps: training steps.
+        minutes: wall time of training.
+    """
+
+    steps: int | None = None
+    minutes: float | None = None
+
+    def arguments(self) -> list[str]:
+        """Returns the arguments of train.py."""
+        if self.minutes is None:
+            return ["--steps", str(self.steps), "--no-score"]  # each experiment has scores of its own
+        return ["--steps", str(_ENDLESS), "--minutes", str(self.minutes)]
+
+    def is_used_up(self, progress: dict[str, Any]) -> bool:
+        """Returns whether a run with the ``read_progress`` has nothing left to train."""
+        if self.minutes is None:
+            assert self.steps is not None
+            return progress.get("step", 0) >= self.steps
+        return progress.get("seconds", 0.0) >= 60 * self.minutes
+
+    def __str__(self) -> str:
+        return f"{self.steps:,} steps" if self.minutes is None else f"{self.minutes:g} minutes"
+
+
+def add_budget(parser: Parser, minutes: float) -> None:
+    """Adds ``--minutes`` and ``--steps``; ``minutes`` is the default."""
+    about = f"training time of each model (default: {minutes:g})"
+    parser.add_argument("--minutes", type=float, metavar="M", help=about)
+    parser.add_argument("--steps", type=int, metavar="N", help="training steps of each model, in place of a time")
+    parser.set_defaults(default_minutes=minutes)
+
+
+def read_budget(args: Any) -> Budget:
+    """Returns the budget that parsed arguments give.
+
+    Raises:
+        UserError: both are given, or one is not a positive number.
+    """
+    if args.minutes is not None and args.steps is not None:
+        raise UserError("--minutes and --steps exclude each other", "Leave one of the two out")
+    if args.steps is not None:
+        if args.steps < 1:
+            raise UserError(f"--steps {args.steps} is not valid: a whole number of at least 1 is needed", "Correct the value")
+        return Budget(steps=args.steps)
+    minutes = args.default_minutes if args.minutes is None else args.minutes
+    if not 0 < minutes < float("inf"):
+        raise UserError(f"--minutes {minutes} is not valid: a number above 0 is needed", "Correct the value")
+    return Budget(minutes=minutes)
+
+
+def train_to(
+    task: Task, training: Training, data: Location, budget: Budget, folder: Path, grid_every: int = 0
+) -> tuple[RunDir, dict[str, Any] | None]:
+    """Trains a model until its budget is used up; what has been trained before is resumed.
+
+    Args:
+        task: the task.
+        training: which model.
+        data: the task's images.
+        budget: how long it is trained in all.
+        folder: for its run.
+        grid_every: steps between sample grids, with which the alarm for a mode collapse is logged.
+
+    Returns:
+        Its run, and the content of the run's ``failure.json`` if the training diverged, else None.
+
+    Raises:
+        UserError: train.py failed in another way.
+        KeyboardInterrupt: it was stopped.
+    """
+    run_dir = find_newest_run(folder, task.name)
+    if run_dir and budget.is_used_up(read_progress(run_dir)):
+        return run_dir, None
+    arguments = [str(ROOT / "train.py"), "--task", task.name, "--data", str(data), "--runs", str(folder), "--resume"]
+    arguments += [*budget.arguments(), "--grid-every", str(grid_every), *to_arguments(training.flags)]
+    code = run_python(arguments, folder / "train.log")
+    run_dir = find_newest_run(folder, task.name)
+    failure = _read_failure(run_dir) if run_dir and code else None
+    if run_dir is None or (code and failure is None):
+        raise command_failed(f"Training {training.name}", code)
+    return run_dir, failure
+
+
+def command_failed(what: str, code: int) -> UserError:
+    """Returns the error for a command of an experiment that failed."""
+    return UserError(f"{what} ended with exit code {code}", "Fix what is reported above, then run the same command again")
+
+
+def read_progress(run_dir: RunDir) -> dict[str, Any]:
+    """Returns step and seconds of training of a run's last checkpoint; empty if there is none."""
+    states = sorted((run_dir.path / "checkpoints").glob(f"step-{'[0-9]' * 9}/state.json"))
+    if not states:
+        return {}
+    return {"step": int(states[-1].parent.name[5:]), "seconds": json.loads(states[-1].read_text())["seconds"]}
+
+
+def _read_failure(run_dir: RunDir) -> dict[str, Any] | None:
+    """Returns the record of a training that diverged; None if it did not."""
+    path = run_dir.path / FAILURE
+    if not path.is_file():
+        return None
+    failure: dict[str, Any] = json.loads(path.read_text())
+    return failure if failure["kind"] == "non-finite" else None
