@@ -15,8 +15,9 @@ _SMOOTHED_FROM = 100  # points
 
 
 def read_run_curves(directory: Path) -> dict[str, np.ndarray]:
-    """Returns the curves of a run, float64 ``[points, 2]`` each: step and value; empty for weights without their run."""
-    return read_curves(directory / "metrics.jsonl")
+    """Returns the curves of a run or of the best weights in it, ``[points, 2]`` each; empty for weights without their run."""
+    run = directory.parent if directory.name == "best" else directory
+    return read_curves(run / "metrics.jsonl")
 
 
 def render_curves_side_by_side(runs: Mapping[str, Path], panels: Mapping[str, Sequence[str]]) -> bytes | None:

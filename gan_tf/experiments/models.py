@@ -1,0 +1,153 @@
+"""The trained GANs that an experiment compares, named, shipped or trained by it, and what is measured of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gan_tf import cards, export, shipped
+from gan_tf.experiments.trainings import Budget, Training, train_to
+from gan_tf.options import from_values
+from gan_tf.run_dir import find_newest_run
+from gan_tf.tasks import Task
+from pipelines.errors import UserError
+from pipelines.location import Location
+
+if TYPE_CHECKING:
+    from gan_tf.gan.workflow import ImageGenerator
+    from gan_tf.training.callbacks import TrainingSetMetrics
+
+
+@dataclass(frozen=True)
+class Request:
+    """Where an experiment finds its models.
+
+    Attributes:
+        data: the task's images.
+        named: runs or exported weights, which take the place of all others of their variant.
+        runs: where the runs of the experiment lie.
+        budget: how long missing ones are trained.
+    """
+
+    data: Location
+    named: Sequence[Path]
+    runs: Path
+    budget: Budget
+
+
+def collect_weights(task: Task, trainings: Sequence[Training], request: Request) -> dict[str, Path]:
+    """Returns the weights of each training by its name, which is the name of its variant; trains those that are missing.
+
+    Raises:
+        UserError: named weights are of none of the trainings, or a training failed or diverged.
+        KeyboardInterrupt: a training was stopped.
+    """
+    named = find_named(task, [training.name for training in trainings], request.named)
+    found = {}
+    for training in trainings:
+        name, folder = training.name, request.runs / training.name
+        is_started = find_newest_run(folder, task.name) is not None
+        if name in named:
+            found[name] = named[name]
+        elif not is_started and name in shipped.shipped_variants(task.name):
+            found[name] = shipped.SHIPPED / task.name / name
+        else:
+            print(f"{name}: training to {request.budget}", flush=True)
+            run_dir, failure = train_to(task, training, request.data, request.budget, folder, grid_every=1000)
+            if failure:
+                raise UserError(f"The training of {name} diverged at step {failure['step']}", "Lower its learning rates")
+            found[name] = run_dir.path
+        print(f"{name}: {shipped.describe_weights(found[name])}", flush=True)
+    return found
+
+
+def find_named(task: Task, names: Sequence[str], directories: Sequence[Path]) -> dict[str, Path]:
+    """Returns the directories of weights by the names of their variants.
+
+    Raises:
+        UserError: a directory holds no weights, those of another task or variant, or two hold those of the same one.
+    """
+    found: dict[str, Path] = {}
+    for directory in directories:
+        about = export.read_weights(directory)
+        name = "" if about.task != task.name else task.variant_of(from_values(task.family.config, about.config, str(directory)))
+        if name not in names:
+            problem = f"{directory} holds weights of {'/'.join(filter(None, (about.task, name)))}, which are not compared here"
+            raise UserError(problem, f"Name weights of task {task.name}, some of: {', '.join(names)}")
+        if name in found:
+            raise UserError(f"{found[name]} and {directory} both hold weights of {name}", "Name one of the two")
+        found[name] = directory
+    return found
+
+
+def load_generator(task: Task, directory: Path) -> "ImageGenerator":
+    """Returns the generator of weights; raises as ``Workflow.load``."""
+    from gan_tf.workflow import load_workflow
+
+    generator: ImageGenerator = load_workflow(task, directory).load(directory)
+    return generator
+
+
+def open_metrics(task: Task, data: Location, count: int, seed: int) -> "TrainingSetMetrics":
+    """Returns what computes the FID against a sample of the task's training images, as ``train.py --eval-every``.
+
+    Raises:
+        UserError: the images or the weights of the FID network are missing.
+    """
+    from gan_tf.training.callbacks import TrainingSetMetrics
+
+    return TrainingSetMetrics(open_training_images(task, data), count, seed)
+
+
+def open_training_images(task: Task, data: Location) -> Any:
+    """Returns the source of the task's training images."""
+    from gan_tf.training.run_options import RunOptions
+    from pipelines.location import open_data
+
+    return open_data(task.data, data, "train", int(RunOptions.memory_budget * 1e6))["real"]
+
+
+def describe_metrics(metrics: "TrainingSetMetrics", seed: int) -> str:
+    """Returns, as a sentence, which images and which network a FID is computed from."""
+    extractor = metrics.extractor
+    return (
+        f"FID: {metrics.count:,} generated images of seed {seed} against a fixed sample of as many training images, as "
+        f"`fid_train` of `train.py --eval-every`; {extractor.name}, {extractor.protocol} ({extractor.resize})."
+    )
+
+
+@dataclass(frozen=True)
+class Facts:
+    """How weights were trained, by their card.
+
+    Attributes:
+        step: training steps of the last stage.
+        images: training images seen in the last stage.
+        minutes: time of training in the last stage.
+        stages: number of stages, each of which starts from the weights of the one before.
+        fid: the FID that the card records, with the task's own protocol; None without one.
+    """
+
+    step: int
+    images: int
+    minutes: float
+    stages: int
+    fid: float | None
+
+
+def read_facts(directory: Path) -> Facts:
+    """Returns how weights were trained; raises as ``cards.read_card``."""
+    card = cards.read_card(directory)
+    fid = card.get("scores", {}).get("fid")
+    stages = 1 + len(card.get("initialized_from", ()))
+    return Facts(card["step"], card["images_seen"], card["seconds"] / 60, stages, None if fid is None else fid["value"])
+
+
+def count_digits(classifier: Any, images: np.ndarray) -> np.ndarray:
+    """Returns how many images, uint8 ``[n, height, width, channels]``, show each digit by a classifier, integers ``[10]``."""
+    from gan_tf.evaluation.digits import classify
+    from gan_tf.utils.images import to_rgb
+
+    return np.bincount(classify(classifier, to_rgb(images)), minlength=10)
