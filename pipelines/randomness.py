@@ -20,6 +20,8 @@ class Purpose(enum.IntEnum):
     INTERPOLATION = 3  # positions between real and generated images, for gradient penalties
     BATCH_NORM_LATENTS = 4  # latent vectors from which batch-norm statistics are recomputed
     AUGMENTATION = 5  # parameters of DiffAugment
+    INSTANCE_NOISE = 6  # noise that is added to what a GAN's discriminator sees
+    LABELS = 7  # soft and flipped labels of a GAN's discriminator
     AFFINE = 10  # random affine maps of images
     MNISTM_BLEND = 11  # backgrounds that are blended with images as in MNIST-M
     COLOR = 12  # random changes of colors

@@ -6,18 +6,16 @@ The loss formulas themselves stand in ``losses.py``.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_tf.family import Family
+from gan_tf.gan.infer_options import GanInferOptions
 from gan_tf.options import ACTIVE, INACTIVE, Conflict, Preset, Resolved, option, refuse_conflicts, resolve, suggest
 from pipelines.errors import UserError
 from pipelines.source import DataSpec
 
 if TYPE_CHECKING:
     from gan_tf.tasks import Task
-
-_MAX_SEED = 2**63 - 1  # TensorFlow's seeds are of type int64
 
 # What a loss sets, on top of GanConfig's own defaults (which are the DCGAN paper's: Adam 2e-4, 0.5, 0.999).
 LOSS_PRESETS: dict[str, dict[str, Any]] = {
@@ -60,6 +58,8 @@ PRESETS: tuple[Preset, ...] = (
     Preset("penalty", {"penalty": ACTIVE, "norm": "batch"}, {"norm": "layer"}),
     Preset("penalty", {"penalty": ACTIVE, "clip": ACTIVE}, {"clip": 0.0}),
     Preset("norm", {"loss": "wgan", "norm": "spectral"}, {"clip": 0.0}),
+    # Without Adam's division by the size of the gradient, a rate of 2e-4 would hardly train.
+    Preset("d_optimizer", {"d_optimizer": "sgd"}, {"d_lr": 0.01}),
 )
 
 CONFLICTS: tuple[Conflict, ...] = (
@@ -95,6 +95,40 @@ CONFLICTS: tuple[Conflict, ...] = (
         "RMSprop has no betas",
         "Use --optimizer adam, or leave the betas out",
         explicit=("beta1", "beta2"),
+    ),
+    Conflict(
+        {"loss": ("lsgan", "wgan", "wgangp", "hinge", "rpgan"), "generator_loss": "saturating"},
+        "only the loss gan has a saturating form, log(1 - D(G(z)))",
+        "Use --loss gan, or leave --generator-loss out",
+    ),
+    *(
+        Conflict(
+            {"loss": ("wgan", "wgangp", "hinge", "rpgan"), name: value},
+            "this loss has no labels; only gan and lsgan compare D's outputs with labels",
+            "Use --loss gan, or leave the labels as they are",
+        )
+        for name, value in (("soft_labels", True), ("flip_labels", ACTIVE))
+    ),
+    Conflict(
+        {"norm": ("layer", "instance", "spectral", "none"), "d_batches": "mixed"},
+        "only batch norm depends on what else is in a batch",
+        "Use --norm batch, or leave --d-batches out",
+    ),
+    Conflict(
+        {"instance_noise": INACTIVE},
+        "there is no noise that fades",
+        "Add --instance-noise 0.1, or leave it out",
+        explicit=("instance_noise_images",),
+    ),
+    Conflict(
+        {"network": "baseline", "dropout": ACTIVE},
+        "dropout follows layers of their own for ReLU, which the generator of baseline does not have",
+        "Use --network dcgan, or leave --dropout out",
+    ),
+    Conflict(
+        {"network": "mlp", "d_downsample": "max-pool"},
+        "fully connected layers have no pixels to take a maximum over",
+        "Use --network dcgan, or leave --d-downsample out",
     ),
 )
 
@@ -142,6 +176,29 @@ class GanConfig:
         0, "seed of the initial weights, the order of the images and all random inputs", minimum=0, maximum=2**31 - 1
     )
 
+    output: str = option(
+        "tanh",
+        "last activation of G, and with sigmoid also D's inputs in [0, 1] instead of [-1, 1]",
+        choices=("tanh", "sigmoid"),
+    )
+    generator_loss: str = option("non-saturating", "form of G's loss with --loss gan", choices=("non-saturating", "saturating"))
+    latent_distribution: str = option("normal", "what latent vectors are sampled from", choices=("normal", "uniform"))
+    d_batches: str = option("separate", "batches of real and fake images under batch norm in D", choices=("separate", "mixed"))
+    d_activation: str = option("leaky-relu", "activation in D", choices=("leaky-relu", "relu"))
+    d_downsample: str = option("stride", "how D's convolutions halve the size", choices=("stride", "max-pool"))
+    soft_labels: bool = option(False, "labels of D at random from 0.7 to 1.2 (real) and from 0.0 to 0.3 (fake)")
+    flip_labels: float = option(0.0, "fraction of D's labels that are exchanged", minimum=0.0, maximum=0.5)
+    d_optimizer: str | None = option(
+        None, "optimizer of D", choices=("adam", "rmsprop", "sgd"), shown_default="that of --optimizer"
+    )
+    instance_noise: float = option(
+        0.0, "standard deviation of noise added to D's inputs at the start (0: none)", minimum=0.0, maximum=10.0
+    )
+    instance_noise_images: int = option(500_000, "images over which this noise falls linearly to 0", minimum=1)
+    dropout: float = option(
+        0.0, "fraction of channels dropped after hidden layers of G, also in generated images", minimum=0.0, maximum=0.9
+    )
+
     @property
     def shares_fakes(self) -> bool:
         """Whether one batch of fakes serves D and G (as in DCGAN); Wasserstein critics sample new latents for G."""
@@ -151,99 +208,6 @@ class GanConfig:
     def last_step(self) -> int | None:
         """The step after which both learning rates are 0; None without a decay."""
         return math.ceil(self.lr_decay_images / self.batch) or None
-
-
-@dataclass(frozen=True)
-class GanInferOptions:
-    """What ``infer.py`` takes for a GAN."""
-
-    out: Path | None = option(
-        None, "folder for 0000.png …, or a .png file with --grid or --interpolate", positional=True, metavar="OUT"
-    )
-    count: int | None = option(None, "images to write", minimum=1, shown_default="1000")
-    seed: int | None = option(
-        None, "seed of the latents: the same seed gives the same images", minimum=0, maximum=_MAX_SEED, shown_default="0"
-    )
-    seeds: str | None = option(
-        None, "write image 0 of each seed from A to B: seed0000.png …, or with --grid the tiles of one image", metavar="A-B"
-    )
-    overwrite: bool = option(False, "remove images that gan_tf wrote into the folder OUT before")
-    grid: str | None = option(None, "write one image of R rows and C columns, for instance 5x5", metavar="RxC")
-    interpolate: int | None = option(
-        None, "write one image of latent interpolations with K images each", minimum=2, metavar="K"
-    )
-    pairs: int | None = option(None, "number of interpolations, one in each row", minimum=1, shown_default="5")
-    path: str | None = option(None, "interpolation path", choices=("slerp", "lerp"), shown_default="slerp")
-    extrapolate: float | None = option(
-        None, "how far to extrapolate beyond both ends, as a fraction", minimum=0.0, maximum=10.0, shown_default="0"
-    )
-
-    @property
-    def is_one_image(self) -> bool:
-        """Whether one image is written, not a folder of them."""
-        return self.grid is not None or self.interpolate is not None
-
-    @property
-    def grid_shape(self) -> tuple[int, int] | None:
-        """Rows and columns of ``grid``, or None without one."""
-        if self.grid is None:
-            return None
-        rows, _, columns = self.grid.partition("x")
-        if not (rows.isdecimal() and columns.isdecimal() and 0 < int(rows) <= 200 and 0 < int(columns) <= 200):
-            raise UserError(f"--grid {self.grid} is not valid: rows x columns are needed, each from 1 to 200", "Use --grid 5x5")
-        return int(rows), int(columns)
-
-    @property
-    def seed_range(self) -> range | None:
-        """The seeds of ``seeds``, or None without them."""
-        if self.seeds is None:
-            return None
-        first, _, last = self.seeds.partition("-")
-        if not (_is_seed(first) and _is_seed(last) and int(first) <= int(last)):
-            problem = f"--seeds {self.seeds} is not valid: the first and the last of a range of seeds are needed"
-            raise UserError(problem, "Use --seeds 0-24")
-        return range(int(first), int(last) + 1)
-
-    def validate(self) -> None:
-        """Checks the combination of options.
-
-        Raises:
-            UserError: for options that exclude each other.
-        """
-        self._check_seeds()
-        one_image = self.grid_shape is not None or self.interpolate is not None
-        if self.grid is not None and self.interpolate is not None:
-            raise UserError("--grid and --interpolate exclude each other", "Leave one of the two out")
-        if self.count is not None and one_image:
-            raise UserError(
-                "--count does not apply to a single image", "Leave --count out, or leave --grid and --interpolate out"
-            )
-        if self.interpolate is None:
-            for name in ("pairs", "path", "extrapolate"):
-                if getattr(self, name) is not None:
-                    raise UserError(f"--{name} applies to --interpolate only", f"Add --interpolate 10, or leave --{name} out")
-        if self.out is not None and one_image != (self.out.suffix.lower() == ".png"):
-            problem = f"OUT {self.out} must be a .png file with --grid or --interpolate, and a folder without them"
-            raise UserError(problem, "Change OUT, or add --grid 5x5")
-
-    def _check_seeds(self) -> None:
-        """Refuses options that contradict ``--seeds``."""
-        seeds = self.seed_range
-        if seeds is None:
-            return
-        for name in ("seed", "count", "interpolate"):
-            if getattr(self, name) is not None:
-                raise UserError(f"--seeds and --{name} exclude each other", "Leave one of the two out")
-        if self.grid_shape is not None:
-            rows, columns = self.grid_shape
-            number = seeds.stop - seeds.start
-            if number != rows * columns:
-                problem = f"--seeds {self.seeds} are {number:,} seeds, but --grid {self.grid} has {rows * columns:,} tiles"
-                raise UserError(problem, f"Use --seeds {seeds.start}-{seeds.start + rows * columns - 1}")
-
-
-def _is_seed(text: str) -> bool:
-    return text.isdecimal() and len(text) <= len(str(_MAX_SEED)) and int(text) <= _MAX_SEED
 
 
 def resolve_gan(task_defaults: Mapping[str, Any], file: Mapping[str, Any], cli: Mapping[str, Any]) -> Resolved:

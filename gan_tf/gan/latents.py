@@ -3,20 +3,31 @@
 from collections.abc import Callable
 
 import numpy as np
+import tensorflow as tf
 
-from pipelines.randomness import Purpose, normal
+from pipelines.randomness import Purpose, normal, uniform
 
 SAMPLE_BATCH = 64  # images are always generated in batches of this size: other sizes round differently in the last bits
 
 
-def sample_latents(count: int, latent_dim: int, seed: int, first: int = 0) -> np.ndarray:
+def draw_latents(distribution: str, shape: tuple[int, ...], seed: int, step: tf.Tensor, purpose: int) -> tf.Tensor:
+    """Returns latents, float32 of ``shape``: standard normal, or uniform in [-1, 1); see ``pipelines.randomness``."""
+    if distribution == "uniform":
+        return 2.0 * uniform(shape, seed, step, purpose) - 1.0
+    return normal(shape, seed, step, purpose)
+
+
+def sample_latents(count: int, latent_dim: int, seed: int, first: int = 0, distribution: str = "normal") -> np.ndarray:
     """Returns the latent vectors of images ``first`` to ``first + count - 1`` of a seed, float32 ``[count, latent_dim]``.
 
     Vector i depends only on (seed, i), not on ``count``: whole batches are sampled, keyed by (seed, batch).
     """
     first_batch, end_batch = first // SAMPLE_BATCH, -(-(first + count) // SAMPLE_BATCH)
     shape = (SAMPLE_BATCH, latent_dim)
-    batches = [normal(shape, seed, batch, Purpose.SAMPLE_LATENTS).numpy() for batch in range(first_batch, end_batch)]
+    batches = [
+        draw_latents(distribution, shape, seed, batch, Purpose.SAMPLE_LATENTS).numpy()
+        for batch in range(first_batch, end_batch)
+    ]
     offset = first - SAMPLE_BATCH * first_batch
     return np.concatenate([np.zeros((0, latent_dim), np.float32), *batches])[offset : offset + count]
 

@@ -21,6 +21,8 @@ class Loss:
         threshold: the logit above which D classifies an image as real. None for losses in which only differences of
             logits matter; then it is halfway between the mean logits of the real and the fake batch.
         is_probability: whether the sigmoid of a logit is the probability that the image is real.
+        labeled: ``(logits, labels [batch]) -> [batch]``, what D minimizes for images with other labels than 1 (real) and 0
+            (fake); the sum over both with these is ``discriminator``. None for losses without labels.
     """
 
     discriminator: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -28,6 +30,7 @@ class Loss:
     relativistic: bool = False
     threshold: float | None = 0.0
     is_probability: bool = False
+    labeled: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None
 
 
 def mean_per_image(values: tf.Tensor) -> tf.Tensor:
@@ -53,6 +56,22 @@ def gan_discriminator(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
 def gan_generator(fake: tf.Tensor, real: tf.Tensor | None = None) -> tf.Tensor:
     """Computes -log D(G(z)), the non-saturating loss (Goodfellow et al. 2014, section 3)."""
     return mean_per_image(tf.nn.softplus(-fake))
+
+
+def gan_saturating_generator(fake: tf.Tensor, real: tf.Tensor | None = None) -> tf.Tensor:
+    """Computes log(1 - D(G(z))), whose gradient vanishes where D rejects G's images (Goodfellow et al. 2014, eq. 1)."""
+    return -mean_per_image(tf.nn.softplus(fake))
+
+
+def gan_labeled(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Computes the cross entropy -t log D - (1 - t) log(1 - D) for labels t; beyond [0, 1] it has no lower bound."""
+    return mean_per_image(tf.nn.softplus(logits)) - labels * mean_per_image(logits)
+
+
+def lsgan_labeled(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Computes 1/2 (D - t)^2 for labels t."""
+    targets = tf.reshape(labels, [-1, *[1] * (len(logits.shape) - 1)])
+    return mean_per_image(0.5 * tf.square(logits - targets))
 
 
 def lsgan_discriminator(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
@@ -92,9 +111,26 @@ def rpgan_generator(fake: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
     return mean_per_image(tf.nn.softplus(real - fake))
 
 
+def noisy_labels(uniform: tf.Tensor, soft: bool, flipped: float) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns labels of real and of fake images, ``[batch]`` each.
+
+    Args:
+        uniform: random numbers in [0, 1), ``[batch, 2, 2]``: for real and fake images, how soft a label is and whether it is
+            exchanged.
+        soft: whether real labels are in [0.7, 1.2) and fake ones in [0, 0.3), instead of 1 and 0.
+        flipped: the fraction of labels that are those of the other kind.
+    """
+    softness = uniform[:, :, 0]
+    real = 0.7 + 0.5 * softness if soft else tf.ones_like(softness)
+    fake = 0.3 * softness if soft else tf.zeros_like(softness)
+    is_real = tf.constant([True, False]) != (uniform[:, :, 1] < flipped)
+    labels = tf.where(is_real, real, fake)
+    return labels[:, 0], labels[:, 1]
+
+
 LOSSES: dict[str, Loss] = {
-    "gan": Loss(gan_discriminator, gan_generator, is_probability=True),
-    "lsgan": Loss(lsgan_discriminator, lsgan_generator, threshold=0.5),
+    "gan": Loss(gan_discriminator, gan_generator, is_probability=True, labeled=gan_labeled),
+    "lsgan": Loss(lsgan_discriminator, lsgan_generator, threshold=0.5, labeled=lsgan_labeled),
     "wgan": Loss(wasserstein_critic, wasserstein_generator, threshold=None),
     "wgangp": Loss(wasserstein_critic, wasserstein_generator, threshold=None),
     "hinge": Loss(hinge_discriminator, wasserstein_generator),

@@ -1,5 +1,6 @@
 """A generative adversarial network (Goodfellow et al. 2014) with any loss, gradient penalty and pair of networks."""
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -7,7 +8,8 @@ import tensorflow as tf
 
 from gan_tf.gan.config import GanConfig
 from gan_tf.gan.diffaugment import NUM_AUGMENTATION_PARAMETERS, diffaugment
-from gan_tf.gan.losses import LOSSES, mean_per_image
+from gan_tf.gan.latents import draw_latents
+from gan_tf.gan.losses import LOSSES, gan_saturating_generator, mean_per_image, noisy_labels
 from gan_tf.gan.penalties import forward_with_penalty
 from gan_tf.nn.ema import create_images_seen, ema_decay, recompute_batch_norm, update_ema
 from gan_tf.training.finite_check import apply_gradients, check_finite
@@ -30,7 +32,7 @@ class GAN(keras.Model):
     optimizations; the tests compare the two.
 
     Args:
-        generator: latents ``[batch, latent_dim]`` -> images in [-1, 1].
+        generator: latents ``[batch, latent_dim]`` -> images in [-1, 1]; with dropout its latents have more dimensions.
         generator_ema: a second network of the same structure, for the generator's EMA.
         discriminator: images -> logits ``[batch, …]``.
         config: see ``GanConfig``.
@@ -40,8 +42,11 @@ class GAN(keras.Model):
         super().__init__(name="gan")
         self.generator, self.generator_ema, self.discriminator = generator, generator_ema, discriminator
         self.config, self.loss_functions = config, LOSSES[config.loss]
+        is_saturating = config.generator_loss == "saturating"
+        self.generator_loss = gan_saturating_generator if is_saturating else self.loss_functions.generator
         self.g_optimizer = build_optimizer(config, config.g_lr, config.g_steps, generator.trainable_variables)
-        self.d_optimizer = build_optimizer(config, config.d_lr, config.d_steps, discriminator.trainable_variables)
+        d_config = dataclasses.replace(config, optimizer=config.d_optimizer or config.optimizer)
+        self.d_optimizer = build_optimizer(d_config, config.d_lr, config.d_steps, discriminator.trainable_variables)
         self.images_seen = create_images_seen(self)
         self.last_penalty = None
         if config.penalty_every > 1:
@@ -59,9 +64,14 @@ class GAN(keras.Model):
         ``stream`` is ignored: families whose inputs are images recompute the statistics from training batches.
         """
         config = self.config
-        shape = (config.batch, config.latent_dim)
-        batches = (normal(shape, config.seed, n, Purpose.BATCH_NORM_LATENTS) for n in range(_NUM_BATCH_NORM_BATCHES))
-        recompute_batch_norm(self.generator_ema, batches)
+        shape, distribution = (config.batch, self.generator.input_shape[-1]), config.latent_distribution
+        recompute_batch_norm(
+            self.generator_ema,
+            (
+                draw_latents(distribution, shape, config.seed, n, Purpose.BATCH_NORM_LATENTS)
+                for n in range(_NUM_BATCH_NORM_BATCHES)
+            ),
+        )
         return {"generator": self.generator_ema}
 
     def random_inputs(self, step: tf.Tensor) -> Batch:
@@ -72,18 +82,27 @@ class GAN(keras.Model):
             "interpolation": ``[batch, d_steps]`` in [0, 1), for penalties at interpolates between real and fake images.
             "augmentation": ``[batch, d_steps + g_steps, 2, NUM_AUGMENTATION_PARAMETERS]`` in [0, 1), for the real and the
             fake images of each update; only with ``augment``.
+            "instance_noise": ``[batch, d_steps + g_steps, 2, height, width, channels]``, in the same order; only with
+            ``instance_noise``.
+            "labels": ``[batch, d_steps, 2, 2]`` in [0, 1), see ``noisy_labels``; only with ``soft_labels`` or
+            ``flip_labels``.
         """
         config = self.config
         num_updates = config.d_steps + config.g_steps
         num_fakes = 1 if config.shares_fakes else num_updates
-        latents_shape = (config.batch, num_fakes, config.latent_dim)
+        latents_shape = (config.batch, num_fakes, self.generator.input_shape[-1])
         inputs = {
-            "latents": normal(latents_shape, config.seed, step, Purpose.TRAIN_LATENTS),
+            "latents": draw_latents(config.latent_distribution, latents_shape, config.seed, step, Purpose.TRAIN_LATENTS),
             "interpolation": uniform((config.batch, config.d_steps), config.seed, step, Purpose.INTERPOLATION),
         }
         if config.augment != "none":
             augmentation_shape = (config.batch, num_updates, 2, NUM_AUGMENTATION_PARAMETERS)
             inputs["augmentation"] = uniform(augmentation_shape, config.seed, step, Purpose.AUGMENTATION)
+        if config.instance_noise:
+            noise_shape = (config.batch, num_updates, 2, *self.discriminator.input_shape[1:])
+            inputs["instance_noise"] = normal(noise_shape, config.seed, step, Purpose.INSTANCE_NOISE)
+        if config.soft_labels or config.flip_labels:
+            inputs["labels"] = uniform((config.batch, config.d_steps, 2, 2), config.seed, step, Purpose.LABELS)
         return inputs
 
     def train_step(self, batch: Batch) -> Logs:
@@ -131,21 +150,25 @@ class GAN(keras.Model):
 
     def _generator_loss(self, batch: Batch, update: int, fake: tf.Tensor) -> tuple[tf.Tensor, Logs]:
         """Computes G's loss on fake images; "d_fake_after" is D's mean output on them, after D's update."""
-        real, fake = self._augment(batch, update, batch["real"][:, -1], fake)
-        fake_logits = self.discriminator(fake, training=True)
-        real_logits = self.discriminator(real, training=True) if self.loss_functions.relativistic else None
-        loss = check_finite(self._batch_mean(self.loss_functions.generator(fake_logits, real_logits)), "G's loss")
+        real, fake = self._discriminator_inputs(batch, update, batch["real"][:, -1], fake)
+        if self.config.d_batches == "mixed":
+            real_logits, fake_logits = self._forward_mixed(real, fake)
+        else:
+            fake_logits = self.discriminator(fake, training=True)
+            real_logits = self.discriminator(real, training=True) if self.loss_functions.relativistic else None
+        loss = check_finite(self._batch_mean(self.generator_loss(fake_logits, real_logits)), "G's loss")
         return loss, {"g_loss": loss, "d_fake_after": self._mean_output(fake_logits)}
 
     def _update_discriminator(self, batch: Batch, update: int, fake: tf.Tensor) -> Logs:
         """Updates D on real and fake images."""
         config = self.config
-        real, fake = self._augment(batch, update, batch["real"][:, update], fake)
+        real, fake = self._discriminator_inputs(batch, update, batch["real"][:, update], fake)
         variables = [v.value for v in self.discriminator.trainable_variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             real_logits, fake_logits, penalty = self._discriminator_forward(real, fake, batch["interpolation"][:, update])
-            loss = check_finite(self._batch_mean(self.loss_functions.discriminator(real_logits, fake_logits)), "D's loss")
+            losses = self._discriminator_losses(real_logits, fake_logits, batch, update)
+            loss = check_finite(self._batch_mean(losses), "D's loss")
             total = loss + config.penalty_weight * config.penalty_every * penalty
         logs = {"d_loss": loss, "penalty": self._logged_penalty(penalty)}
         logs |= self._discriminator_metrics(real_logits, fake_logits)
@@ -155,23 +178,44 @@ class GAN(keras.Model):
                 variable.assign(tf.clip_by_value(variable, -config.clip, config.clip))
         return logs
 
-    def _augment(self, batch: Batch, update: int, real: tf.Tensor, fake: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Augments D's inputs, in its own updates and in those of G alike (Zhao et al. 2020)."""
-        if self.config.augment == "none":
-            return real, fake
-        parameters = batch["augmentation"][:, update]
-        return diffaugment(real, parameters[:, 0]), diffaugment(fake, parameters[:, 1])
+    def _discriminator_losses(self, real_logits: tf.Tensor, fake_logits: tf.Tensor, batch: Batch, update: int) -> tf.Tensor:
+        """Computes D's loss of each pair of images, ``[batch]``; with labels other than 1 and 0, if there are any."""
+        if "labels" not in batch:
+            return self.loss_functions.discriminator(real_logits, fake_logits)
+        config, labeled = self.config, self.loss_functions.labeled
+        assert labeled is not None  # a conflict of options otherwise
+        real_labels, fake_labels = noisy_labels(batch["labels"][:, update], config.soft_labels, config.flip_labels)
+        return labeled(real_logits, real_labels) + labeled(fake_logits, fake_labels)
+
+    def _discriminator_inputs(self, batch: Batch, update: int, real: tf.Tensor, fake: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Augments D's inputs and adds noise to them, in its own updates and in those of G alike.
+
+        See Zhao et al. 2020 for the augmentation, Sønderby et al. 2017 and Arjovsky and Bottou 2017 for the noise.
+        """
+        config = self.config
+        if config.augment != "none":
+            parameters = batch["augmentation"][:, update]
+            real, fake = diffaugment(real, parameters[:, 0]), diffaugment(fake, parameters[:, 1])
+        if config.instance_noise:
+            seen = tf.cast(self.images_seen, tf.float32) / config.instance_noise_images
+            noise = config.instance_noise * tf.maximum(0.0, 1.0 - seen) * batch["instance_noise"][:, update]
+            real, fake = real + noise[:, 0], fake + noise[:, 1]
+        return real, fake
+
+    def _forward_mixed(self, real: tf.Tensor, fake: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Computes D's logits of real and of fake images, passed as one batch."""
+        real_logits, fake_logits = tf.split(self.discriminator(tf.concat([real, fake], axis=0), training=True), 2)
+        return real_logits, fake_logits
 
     def _discriminator_forward(
         self, real: tf.Tensor, fake: tf.Tensor, interpolation: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Computes D's logits of real and of fake images, and the mean gradient penalty."""
         config = self.config
-        if config.norm == "batch":  # each of the two batches has its own statistics
+        if config.norm == "batch" and config.d_batches == "separate":  # each of the two batches has its own statistics
             return self.discriminator(real, training=True), self.discriminator(fake, training=True), tf.zeros(())
         if config.penalty == "none":
-            real_logits, fake_logits = tf.split(self.discriminator(tf.concat([real, fake], axis=0), training=True), 2)
-            return real_logits, fake_logits, tf.zeros(())
+            return *self._forward_mixed(real, fake), tf.zeros(())
         real_logits, fake_logits, penalty = forward_with_penalty(
             self.discriminator, config.penalty, real, fake, interpolation, self._is_penalty_step()
         )
@@ -242,6 +286,8 @@ def build_optimizer(
         schedule = keras.optimizers.schedules.PolynomialDecay(learning_rate, config.last_step * updates_per_step, 0.0)
     if config.optimizer == "adam":
         optimizer = keras.optimizers.Adam(schedule, config.beta1, config.beta2)
+    elif config.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(schedule)
     else:
         optimizer = keras.optimizers.RMSprop(schedule)
     optimizer.build(variables)

@@ -17,9 +17,9 @@ def generate_images(generator: keras.Model, latents: np.ndarray) -> np.ndarray:
     return np.concatenate([to_uint8(generator(batch, training=False)) for batch in batches])[:n]
 
 
-def iterate_images(generator: keras.Model, count: int, seed: int) -> Iterator[np.ndarray]:
+def iterate_images(generator: keras.Model, count: int, seed: int, distribution: str = "normal") -> Iterator[np.ndarray]:
     """Yields images 0 to ``count - 1`` of a seed in batches, uint8, so that memory does not grow with ``count``."""
     latent_dim = generator.input_shape[-1]
     for first in range(0, count, SAMPLE_BATCH):
         batch = min(SAMPLE_BATCH, count - first)
-        yield generate_images(generator, sample_latents(batch, latent_dim, seed, first))
+        yield generate_images(generator, sample_latents(batch, latent_dim, seed, first, distribution))

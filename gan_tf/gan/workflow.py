@@ -14,9 +14,11 @@ from gan_tf.evaluation.features.extractor import FeatureExtractor
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import ImageSet, Report, Score
 from gan_tf.gan.collapse import NUM_SAMPLES, CollapseAlarm
-from gan_tf.gan.config import GanConfig, GanInferOptions
+from gan_tf.gan.config import GanConfig
+from gan_tf.gan.infer_options import GanInferOptions
 from gan_tf.gan.latents import PATHS, interpolation_weights, sample_latents
 from gan_tf.gan.model import GAN
+from gan_tf.gan.network_options import apply_discriminator_options, apply_generator_options
 from gan_tf.gan.networks import baseline, cifar10, dcgan, improved, mlp, residual
 from gan_tf.gan.sampling import generate_images, iterate_images
 from gan_tf.nn.precision import dtype_policy_scope
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
 
 NETWORKS = {"dcgan": dcgan, "baseline": baseline, "residual": residual, "cifar10": cifar10, "mlp": mlp, "improved": improved}
 _GRID_ROWS = 8
-_DEFAULT_COUNT, _DEFAULT_PAIRS, _DEFAULT_PATH = 1000, 5, "slerp"
+_DEFAULT_COUNT, _DEFAULT_PAIRS = 1000, 5
+_PATHS = {"normal": "slerp", "uniform": "lerp"}  # the shells of normal vectors are spheres, those of uniform ones are not
 
 
 class ImageGenerator:
@@ -50,13 +53,17 @@ class ImageGenerator:
     def __init__(self, network: keras.Model, config: GanConfig):
         self.network, self.config = network, config
 
+    def sample_latents(self, count: int, seed: int) -> np.ndarray:
+        """Returns the latents of images 0 to ``count - 1`` of a seed, float32 ``[count, inputs of the network]``."""
+        return sample_latents(count, self.network.input_shape[-1], seed, distribution=self.config.latent_distribution)
+
     def generate(self, count: int, seed: int = 0) -> np.ndarray:
         """Returns images 0 to ``count - 1`` of a seed, uint8 ``[count, height, width, channels]``."""
-        return generate_images(self.network, sample_latents(count, self.config.latent_dim, seed))
+        return generate_images(self.network, self.sample_latents(count, seed))
 
     def iterate(self, count: int, seed: int = 0) -> Iterator[np.ndarray]:
         """Yields the same images in batches, so that memory does not grow with ``count``."""
-        return iterate_images(self.network, count, seed)
+        return iterate_images(self.network, count, seed, self.config.latent_distribution)
 
     def iterate_seeds(self, seeds: range) -> Iterator[np.ndarray]:
         """Yields image 0 of each seed, uint8 ``[1, height, width, channels]``; it does not depend on the other seeds."""
@@ -78,7 +85,7 @@ class ImageGenerator:
         Returns:
             uint8 ``[num_pairs * num_points, height, width, channels]``.
         """
-        ends = sample_latents(2 * num_pairs, self.config.latent_dim, seed)
+        ends = self.sample_latents(2 * num_pairs, seed)
         weights = interpolation_weights(num_points, beyond)
         paths = [PATHS[path](ends[2 * n], ends[2 * n + 1], weights) for n in range(num_pairs)]
         return generate_images(self.network, np.concatenate(paths))
@@ -95,11 +102,20 @@ class GanWorkflow(Workflow):
     def build_model(self) -> GAN:
         """Returns the GAN, its networks initialized from the seed; the EMA generator computes in float32, as in inference."""
         config, networks, shape = self.config, NETWORKS[self.config.network], self.task.image_shape
-        generator_ema = networks.build_generator(shape, config.latent_dim, config.hidden_dim, seed=config.seed)
+        generator_ema = self._build_generator(config.seed)
         with dtype_policy_scope(config.precision):
-            generator = networks.build_generator(shape, config.latent_dim, config.hidden_dim, seed=config.seed)
+            generator = self._build_generator(config.seed)
             discriminator = networks.build_discriminator(shape, config.hidden_dim, config.norm, seed=config.seed)
+            discriminator = apply_discriminator_options(discriminator, config)
         return GAN(generator, generator_ema, discriminator, config)
+
+    def _build_generator(self, seed: int = 0) -> keras.Model:
+        """Returns a generator with the initial weights of a seed."""
+        config = self.config
+        network = NETWORKS[config.network].build_generator(
+            self.task.image_shape, config.latent_dim, config.hidden_dim, seed=seed
+        )
+        return apply_generator_options(network, config)
 
     def build_stream(self, model: GAN, sources: Mapping[str, Source]) -> Stream:
         """Returns the stream of real images and random inputs that ``model`` trains on."""
@@ -120,8 +136,7 @@ class GanWorkflow(Workflow):
 
     def callbacks(self, run: RunContext, model: GAN) -> list[Callback]:
         """Returns the callbacks: grids and variety of fixed latents, curves, exported weights, with ``--eval-every`` scores."""
-        latents = sample_latents(NUM_SAMPLES, self.config.latent_dim, self.config.seed)
-
+        latents = ImageGenerator(model.generator_ema, self.config).sample_latents(NUM_SAMPLES, self.config.seed)
         exporter = ExportWeights(run, model, self.task.image_shape)
 
         def generate_samples(step: int) -> np.ndarray:
@@ -152,10 +167,9 @@ class GanWorkflow(Workflow):
 
     def load(self, directory: Path) -> ImageGenerator:
         """Returns the generator of exported weights; raises as ``Workflow.load``."""
-        config = self.config
-        network = NETWORKS[config.network].build_generator(self.task.image_shape, config.latent_dim, config.hidden_dim)
+        network = self._build_generator()
         export.read_weights(directory).assign("generator", network)
-        return ImageGenerator(network, config)
+        return ImageGenerator(network, self.config)
 
     def infer(self, directory: Path, options: GanInferOptions) -> None:
         """Writes images, a grid, or latent interpolations; raises as ``Workflow.infer``."""
@@ -167,7 +181,7 @@ class GanWorkflow(Workflow):
             empty_image_dir(options.out, options.overwrite)
         seed, seeds = options.seed or 0, options.seed_range
         if options.interpolate is not None:
-            pairs, path = options.pairs or _DEFAULT_PAIRS, options.path or _DEFAULT_PATH
+            pairs, path = options.pairs or _DEFAULT_PAIRS, options.path or _PATHS[self.config.latent_distribution]
             images = generator.interpolate(pairs, options.interpolate, seed, path, options.extrapolate or 0.0)
             write_png(options.out, tile_images(images, pairs, options.interpolate))
             print(f"{options.out}: {pairs} interpolations of {options.interpolate} images ({path})")

@@ -129,6 +129,14 @@ REFUSED = [
     ({"penalty_every": 4}, "--penalty-every"),
     ({"penalty_every": 4, "loss": "hinge"}, "--penalty-every"),
     ({"penalty_weight": 2.0, "loss": "wgan"}, "--penalty-weight"),
+    ({"loss": "wgangp", "generator_loss": "saturating"}, "--generator-loss saturating"),
+    ({"loss": "lsgan", "generator_loss": "saturating"}, "--generator-loss saturating"),
+    ({"loss": "hinge", "soft_labels": True}, "--soft-labels"),
+    ({"loss": "wgan", "flip_labels": 0.1}, "--flip-labels 0.1"),
+    ({"loss": "hinge", "d_batches": "mixed"}, "--d-batches mixed"),
+    ({"instance_noise_images": 1000}, "--instance-noise-images"),
+    ({"network": "baseline", "dropout": 0.5}, "--dropout 0.5"),
+    ({"network": "mlp", "d_downsample": "max-pool"}, "--d-downsample max-pool"),
 ]
 
 
@@ -162,6 +170,7 @@ GIVES_WAY = [
     ({"penalty": "r1"}, {"loss": "wgan"}, {"penalty": "r1", "clip": 0.0}),
     ({"penalty_weight": 1.0, "penalty_every": 8}, {}, {"penalty": "none"}),  # a task may set them for its penalties
     ({"penalty": "r1"}, {"penalty_every": 8, "penalty_weight": 2.0}, {"penalty": "r1", "penalty_every": 8}),
+    ({}, {"d_optimizer": "sgd"}, {"d_lr": 0.01, "g_lr": 2e-4, "optimizer": "adam"}),
 ]
 
 
@@ -190,6 +199,10 @@ ALLOWED = [
     {"loss": "rpgan", "penalty_weight": 0.5, "penalty_every": 16},  # the penalty is the preset's
     {"loss": "wgangp", "penalty_weight": 1.0},
     {"loss": "hinge", "penalty": "r1", "penalty_every": 4},
+    {"loss": "gan", "generator_loss": "saturating", "soft_labels": True, "flip_labels": 0.1},
+    {"loss": "lsgan", "soft_labels": True, "d_optimizer": "sgd"},
+    {"loss": "hinge", "instance_noise": 0.1, "instance_noise_images": 1000, "dropout": 0.5},
+    {"d_optimizer": "sgd", "d_lr": 0.1},
     {"precision": "bfloat16", "augment": "diffaugment"},
     {"precision": "float32", "augment": "none"},
 ]

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from gan_tf.gan.config import GanConfig, resolve_gan
 from gan_tf.gan.model import GAN
+from gan_tf.gan.network_options import apply_discriminator_options, apply_generator_options
 from gan_tf.gan.workflow import NETWORKS
 
 SHAPE, LATENT_DIM, HIDDEN_DIM, BATCH = (16, 16, 3), 6, 4, 4
@@ -26,7 +27,9 @@ def build_networks(config: GanConfig) -> tuple[keras.Model, keras.Model, keras.M
     generator, generator_ema = (
         module.build_generator(SHAPE, config.latent_dim, config.hidden_dim, seed=seed) for seed in (1, 2)
     )
-    return generator, generator_ema, module.build_discriminator(SHAPE, config.hidden_dim, config.norm, seed=1)
+    discriminator = module.build_discriminator(SHAPE, config.hidden_dim, config.norm, seed=1)
+    generators = (apply_generator_options(network, config) for network in (generator, generator_ema))
+    return *generators, apply_discriminator_options(discriminator, config)
 
 
 def build_gan(sgd: float = 0.0, **options: Any) -> GAN:
