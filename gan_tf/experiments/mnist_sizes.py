@@ -9,23 +9,24 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
 from gan_tf.experiments.models import (
+    Evaluator,
     Facts,
     Request,
     collect_weights,
     count_digits,
     describe_metrics,
     load_generator,
-    open_metrics,
     read_facts,
 )
 from gan_tf.experiments.page import FOLDER, Page, check_page, render_table, stack_labeled
-from gan_tf.experiments.trainings import Training, add_budget, read_budget
+from gan_tf.experiments.trainings import Budget, Training, add_budget, read_budget
 from gan_tf.tasks import MNIST
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
@@ -45,6 +46,7 @@ CURVES = {"losses": ("d_loss", "g_loss"), "mean output of D": ("d_real", "d_fake
 EQUILIBRIUM = {"d_loss": 2 * math.log(2), "g_loss": math.log(2), "d_real": 0.5, "d_fake_before": 0.5, "d_fake_after": 0.5}
 _LAST = 0.2  # the part of the curves that the means are taken of
 _NEAR = 0.05  # D's mean outputs are this near to 1/2 at an equilibrium
+_BUDGET = Budget(minutes=8.0)
 _NUM_SHOWN, _NUM_PAIRS, _NUM_POINTS, _BEYOND = 16, 5, 10, 0.5
 
 
@@ -83,23 +85,22 @@ def chi_square_even(digits: np.ndarray) -> tuple[float, float]:
     return float(result.statistic), float(result.pvalue)
 
 
-def measure(found: Mapping[str, Path], data: Path, count: int, seed: int, page: Page) -> dict[str, Row]:
-    """Measures the models, and writes the figures of their images; raises as ``open_metrics`` and ``Workflow.load``."""
+def measure(found: Mapping[str, Path], evaluator: Evaluator, classifier: Any, page: Page) -> dict[str, Row]:
+    """Measures the models, and writes the figures of their images; raises as ``Workflow.load``."""
     from gan_tf.experiments.figures import read_run_curves
     from gan_tf.utils.images import tile_images
 
-    metrics, classifier = open_metrics(MNIST, data, count, seed), MNIST.load_classifier()
-    rows, samples = {}, {}
+    rows, samples, seed = {}, {}, evaluator.seed
     for name, directory in found.items():
         print(f"measuring {name}", flush=True)
-        images = load_generator(MNIST, directory).generate(count, seed)
+        measures = evaluator.measure(directory)
         curves = read_run_curves(directory)
         means = {curve: mean_of_end(curves[curve]) for curve in EQUILIBRIUM if curve in curves}
-        fid, _ = metrics.compute(images)
-        rows[name] = Row(read_facts(directory), fid, count_digits(classifier, images), means)
-        samples[name] = tile_images(images[: 2 * _NUM_SHOWN], 2, _NUM_SHOWN)
+        digits = count_digits(classifier, measures.images)
+        rows[name] = Row(read_facts(directory), measures.fid, digits, means)
+        samples[name] = tile_images(measures.images[: 2 * _NUM_SHOWN], 2, _NUM_SHOWN)
     best = min(rows, key=lambda name: rows[name].fid)
-    page.add(*describe(rows, count, describe_metrics(metrics, seed)))
+    page.add(*describe(rows, evaluator.count, describe_metrics(evaluator.metrics, seed)))
     page.add_figure("samples", stack_labeled(samples), f"The first {2 * _NUM_SHOWN} images of seed {seed} of each model")
     add_curves(page, found)
     generator = load_generator(MNIST, found[best])
@@ -201,7 +202,7 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--weights", type=Path, nargs="+", default=[], metavar="DIR", help=about)
     runs = Path("runs/mnist_sizes")
     parser.add_argument("--runs", type=Path, default=runs, metavar="DIR", help=f"where missing ones are trained ({runs})")
-    add_budget(parser, 8.0)
+    add_budget(parser, _BUDGET)
     parser.add_argument("--count", type=int, default=2000, metavar="N", help="images of each model (default: 2000)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the images (default: 0)")
     out = FOLDER / "mnist_sizes.md"
@@ -210,11 +211,12 @@ def run(argv: Sequence[str]) -> int:
     check_page(args.out)
     if args.count < 50:
         raise UserError(f"--count {args.count} is not valid: at least 50 images are needed", "Correct the value")
-    request = Request(args.data, args.weights, args.runs.resolve(), read_budget(args))
+    request = Request(args.data, args.weights, args.runs.resolve(), read_budget(args, _BUDGET))
     import_tensorflow()
+    evaluator, classifier = Evaluator(MNIST, args.data, args.count, args.seed), MNIST.load_classifier()
     found = collect_weights(MNIST, TRAININGS, request)
     page = Page(args.out, "Sizes of an MNIST GAN", "python -m gan_tf.experiments.mnist_sizes --data DIR")
-    measure(found, args.data, args.count, args.seed, page)
+    measure(found, evaluator, classifier, page)
     page.write()
     return 0
 

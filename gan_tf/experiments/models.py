@@ -109,6 +109,57 @@ def open_training_images(task: Task, data: Location) -> Any:
     return open_data(task.data, data, "train", int(RunOptions.memory_budget * 1e6))["real"]
 
 
+@dataclass(frozen=True)
+class Measures:
+    """What was measured of a generator.
+
+    Attributes:
+        images: generated images of the evaluator's seed, uint8 ``[count, height, width, channels]``.
+        fid: against training images.
+        diversity: the measure of the alarm for a mode collapse, 1 for training images.
+    """
+
+    images: np.ndarray
+    fid: float
+    diversity: float
+
+
+class Evaluator:
+    """Measures generators of one task, each by as many images of the same latents.
+
+    Args:
+        task: the task.
+        data: its images.
+        count: images of each generator, and training images that they are compared with.
+        seed: of the generated images, and of the sample of training images.
+
+    Raises:
+        UserError: the images or the weights of the FID network are missing.
+    """
+
+    def __init__(self, task: Task, data: Location, count: int, seed: int):
+        from gan_tf.evaluation.image_files import SourceImages
+        from gan_tf.evaluation.metrics.diversity import neighbor_distance
+        from gan_tf.gan.collapse import NUM_SAMPLES
+
+        self.task, self.count, self.seed = task, count, seed
+        self.metrics = open_metrics(task, data, count, seed)
+        source = open_training_images(task, data)
+        self.num_compared = min(NUM_SAMPLES, len(source), count)
+        chosen = np.random.default_rng(seed).choice(len(source), self.num_compared, replace=False)
+        self.real_distance = neighbor_distance(SourceImages(source, np.sort(chosen))[:])
+
+    def measure(self, directory: Path) -> Measures:
+        """Returns the measures of weights; raises as ``Workflow.load``."""
+        from gan_tf.evaluation.metrics.diversity import neighbor_distance
+        from gan_tf.utils.images import to_rgb
+
+        images = load_generator(self.task, directory).generate(self.count, self.seed)
+        fid, _ = self.metrics.compute(images)
+        distance = neighbor_distance(to_rgb(images[: self.num_compared]))
+        return Measures(images, fid, distance / self.real_distance)
+
+
 def describe_metrics(metrics: "TrainingSetMetrics", seed: int) -> str:
     """Returns, as a sentence, which images and which network a FID is computed from."""
     extractor = metrics.extractor

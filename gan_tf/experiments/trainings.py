@@ -1,5 +1,6 @@
 """Trainings of an experiment: each is a run of ``train.py`` with its flags in a folder of its own, resumed where it stopped."""
 
+import argparse
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,15 +62,14 @@ class Budget:
         return f"{self.steps:,} steps" if self.minutes is None else f"{self.minutes:g} minutes"
 
 
-def add_budget(parser: Parser, minutes: float) -> None:
-    """Adds ``--minutes`` and ``--steps``; ``minutes`` is the default."""
-    about = f"training time of each model (default: {minutes:g})"
-    parser.add_argument("--minutes", type=float, metavar="M", help=about)
-    parser.add_argument("--steps", type=int, metavar="N", help="training steps of each model, in place of a time")
-    parser.set_defaults(default_minutes=minutes)
+def add_budget(parser: Parser, default: Budget) -> None:
+    """Adds ``--minutes`` and ``--steps``, which take the place of the default budget."""
+    about = f"training of each model (default: {default})"
+    parser.add_argument("--minutes", type=float, metavar="M", help=f"minutes of {about}")
+    parser.add_argument("--steps", type=int, metavar="N", help=f"steps of {about}")
 
 
-def read_budget(args: Any) -> Budget:
+def read_budget(args: argparse.Namespace, default: Budget) -> Budget:
     """Returns the budget that parsed arguments give.
 
     Raises:
@@ -77,14 +77,11 @@ def read_budget(args: Any) -> Budget:
     """
     if args.minutes is not None and args.steps is not None:
         raise UserError("--minutes and --steps exclude each other", "Leave one of the two out")
-    if args.steps is not None:
-        if args.steps < 1:
-            raise UserError(f"--steps {args.steps} is not valid: a whole number of at least 1 is needed", "Correct the value")
-        return Budget(steps=args.steps)
-    minutes = args.default_minutes if args.minutes is None else args.minutes
-    if not 0 < minutes < float("inf"):
-        raise UserError(f"--minutes {minutes} is not valid: a number above 0 is needed", "Correct the value")
-    return Budget(minutes=minutes)
+    if args.steps is not None and args.steps < 1:
+        raise UserError(f"--steps {args.steps} is not valid: a whole number of at least 1 is needed", "Correct the value")
+    if args.minutes is not None and not 0 < args.minutes < float("inf"):
+        raise UserError(f"--minutes {args.minutes} is not valid: a number above 0 is needed", "Correct the value")
+    return default if args.minutes is None and args.steps is None else Budget(args.steps, args.minutes)
 
 
 def train_to(

@@ -9,12 +9,13 @@ from PIL import Image
 from scipy.stats import chi2
 
 from gan_tf.cli.main import run_command
-from gan_tf.experiments import mnist_sizes
+from gan_tf.experiments import mnist_sizes, models
 from gan_tf.experiments.mnist_sizes import EQUILIBRIUM, TRAININGS, chi_square_even, describe_equilibrium, mean_of_end
 from gan_tf.experiments.models import Facts
 from gan_tf.experiments.trainings import Training
 from gan_tf.tasks import MNIST
 from pipelines.errors import UserError
+from pipelines.image_array import ImageArray
 
 
 class FirstPixels:
@@ -78,7 +79,9 @@ def weights(tmp_path, monkeypatch):
     """Weights of two tiny sizes, the only ones that are compared; one of them with curves."""
     tiny = tuple(Training(f"{n}-2", "", {"latent_dim": n, "hidden_dim": 2}) for n in (4, 5))
     monkeypatch.setattr(mnist_sizes, "TRAININGS", tiny)
-    monkeypatch.setattr(mnist_sizes, "open_metrics", lambda *args: FakeMetrics())
+    monkeypatch.setattr(models, "open_metrics", lambda *args: FakeMetrics())
+    pixels = np.random.default_rng(0).integers(0, 256, (70, 32, 32, 1), np.uint8)
+    monkeypatch.setattr(models, "open_training_images", lambda *args: ImageArray(pixels, "mnist"))
     monkeypatch.setattr(type(MNIST), "load_classifier", lambda task: FirstPixels())
     found = [write_gan_weights(tmp_path / training.name, MNIST, **training.flags) for training in tiny]
     write_curves(found[0], tuple(EQUILIBRIUM))
