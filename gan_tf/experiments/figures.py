@@ -20,14 +20,15 @@ def read_run_curves(directory: Path) -> dict[str, np.ndarray]:
     return read_curves(run / "metrics.jsonl")
 
 
-def render_curves_side_by_side(runs: Mapping[str, Path], panels: Mapping[str, Sequence[str]]) -> bytes | None:
+def render_curves_side_by_side(
+    runs: Mapping[str, Path], panels: Mapping[str, Sequence[str]], share_scale: bool = True
+) -> bytes | None:
     """Draws the curves of several runs: a row for each run, a column for each panel.
-
-    The panels of a column have the same scale, so that runs can be compared.
 
     Args:
         runs: the folders by label; those without curves are left out.
         panels: the names of the curves in each panel, by its title.
+        share_scale: whether the panels of a column have the same scale, so that runs of one loss can be compared.
 
     Returns:
         A PNG image; None if no run has curves.
@@ -40,7 +41,7 @@ def render_curves_side_by_side(runs: Mapping[str, Path], panels: Mapping[str, Se
         return None
     size = (_PANEL_WIDTH * len(panels), _PANEL_HEIGHT * len(curves) + 0.4)
     figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
-    axes = figure.subplots(len(curves), len(panels), sharex=True, sharey="col", squeeze=False)
+    axes = figure.subplots(len(curves), len(panels), sharex=True, sharey="col" if share_scale else False, squeeze=False)
     for row, (label, found) in enumerate(curves.items()):
         for column, (title, names) in enumerate(panels.items()):
             panel = axes[row, column]

@@ -142,7 +142,7 @@ class Evaluator:
         from gan_tf.evaluation.metrics.diversity import neighbor_distance
         from gan_tf.gan.collapse import NUM_SAMPLES
 
-        self.task, self.count, self.seed = task, count, seed
+        self.task, self.data, self.count, self.seed = task, data, count, seed
         self.metrics = open_metrics(task, data, count, seed)
         source = open_training_images(task, data)
         self.num_compared = min(NUM_SAMPLES, len(source), count)
@@ -163,9 +163,10 @@ class Evaluator:
 def describe_metrics(metrics: "TrainingSetMetrics", seed: int) -> str:
     """Returns, as a sentence, which images and which network a FID is computed from."""
     extractor = metrics.extractor
+    bias = " With fewer than 2,048 images it is biased upwards: compare only within this page." if metrics.count < 2048 else ""
     return (
         f"FID: {metrics.count:,} generated images of seed {seed} against a fixed sample of as many training images, as "
-        f"`fid_train` of `train.py --eval-every`; {extractor.name}, {extractor.protocol} ({extractor.resize})."
+        f"`fid_train` of `train.py --eval-every`; {extractor.name}, {extractor.protocol} ({extractor.resize}).{bias}"
     )
 
 

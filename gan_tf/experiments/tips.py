@@ -22,7 +22,7 @@ from gan_tf.options import suggest
 from gan_tf.tasks import Task, find_task
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
-from pipelines.location import Location, parse_location
+from pipelines.location import parse_location
 
 _BUDGET = Budget(steps=2000)
 _NUM_SHOWN = 10
@@ -110,14 +110,12 @@ def select_tips(numbers: Sequence[int] | None) -> list[Tip]:
     return [tip for tip in TIPS if numbers is None or tip.number in numbers]
 
 
-def train_and_measure(
-    task: Task, trainings: Sequence[Training], data: Location, budget: Budget, runs: Path, evaluator: Evaluator
-) -> dict[str, Row]:
+def train_and_measure(evaluator: Evaluator, trainings: Sequence[Training], budget: Budget, runs: Path) -> dict[str, Row]:
     """Trains what is missing, then measures; returns a row for each training by its name; raises as ``train_to``."""
     rows = {}
     for training in trainings:
         print(f"{training.name}: training to {budget}", flush=True)
-        run_dir, failure = train_to(task, training, data, budget, runs / training.name, grid_every=500)
+        run_dir, failure = train_to(evaluator.task, training, evaluator.data, budget, runs / training.name, grid_every=500)
         measures = None if failure else evaluator.measure(run_dir.path)
         rows[training.name] = Row(run_dir.path, measures, failure["step"] if failure else None)
         print(f"{training.name}: {_describe_fid(rows[training.name])}", flush=True)
@@ -201,7 +199,7 @@ def run(argv: Sequence[str]) -> int:
     import_tensorflow()
     evaluator = Evaluator(task, args.data, args.count, seed=0)
     trainings = [BASE, *(tip.training for tip in tips)]
-    rows = train_and_measure(task, trainings, args.data, budget, args.runs.resolve(), evaluator)
+    rows = train_and_measure(evaluator, trainings, budget, args.runs.resolve())
     amount = shlex.join(budget.arguments()[:2]) if budget.minutes is None else f"--minutes {budget.minutes:g}"
     command = f"python -m gan_tf.experiments.tips --data DIR --task {task.name} {amount}"
     write_page(args.out, command, tips, rows, describe_protocol(task, budget, rows, evaluator))

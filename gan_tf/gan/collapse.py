@@ -77,6 +77,18 @@ def describe_collapse(variety: Variety) -> str | None:
     return None
 
 
+def first_alarm(diversity: np.ndarray | None, batch: int) -> int | None:
+    """Returns the first step at which the alarm rang for a lack of diversity; None if it did not.
+
+    Args:
+        diversity: the curve "sample_diversity" of a run, ``[points, 2]``: step and value; None without one.
+        batch: the run's batch size.
+    """
+    points = np.zeros((0, 2)) if diversity is None else diversity
+    rings = (points[:, 1] < _LOWEST_DIVERSITY) & (points[:, 0] * batch >= _FIRST_IMAGES)
+    return int(points[rings.argmax(), 0]) if rings.any() else None
+
+
 class CollapseAlarm(Callback):
     """Logs the variety of samples with each sample grid, and warns once in a training when the generator has collapsed.
 
