@@ -1,7 +1,7 @@
 """``python -m gan_tf.experiments.mode_collapse``: a mode collapse made and cured, on points, digits and faces.
 
-In each part, a setting that may collapse and one that may not have the same networks, learning rates and iterations. On a grid
-of 25 Gaussians the modes are counted, the digit classifier counts digits, and for faces there is the diversity of samples, by
+In each part, a loss that may collapse and one that may not have the same layers, learning rates and iterations. On a grid of 25
+Gaussians the modes are counted, the digit classifier counts digits, and for faces there is the diversity of samples, by
 which every training raises its alarm. ``--weights`` measures other weights in the same way.
 """
 
@@ -27,7 +27,7 @@ from pipelines.errors import UserError
 from pipelines.location import Location, parse_location
 
 _RATES = {"g_lr": 1e-3, "d_lr": 1e-3}
-# Batch norm in D lets it see what is common to all fakes of a batch, and the rates are five times those of DCGAN.
+# Five times DCGAN's rates, so that a collapse comes within minutes.
 PAIR = (
     Training("gan", "batch norm in D", {"loss": "gan", **_RATES}),
     Training("hinge", "hinge loss, spectral norm in D (Miyato et al. 2018)", {"loss": "hinge", **_RATES}),
@@ -183,8 +183,9 @@ def run(argv: Sequence[str]) -> int:
     evaluators = [Evaluator(task, data[task.name], args.count, seed=0) for task in tasks]
     page = Page(args.out, "Mode collapse, made and cured", "python -m gan_tf.experiments.mode_collapse --anime DIR --mnist DIR")
     page.add(
-        f"On {describe_machine(detect_machine())}, one run of seed 0. Within a part, networks, learning rates and iterations "
-        "are the same. Diversity is `sample_diversity` of `docs/curves-and-scores.md`: below 0.5, the alarm rings."
+        f"On {describe_machine(detect_machine())}, one run of seed 0. Within a part, layers, learning rates and iterations are "
+        "the same; only the loss differs, with what it brings (D's normalization and penalty, Adam's betas). "
+        "Diversity is `sample_diversity` of `docs/curves-and-scores.md`: below 0.5, the alarm rings."
     )
     add_points(page, args.point_steps)
     for evaluator in evaluators:

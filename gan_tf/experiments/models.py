@@ -14,6 +14,7 @@ from gan_tf.run_dir import find_newest_run
 from gan_tf.tasks import Task
 from pipelines.errors import UserError
 from pipelines.location import Location
+from pipelines.source import Source
 
 if TYPE_CHECKING:
     from gan_tf.gan.workflow import ImageGenerator
@@ -90,19 +91,23 @@ def load_generator(task: Task, directory: Path) -> "ImageGenerator":
     return generator
 
 
-def open_metrics(task: Task, data: Location, count: int, seed: int) -> "TrainingSetMetrics":
-    """Returns what computes the FID against a sample of the task's training images, as ``train.py --eval-every``.
+def open_metrics(source: Source, count: int, seed: int) -> "TrainingSetMetrics":
+    """Returns what computes the FID against a sample of training images, as ``train.py --eval-every``.
 
     Raises:
-        UserError: the images or the weights of the FID network are missing.
+        UserError: the weights of the FID network are missing.
     """
     from gan_tf.training.callbacks import TrainingSetMetrics
 
-    return TrainingSetMetrics(open_training_images(task, data), count, seed)
+    return TrainingSetMetrics(source, count, seed)
 
 
-def open_training_images(task: Task, data: Location) -> Any:
-    """Returns the source of the task's training images."""
+def open_training_images(task: Task, data: Location) -> Source:
+    """Returns the task's training images.
+
+    Raises:
+        UserError: there are none.
+    """
     from gan_tf.training.run_options import RunOptions
     from pipelines.location import open_data
 
@@ -143,8 +148,8 @@ class Evaluator:
         from gan_tf.gan.collapse import NUM_SAMPLES
 
         self.task, self.data, self.count, self.seed = task, data, count, seed
-        self.metrics = open_metrics(task, data, count, seed)
         source = open_training_images(task, data)
+        self.metrics = open_metrics(source, count, seed)
         self.num_compared = min(NUM_SAMPLES, len(source), count)
         chosen = np.random.default_rng(seed).choice(len(source), self.num_compared, replace=False)
         self.real_distance = neighbor_distance(SourceImages(source, np.sort(chosen))[:])

@@ -231,6 +231,10 @@ def write_page(path: Path, directory: Path, measures: tuple[ModeCount, ModeCount
             ],
         ),
     )
+    page.add(
+        "Published, each with a classifier and a training of its own: DCGAN 99 modes (Srivastava et al. 2017); R3GAN all "
+        "1,000, KL 0.03 (Huang et al. 2024)."
+    )
     page.add_figure("samples", tile_images(images, _ROWS, _ROWS), f"The first {_ROWS**2} of these images")
     page.write()
 
