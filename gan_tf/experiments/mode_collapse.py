@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_tf import export
+from gan_tf import export, shipped
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
 from gan_tf.experiments.models import Evaluator, count_digits, describe_metrics
@@ -149,7 +149,7 @@ def find_named(directories: Sequence[Path], data: Mapping[str, Location | None])
         if data.get(task) is None:
             problem = f"{directory} holds weights of task {task}, whose images are not named"
             raise UserError(problem, f"Add --{task} DIR" if task in data else f"Name weights of: {', '.join(data)}")
-        found[task][export.describe_weights(directory)] = directory
+        found[task][shipped.describe_weights(directory)] = directory
     return found
 
 

@@ -137,7 +137,8 @@ def classify_channels(images: np.ndarray, classifier: Any) -> np.ndarray:
 
 def train(data: Location, budget: Budget, runs: Path, loss: str) -> Path:
     """Trains a GAN until its budget is used up, or resumes it; returns its run; raises as ``train_run``."""
-    from gan_tf.training.run import TrainingRequest, train_run
+    from gan_tf.training.request import TrainingRequest
+    from gan_tf.training.run import train_run
     from gan_tf.training.run_options import RunOptions
 
     run_dir = find_newest_run(runs, STACKED.name)
