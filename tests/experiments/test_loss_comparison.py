@@ -71,7 +71,7 @@ def test_loss_comparison_page_takes_named_weights_and_trains_the_others(tmp_path
 
     monkeypatch.setattr(models, "train_to", train)
     monkeypatch.setattr(models, "open_metrics", lambda *args: FakeMetrics())
-    monkeypatch.setattr(models.export, "shipped_variants", lambda task: [])
+    monkeypatch.setattr(models.shipped, "shipped_variants", lambda task: [])
     monkeypatch.setattr(loss_comparison, "score_rows", score)
     pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), np.uint8)
     monkeypatch.setattr(models, "open_training_images", lambda *args: ImageArray(pixels, "images"))
