@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
+from gan_tf.curves import METRICS, parse_line
 from gan_tf.dann.config import DannConfig
 from gan_tf.dann.domain_views import STRONG_VIEW
 from gan_tf.dann.predictor import Predictor
 from gan_tf.training.callbacks import Callback
 from gan_tf.training.context import RunContext
-from gan_tf.training.loggers import METRICS, parse_line
 from pipelines.randomness import Purpose, seed_for
 from pipelines.strokes import stroke_images
 from pipelines.views import View, random_views

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from gan_tf.training.curves import read_curves, running_mean
+from gan_tf.curves import read_curves, running_mean
 
 _PANEL_WIDTH, _PANEL_HEIGHT, _DPI = 4.0, 2.2, 100  # inches; pixels of an inch
 _SMOOTHED_FROM = 100  # points

@@ -1,10 +1,7 @@
 """The curves of a run as one picture, ``curves.png``, drawn from its ``metrics.jsonl``."""
 
 import io
-import itertools
-import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,31 +9,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from gan_tf.training.loggers import parse_line
+from gan_tf.curves import SMOOTHED_FROM, Curves, group_curves, read_curves, running_mean, thin_curve
 from gan_tf.utils.files import write_atomic
 
-# Title of a panel, and the names of the curves in it. Any other curve has a panel of its own.
-_PANELS = [
-    ("Losses", r"(.+_)?loss"),
-    ("Mean output of the discriminator", r"d_(real|fake)(_.+)?"),
-    ("Accuracy: fraction of images classified correctly", r"(.+_)?accuracy(_.+)?"),
-    ("Gradient norms", r"(.+_)?gradient_norm"),
-    ("Gradient penalty, before its weight", r"penalty"),
-    ("FID against training images (lower is better)", r"fid_train(_.+)?"),
-    ("KID against training images (lower is better)", r"kid_train(_.+)?"),
-    ("Diversity: distance to the nearest sample, of real images 1", r"sample_diversity"),
-    ("Correlation of brightness between images and their translations", r"luminance_correlation_.+"),
-    ("Epochs", r"epoch_.+"),
-]
 _LOWEST_IS_BEST = "fid_train"  # decides which weights are kept in RUN/best
-_ZERO_IF_UNUSED = "penalty"  # logged as zeros by a run without one
-_MAX_MARKERS, _SMOOTHED_FROM = 40, 200  # points
-_NUM_BINS = 400  # of a thinned line; each bin gives its lowest and its highest point
-_WINDOW = 0.03  # of the running mean, as a fraction of the points
+_MAX_MARKERS = 40  # points
 _DPI, _WIDTH, _COLUMNS = 100, 12.0, 2  # the width in inches: 1200 pixels
 _PLOT_HEIGHT, _ABOVE, _BELOW, _LEFT, _RIGHT = 2.1, 0.6, 0.5, 0.7, 0.4  # inches of a panel
-
-_Curves = dict[str, np.ndarray]
 
 
 def write_curves(run_folder: Path) -> None:
@@ -57,7 +36,7 @@ def render_curves(metrics_path: Path) -> bytes | None:
         A PNG image 1200 pixels wide; None if there is no point to draw.
     """
     curves = read_curves(metrics_path)
-    panels = _group(curves)
+    panels = group_curves(curves)
     if not panels:
         return None
     last_step = max(points[:, 0].max() for points in curves.values())
@@ -86,45 +65,12 @@ def render_curves(metrics_path: Path) -> bytes | None:
     return data.getvalue()
 
 
-def read_curves(path: Path) -> _Curves:
-    """Returns the finite points of each curve, float64 ``[points, 2]``: step and value."""
-    points: dict[str, list[tuple[float, float]]] = {}
-    for line in path.read_bytes().split(b"\n") if path.exists() else []:
-        values = parse_line(line)
-        if values is not None:
-            step = _number(values.pop("step"))
-            for name, value in values.items():
-                points.setdefault(name, []).append((step, _number(value)))
-    arrays = {name: np.array(pairs) for name, pairs in points.items()}
-    finite = {name: array[np.isfinite(array).all(axis=1)] for name, array in arrays.items()}
-    return {name: array for name, array in finite.items() if len(array)}
-
-
-def _number(value: Any) -> float:
-    """Returns a number of a JSON file; NaN for whatever else stands there."""
-    try:
-        return float(value) if isinstance(value, int | float) else np.nan
-    except OverflowError:
-        return np.nan
-
-
-def _group(curves: _Curves) -> dict[str, _Curves]:
-    """Returns the curves of each panel, by its title."""
-    panels: dict[str, _Curves] = {title: {} for title, _ in _PANELS}
-    for name, points in curves.items():
-        if name == _ZERO_IF_UNUSED and not points[:, 1].any():
-            continue
-        title = next((title for title, pattern in _PANELS if re.fullmatch(pattern, name)), name)
-        panels.setdefault(title, {})[name] = points
-    return {title: panel for title, panel in panels.items() if panel}
-
-
-def _draw_panel(axes: Axes, title: str, curves: _Curves) -> None:
+def _draw_panel(axes: Axes, title: str, curves: Curves) -> None:
     """Draws the curves of one panel: their points, and in front of them the running mean of those that have many."""
     for number, (name, points) in enumerate(curves.items()):
         color, label = f"C{number}", _plain(name)
-        if len(points) > _SMOOTHED_FROM:
-            axes.plot(*_thin(points).T, color=color, linewidth=0.6, alpha=0.35, zorder=2)
+        if len(points) > SMOOTHED_FROM:
+            axes.plot(*thin_curve(points).T, color=color, linewidth=0.6, alpha=0.35, zorder=2)
             axes.plot(*running_mean(points).T, color=color, linewidth=1.8, zorder=3, label=label)
         else:
             marker = "o" if len(points) <= _MAX_MARKERS else ""
@@ -152,23 +98,3 @@ def _mark_lowest(axes: Axes, points: np.ndarray) -> None:
     step, value = points[points[:, 1].argmin()]
     label = f"lowest: {value:.1f} at step {step:,.0f}"
     axes.plot(step, value, linestyle="", marker="*", markersize=13, color="C3", zorder=4, label=label)
-
-
-def _thin(points: np.ndarray) -> np.ndarray:
-    """Returns the lowest and the highest point of each bin, so that no spike is lost; short curves stay as they are."""
-    if len(points) <= 2 * _NUM_BINS:
-        return points
-    edges = np.linspace(0, len(points), _NUM_BINS + 1).astype(int)
-    extremes = []
-    for start, end in itertools.pairwise(edges):
-        values = points[start:end, 1]
-        extremes += [start + values.argmin(), start + values.argmax()]
-    return points[np.unique(extremes)]
-
-
-def running_mean(points: np.ndarray) -> np.ndarray:
-    """Returns the mean of the values around at most ``_NUM_BINS`` points; near the ends, of fewer values."""
-    half = max(1, round(0.5 * _WINDOW * len(points)))
-    centers = np.unique(np.linspace(0, len(points) - 1, _NUM_BINS).astype(int))
-    means = [points[max(0, center - half) : center + half + 1, 1].mean() for center in centers]
-    return np.stack([points[centers, 0], means], axis=1)

@@ -7,16 +7,16 @@ import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from gan_tf.curves import METRICS, parse_line
 from gan_tf.training.event_files import purge_events
 from gan_tf.utils.files import file_errors, write_atomic
 from gan_tf.utils.tf_errors import tensorflow_file_errors
 
-METRICS, TENSORBOARD = "metrics.jsonl", "tensorboard"
+TENSORBOARD = "tensorboard"
 
 
 class Loggers:
@@ -99,15 +99,6 @@ def truncate_metrics(path: Path, last_step: int) -> None:
         lines = "1 unreadable line has" if num_unreadable == 1 else f"{num_unreadable} unreadable lines have"
         warnings.warn(f"{lines} been left out of {path}; the original file is kept as {original}", stacklevel=2)
     write_atomic(path, b"".join(kept_lines))
-
-
-def parse_line(line: bytes) -> dict[str, Any] | None:
-    """Returns the values of a line of ``metrics.jsonl``; None if it is not a JSON object with an integer "step"."""
-    try:
-        values = json.loads(line.decode())
-    except (ValueError, RecursionError):  # no UTF-8, no JSON, or brackets in brackets without end
-        return None
-    return values if isinstance(values, dict) and type(values.get("step")) is int else None
 
 
 def _unused_name(path: Path) -> Path:

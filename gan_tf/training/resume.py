@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from gan_tf import cards
+from gan_tf.curves import METRICS, parse_line
 from gan_tf.run_dir import RunDir, hint_new_run
 from gan_tf.training.checkpoints import Checkpoints
-from gan_tf.training.loggers import METRICS, parse_line
 from gan_tf.training.loop import TrainingPlan
 from pipelines.errors import UserError
 from pipelines.source import Source

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from gan_tf.curves import METRICS
 from gan_tf.options import Resolved, format_config
 from gan_tf.run_dir import FAILURE, FORMAT, RunDir, create_run_dir, read_run_config
 from gan_tf.training import environment
@@ -25,7 +26,7 @@ from gan_tf.training.data import find_folders, open_training_data
 from gan_tf.training.devices import build_strategy, find_gpus, require_one_device
 from gan_tf.training.finite_check import FiniteCheckError
 from gan_tf.training.initialization import initialize_model
-from gan_tf.training.loggers import METRICS, TENSORBOARD, Loggers
+from gan_tf.training.loggers import TENSORBOARD, Loggers
 from gan_tf.training.loop import TrainingPlan, build_step_function, train
 from gan_tf.training.request import TrainingRequest
 from gan_tf.training.resume import check_progress, compare_data, restore_run
