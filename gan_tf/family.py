@@ -25,6 +25,47 @@ def task_default_variant(task: "Task", options: Any) -> str:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A picture that a run leaves in its folder, for its page.
+
+    Attributes:
+        file: path below the run's folder.
+        title: what it is, in a few words.
+        caption: what it shows; a caption in the ``figures.json`` beside the file has precedence.
+        missing: what the page says where there is no such file: a sentence that says what writes it.
+    """
+
+    file: str
+    title: str
+    caption: str
+    missing: str
+
+
+@dataclass(frozen=True)
+class RunFigures:
+    """What the page of a run shows in pictures.
+
+    Attributes:
+        grid: the sample grids; its file is ``SAMPLE_GRIDS``.
+        beside: figures to compare the grids with, which stand beside them.
+        others: all other figures, in their order on the page.
+    """
+
+    grid: Figure
+    beside: tuple[Figure, ...] = ()
+    others: tuple[Figure, ...] = ()
+
+
+SAMPLE_GRIDS = "images/step-*.png"
+"""Where ``SampleGrid`` writes, as a pattern; the number of steps stands in place of the asterisk."""
+
+
+def no_figures(config: Any) -> RunFigures:
+    """Returns no figures, whatever the configuration."""
+    return RunFigures(Figure(SAMPLE_GRIDS, "Samples", "", "This kind of model has no sample grids."))
+
+
+@dataclass(frozen=True)
 class Family:
     """A kind of model: GANs, classifiers, …
 
@@ -43,6 +84,7 @@ class Family:
         adapt: ``(task, resolved, folder of --data or None) -> Resolved``: what the configuration of a new run learns from
             where its images lie, such as whether they have labels.
         default_variant: ``(task, options of infer.py) -> str``: the shipped weights to use where ``--weights`` names none.
+        figures: from a configuration to the figures that its runs leave, for ``RUN/report.html``.
     """
 
     name: str
@@ -57,6 +99,7 @@ class Family:
     several_devices: bool = True
     adapt: Callable[["Task", Resolved, Location | None], Resolved] = keep_config
     default_variant: Callable[["Task", Any], str] = task_default_variant
+    figures: Callable[[Any], RunFigures] = no_figures
 
     def load_workflow_class(self) -> type["Workflow"]:
         """Imports and returns the ``Workflow`` class; TensorFlow is loaded with it."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gan_tf.classifier.run_figures import describe_figures
 from gan_tf.family import Family
 from gan_tf.options import Resolved, option, resolve
 from gan_tf.utils.files import check_label_files
@@ -74,4 +75,5 @@ CLASSIFIER_FAMILY = Family(
     variant=_variant,
     data=_data,
     workflow="gan_tf.classifier.workflow:ClassifierWorkflow",
+    figures=describe_figures,
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gan_tf.cyclegan.run_figures import describe_figures
 from gan_tf.family import Family
 from gan_tf.options import INACTIVE, Conflict, Resolved, option, refuse_conflicts, resolve
 from pipelines.errors import UserError
@@ -138,4 +139,5 @@ CYCLEGAN_FAMILY = Family(
     data=_data,
     workflow="gan_tf.cyclegan.workflow:CycleGanWorkflow",
     several_devices=False,  # batches of one image, and one pool of fakes
+    figures=describe_figures,
 )

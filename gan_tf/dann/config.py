@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gan_tf.dann.run_figures import describe_figures
 from gan_tf.dann.stated_target import find_target
 from gan_tf.family import Family
 from gan_tf.options import Conflict, Preset, Resolved, option, refuse_conflicts, resolve
@@ -161,4 +162,5 @@ DANN_FAMILY = Family(
     workflow="gan_tf.dann.workflow:DannWorkflow",
     default_variant=_default_variant,
     several_devices=False,
+    figures=describe_figures,
 )

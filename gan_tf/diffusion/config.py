@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gan_tf.diffusion.run_figures import describe_figures
 from gan_tf.family import Family
 from gan_tf.options import Resolved, option, resolve
 from pipelines.errors import UserError
@@ -148,4 +149,5 @@ DIFFUSION_FAMILY = Family(
     data=_data,
     workflow="gan_tf.diffusion.workflow:DiffusionWorkflow",
     adapt=_adapt,
+    figures=describe_figures,
 )

@@ -34,12 +34,12 @@ def render_table(scores: Mapping[str, Score], thresholds: Iterable[Threshold] = 
     thresholds = list(thresholds)
     rows = [("score", "value", "images", "real images", "threshold")]
     for name, score in scores.items():
-        verdicts = [_describe_threshold(threshold, score.value) for threshold in thresholds if threshold.score == name]
-        baseline = "" if score.baseline is None else f"{_format_score(score.baseline)}  ({_format_counts(score.baseline)})"
-        rows.append((name, _format_score(score), _format_counts(score), baseline, "; ".join(verdicts)))
+        verdicts = [describe_threshold(threshold, score.value) for threshold in thresholds if threshold.score == name]
+        baseline = "" if score.baseline is None else f"{format_score(score.baseline)}  ({format_counts(score.baseline)})"
+        rows.append((name, format_score(score), format_counts(score), baseline, "; ".join(verdicts)))
     lines = [*_align_columns(rows)]
     if scores:
-        lines += [_describe_comparison(scores), *_list_warnings(scores)]
+        lines += [_describe_comparison(scores), *(f"warning: {text}" for text in list_warnings(scores))]
     if scores and verbose:
         lines.append(f"protocol: {_describe_protocols(scores)}")
     return "\n".join(lines) + "\n"
@@ -56,7 +56,7 @@ def _describe_comparison(scores: Mapping[str, Score]) -> str:
     return f"{comparison}{'; ' if comparison else ''}--verbose or --json FILE for the whole protocol"
 
 
-def _format_counts(score: Score) -> str:
+def format_counts(score: Score) -> str:
     """Returns how many images were compared with how many, as far as the protocol says."""
     counts = [score.protocol[key] for key in ("images", "reference_images") if key in score.protocol]
     return " vs ".join(f"{count:,}" for count in counts)
@@ -106,10 +106,10 @@ def _describe_protocols(scores: Mapping[str, Score]) -> str:
     return " | ".join(part for part in parts if part)
 
 
-def _list_warnings(scores: Mapping[str, Score]) -> list[str]:
-    """Returns each warning once."""
+def list_warnings(scores: Mapping[str, Score]) -> list[str]:
+    """Returns the warning of each protocol once."""
     warnings = [score.protocol["warning"] for score in scores.values() if "warning" in score.protocol]
-    return [f"warning: {text}" for text in dict.fromkeys(warnings)]
+    return list(dict.fromkeys(warnings))
 
 
 def _difference(protocol: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,15 +117,18 @@ def _difference(protocol: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[
     return {key: value for key, value in protocol.items() if shared.get(key) != value}
 
 
-def _describe_threshold(threshold: Threshold, value: float) -> str:
+def describe_threshold(threshold: Threshold, value: float) -> str:
+    """Returns a threshold and whether a value passes it."""
     verdict = "passed" if threshold.passed(value) else "not passed"
     return f"{threshold.relation} {threshold.bound:g} ({threshold.source}): {verdict}"
 
 
-def _format_score(score: Score) -> str:
-    deviation = "" if score.deviation is None else f" ± {_format_number(score.deviation)}"
-    return _format_number(score.value) + deviation
+def format_score(score: Score) -> str:
+    """Returns a score with its standard deviation, if it has one."""
+    deviation = "" if score.deviation is None else f" ± {format_number(score.deviation)}"
+    return format_number(score.value) + deviation
 
 
-def _format_number(value: float) -> str:
+def format_number(value: float) -> str:
+    """Returns a number with four decimals, or with four digits where it is small."""
     return f"{value:.4g}" if value and math.isfinite(value) and abs(value) < 0.1 else f"{value:.4f}"

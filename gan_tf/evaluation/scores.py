@@ -68,6 +68,30 @@ class Score:
             values["baseline"] = self.baseline.to_dict()
         return values
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Score":
+        """Returns the score that ``to_dict`` has written.
+
+        Raises:
+            ValueError: a value is missing, or of another type.
+        """
+        value, deviation = _number(values.get("value")), values.get("deviation")
+        if not isinstance(values.get("protocol"), Mapping):
+            raise ValueError("a score has a protocol")
+        baseline = values.get("baseline")
+        return cls(
+            value,
+            values["protocol"],
+            None if deviation is None else _number(deviation),
+            None if baseline is None else cls.from_dict(baseline),
+        )
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError("a score is a number")
+    return value
+
 
 @dataclass(frozen=True)
 class Threshold:

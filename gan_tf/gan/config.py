@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gan_tf.family import Family
 from gan_tf.gan.infer_options import GanInferOptions
+from gan_tf.gan.run_figures import describe_figures
 from gan_tf.options import ACTIVE, INACTIVE, Conflict, Preset, Resolved, option, refuse_conflicts, resolve, suggest
 from pipelines.errors import UserError
 from pipelines.source import DataSpec
@@ -252,4 +253,5 @@ GAN_FAMILY = Family(
     variant=_variant,
     data=_data,
     workflow="gan_tf.gan.workflow:GanWorkflow",
+    figures=describe_figures,
 )

@@ -1,0 +1,59 @@
+"""HTML from templates, with styles and scripts inside. A page loads nothing from anywhere, and its browser sees to that."""
+
+import base64
+import functools
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+_FOLDER = Path(__file__).parent
+_STYLES = ("uPlot.min.css", "report.css")
+_SCRIPTS = ("uPlot.iife.min.js", "report.js")
+_JSON_TYPE = "application/json"  # a block of data, which no browser runs
+
+
+def render(template: str, values: Mapping[str, Any]) -> str:
+    """Returns a page.
+
+    Args:
+        template: a file below ``templates``.
+        values: what it shows. All texts are escaped.
+    """
+    return _environment().get_template(template).render(values)
+
+
+@functools.cache
+def _environment() -> Environment:
+    """Returns the templates; they are compiled once."""
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = _format_count
+    scripts = [_read_asset(name) for name in _SCRIPTS]
+    environment.globals["styles"] = [Markup(_read_asset(name)) for name in _STYLES]
+    environment.globals["scripts"] = [Markup(script) for script in scripts]
+    environment.globals["policy"] = _content_security_policy(scripts)
+    return environment
+
+
+def _read_asset(name: str) -> str:
+    return (_FOLDER / "assets" / name).read_text()
+
+
+def _content_security_policy(scripts: list[str]) -> str:
+    """Returns the policy by which a browser runs these scripts only, and loads nothing that is not in the page."""
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}"
+
+
+def _format_count(value: int) -> str:
+    return f"{value:,}"
