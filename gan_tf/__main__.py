@@ -1,4 +1,4 @@
-"""``python -m gan_tf train|infer|evaluate|fetch-weights``, which is also the console script ``gan-tf``."""
+"""``python -m gan_tf train|infer|evaluate|report|fetch-weights``, which is also the console script ``gan-tf``."""
 
 import sys
 

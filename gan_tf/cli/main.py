@@ -1,4 +1,4 @@
-"""The entry points ``train``, ``infer`` and ``evaluate``: exit codes, and warnings on one line.
+"""The entry points ``train``, ``infer``, ``evaluate`` and ``report``: exit codes, and warnings on one line.
 
 Exit codes: 0 done, 2 wrong usage or bad input (one line), 130 stopped by Ctrl-C, 1 a bug (with its traceback).
 Nothing here imports TensorFlow, so that help and wrong usage answer at once.
@@ -16,13 +16,14 @@ from types import FrameType
 import gan_tf
 from gan_tf.cli import evaluate as evaluate_command
 from gan_tf.cli import infer as infer_command
+from gan_tf.cli import report as report_command
 from gan_tf.cli import train as train_command
 from gan_tf.utils.files import MAKE_ROOM
 from pipelines.errors import UserError
 
 Command = Callable[[Sequence[str]], int]
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of standard output, since files have errors of their own
-COMMANDS = ("train", "infer", "evaluate", "fetch-weights")
+COMMANDS = ("train", "infer", "evaluate", "report", "fetch-weights")
 
 
 def run_command(command: Command, argv: Sequence[str] | None) -> int:
@@ -98,6 +99,11 @@ def evaluate(argv: Sequence[str] | None = None) -> int:
     return run_command(evaluate_command.run, argv)
 
 
+def report(argv: Sequence[str] | None = None) -> int:
+    """Makes the page of a run, or one that compares runs."""
+    return run_command(report_command.run, argv)
+
+
 def fetch_weights(argv: Sequence[str] | None = None) -> int:
     """Fetches the weights of the FID's network."""
 
@@ -123,6 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "train": train,
             "infer": infer,
             "evaluate": evaluate,
+            "report": report,
             "fetch-weights": fetch_weights,
         }
         if arguments[0] not in commands:

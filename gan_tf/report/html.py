@@ -10,6 +10,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+MARK = '<meta name="generator" content="gan_tf">'
+"""By which a page of this program is recognized."""
+
 _FOLDER = Path(__file__).parent
 _STYLES = ("uPlot.min.css", "report.css")
 _SCRIPTS = ("uPlot.iife.min.js", "report.js")
@@ -40,6 +43,7 @@ def _environment() -> Environment:
     scripts = [_read_asset(name) for name in _SCRIPTS]
     environment.globals["styles"] = [Markup(_read_asset(name)) for name in _STYLES]
     environment.globals["scripts"] = [Markup(script) for script in scripts]
+    environment.globals["mark"] = Markup(MARK)
     environment.globals["policy"] = _content_security_policy(scripts)
     return environment
 
