@@ -13,7 +13,7 @@ _DIGITS = 6  # of a number in a page
 def build_charts(curves: Curves) -> list[dict[str, Any]]:
     """Returns a chart for each panel of ``curves.png``, with its lines; see ``_line``."""
     return [
-        {"title": title, "lines": [_line(name, points) for name, points in panel.items()]}
+        {"title": title, "lines": [_line(name, points, color) for color, (name, points) in enumerate(panel.items())]}
         for title, panel in group_curves(curves).items()
     ]
 
@@ -28,24 +28,26 @@ def build_comparison_charts(runs: Mapping[str, Curves]) -> list[dict[str, Any]]:
     return [
         {
             "title": name if name == title else f"{title}: {name}",
-            "lines": [_line(run, curves[name]) for run, curves in runs.items() if name in curves],
+            "lines": [_line(run, curves[name], color) for color, (run, curves) in enumerate(runs.items()) if name in curves],
         }
         for title in titles
         for name in panels[title]
     ]
 
 
-def _line(name: str, points: np.ndarray) -> dict[str, Any]:
+def _line(name: str, points: np.ndarray, color: int) -> dict[str, Any]:
     """Returns a line: thinned points, the running mean of many points, and its lowest, highest and last point.
 
     Args:
         name: of the line.
         points: float64 ``[points, 2]``: step and value, at least one.
+        color: its number.
     """
     points = _in_order(points)
     lowest, highest = points[points[:, 1].argmin()], points[points[:, 1].argmax()]
     return {
         "name": name,
+        "color": color,
         "points": _plain(thin_curve(points)),
         "mean": _plain(running_mean(points)) if len(points) > SMOOTHED_FROM else None,
         "last": _point(points[-1]),

@@ -28,6 +28,7 @@ from gan_tf.training.finite_check import FiniteCheckError
 from gan_tf.training.initialization import initialize_model
 from gan_tf.training.loggers import TENSORBOARD, Loggers
 from gan_tf.training.loop import TrainingPlan, build_step_function, train
+from gan_tf.training.report_page import ReportPage
 from gan_tf.training.request import TrainingRequest
 from gan_tf.training.resume import check_progress, compare_data, restore_run
 from gan_tf.utils.files import file_errors, require_space, write_json
@@ -87,9 +88,16 @@ def train_run(request: TrainingRequest) -> int:
         _write_start(run_dir, checkpoints, config, ready)
         with contextlib.closing(_open_loggers(run_dir, ready.first_step)) as loggers:
             run = RunContext(request.task.name, run_dir, config, request.options, ready.stream, loggers, ready.plan, strategy)
-            callbacks = ready.workflow.callbacks(run, ready.model)
-            last_step = _train(run, ready.model, checkpoints, callbacks, ready.first_step)
-        return conclude_run(request, run, last_step)
+            page = ReportPage(request.task, run, ready.model)
+            callbacks = [*ready.workflow.callbacks(run, ready.model), page]  # which shows what the others have written
+            try:
+                last_step = _train(run, ready.model, checkpoints, callbacks, ready.first_step)
+            except FiniteCheckError:
+                page.write()
+                raise
+        exit_code = conclude_run(request, run, last_step)
+        page.write()
+        return exit_code
 
 
 def describe_training(request: TrainingRequest) -> None:

@@ -94,8 +94,9 @@ class Browser:
 
     def press(self, key: str, code: int) -> None:
         """Presses a key, as a person does: its default action follows."""
-        for kind in ("rawKeyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+        text = {"text": "\r"} if key == "Enter" else {}  # a button answers to the character
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, windowsVirtualKeyCode=code, **text)
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key, code=key, windowsVirtualKeyCode=code)
 
     def screenshot(self, path: Path, whole: bool = True) -> None:
         """Writes a PNG of the whole page, or of what is visible."""

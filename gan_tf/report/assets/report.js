@@ -114,7 +114,8 @@ function Charts(source) {
   const smallest = Math.max(1, (full[1] - full[0]) / 1000);
   let range = full;
   let marked = null;
-  let showsPoints = true;
+  const points = document.querySelector(".raw");
+  let showsPoints = points !== null && points.checked;
   let plots = [];
 
   this.mark = (step) => {
@@ -145,8 +146,8 @@ function Charts(source) {
   function linesOf(panel) {
     const series = [{ label: "step", value: (_, step) => (step === null ? "–" : Math.round(step).toLocaleString("en-US")) }];
     const tables = [];
-    panel.lines.forEach((line, number) => {
-      const stroke = color(`--line-${number % 8}`);
+    panel.lines.forEach((line) => {
+      const stroke = color(`--line-${line.color % 8}`);
       if (line.mean) {
         series.push({ label: `${line.name} (points)`, class: "behind", stroke: `${stroke}59`, width: 1, points: { show: false }, spanGaps: true, show: showsPoints });
         tables.push(line.points);
@@ -224,7 +225,6 @@ function Charts(source) {
   document.querySelectorAll("[data-zoom]").forEach((button) => {
     button.addEventListener("click", () => zoomTo(...actions[button.dataset.zoom](...range)));
   });
-  const points = document.querySelector(".raw");
   if (panels.some((panel) => panel.lines.some((line) => line.mean))) {
     points.addEventListener("change", () => {
       showsPoints = points.checked;
