@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from helpers.cli import TINY, call, only_run
 from helpers.gaussian_family import GAUSSIANS
+from helpers.run_folders import Page
 from PIL import Image
 
 import gan_tf
@@ -77,6 +78,11 @@ def no_detector(tmp_path, monkeypatch):
     monkeypatch.setenv("GAN_TF_CACHE", str(tmp_path / "cache"))
 
 
+def build_config(task: Task, run):
+    """Returns the configuration of a run."""
+    return from_values(task.family.config, read_run_config(run)["config"], "config.json")
+
+
 def logged_steps(run) -> list[int]:
     """Returns the steps in a run's log, each once: a callback may log a second line at a step."""
     return list(dict.fromkeys(json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()))
@@ -93,6 +99,21 @@ def test_train_logs_finite_numbers(trained):
 def test_train_draws_the_curves(trained):
     _, _, run = trained
     assert (run / "curves.png").read_bytes() == render_curves(run / "metrics.jsonl")
+
+
+def test_train_writes_the_page_of_the_run(trained):
+    """The page shows what the run has left: its grid, its curves and its networks; and what it has not, in words."""
+    task, _, run = trained
+    shown, figures = Page((run / "report.html").read_text()), task.family.figures(build_config(task, run))
+    assert shown.errors == []
+    assert "finished after 2 steps" in shown.text
+    assert [image["data-step"] for image in shown.find("img") if "data-step" in image] == ["2"]
+    for figure in (figures.grid, *figures.beside, *figures.others):
+        assert (figure.missing in shown.text) == (not list(run.glob(figure.file)))
+    assert len(shown.find("img")) == 1 + sum((run / figure.file).exists() for figure in (*figures.beside, *figures.others))
+    networks = json.loads((run / "networks.json").read_text())
+    assert networks.keys() == build_workflow(task, build_config(task, run)).build_model().networks().keys()
+    assert all(f"{network['parameters']:,} parameters" in shown.text for network in networks.values())
 
 
 def test_train_describes_the_run(trained):
@@ -160,7 +181,7 @@ def test_fit_gives_the_weights_of_the_command(trained):
     """``model.fit`` in a notebook trains exactly as ``train.py`` does, resumed or not."""
     task, folder, run = trained
     steps = json.loads((run / "card.json").read_text())["step"]
-    config = from_values(task.family.config, read_run_config(run)["config"], "config.json")
+    config = build_config(task, run)
     workflow = build_workflow(task, config)
     model = workflow.build_model()
     stream = workflow.build_stream(model, open_sources(task, config, folder / "input", 1 << 30))

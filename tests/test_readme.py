@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gan_tf.cards import read_card
-from gan_tf.cli import main
+from gan_tf.cli import main, report
 from gan_tf.cli.arguments import requested_task
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.options import flag_name
@@ -67,6 +67,9 @@ def test_page_command_is_valid(command):
     if program == "python" and words[0] == "-m" and words[1] != "gan_tf":
         spec = importlib.util.find_spec(words[1])
         assert spec is not None
+        if words[1] == "gan_tf.report":
+            report.build_parser().parse(words[2:])
+            return
         check_flags(Path(spec.origin).read_text(), words[2:])
         return
     if program == "python" and words[0] != "-m":

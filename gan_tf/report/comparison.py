@@ -31,7 +31,7 @@ def write_comparison(runs: Sequence[tuple["Task", Path]], out: Path) -> None:
     if out.exists() and not (out.is_file() and MARK.encode() in out.read_bytes()[:1000]):
         raise UserError(f"{out} exists already, and gan_tf has not written it", "Name another file by --out, or remove it")
     page = render_comparison([read_run_files(task, path) for task, path in runs])
-    write_atomic(out, page.encode())
+    write_atomic(out, page.encode(errors="replace"))
 
 
 def render_comparison(runs: Sequence[RunFiles]) -> str:

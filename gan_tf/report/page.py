@@ -35,7 +35,7 @@ def write_run_page(task: "Task", path: Path, embedder: ImageEmbedder | None = No
         UserError: it is no run's folder, or the file cannot be written.
     """
     page = render_run_page(read_run_files(task, path), embedder or ImageEmbedder())
-    write_atomic(path / PAGE, page.encode(), durable=False)
+    write_atomic(path / PAGE, page.encode(errors="replace"), durable=False)  # a path may hold any bytes
     return path / PAGE
 
 
@@ -84,16 +84,17 @@ def describe_status(run: RunFiles) -> str:
 
 def list_facts(run: RunFiles) -> list[tuple[str, str]]:
     """Returns what a reader wants to know first, as names and values."""
-    sources = run.record["data"]["sources"].values()
+    sources = run.record["data"]["sources"]
+    names = {name: source["name"] if len(sources) == 1 else f"{name}: {source['name']}" for name, source in sources.items()}
     facts = [
-        ("Images", "; ".join(f"{source['count']:,} of {source['name']}" for source in sources)),
+        ("Images", "; ".join(f"{names[name]}, {source['count']:,}" for name, source in sources.items())),
         ("Network", str(run.config.network)),
         ("Steps", f"{run.step:,} of {run.record['steps']:,}, batches of {run.config.batch:,}"),
     ]
     if run.card:
         facts.append(("Training time", _duration(run.card["seconds"])))
     best = run.card.get("best")
-    if isinstance(best, dict) and {"fid_train", "step"} <= best.keys():
+    if best is not None:
         facts.append(("Lowest FID on the way", f"{best['fid_train']:.1f} at step {best['step']:,}"))
     for threshold in run.task.thresholds:
         if threshold.score in run.scores:
@@ -154,7 +155,7 @@ def _list_commands(run: RunFiles) -> list[tuple[str, str]]:
     return [
         (f"Train the same again{where}", run.record["command"]),
         ("Resume", f"python train.py --task {task.name} --resume {folder}{more}"),
-        (f"Use the weights: {task.family.summary[0].lower()}{task.family.summary[1:]}", use),
+        (f"Use the weights ({task.family.summary[0].lower()}{task.family.summary[1:]})", use),
         ("Score the weights", score),
         ("Make this page again", f"python -m gan_tf.report {folder}"),
         ("Compare with other runs", f"python -m gan_tf.report {folder} OTHER_RUN"),

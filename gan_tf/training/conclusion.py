@@ -6,6 +6,7 @@ import shlex
 from gan_tf import cards
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.report import render_table, to_json
+from gan_tf.report.page import PAGE
 from gan_tf.training.context import RunContext
 from gan_tf.training.request import TrainingRequest
 from gan_tf.workflow import evaluate_weights
@@ -24,8 +25,7 @@ def conclude_run(request: TrainingRequest, run: RunContext, last_step: int) -> i
     if last_step < plan.steps:
         print(f"stopped at step {last_step} with a checkpoint; resume with: {resume}")
         return 130
-    images = f"; look at {run.run_dir.path / 'images'} and curves.png beside it" if request.options.grid_every else ""
-    print(f"done: {last_step:,} steps, the weights are in {run.run_dir.path}{images}")
+    print(f"done: {last_step:,} steps, the weights are in {run.run_dir.path}; open {run.run_dir.path / PAGE} in a browser")
     print(f"use them:  python infer.py --task {task.name} --weights {folder} {task.family.example}")
     if request.options.score:
         _score(request, run)

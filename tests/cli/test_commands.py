@@ -133,7 +133,7 @@ def test_main_hands_over_to_each_command(capsys):
     assert "--steps 0" in capsys.readouterr().err
     assert main(["--version"]) == 0
     assert main(["--help"]) == 0
-    assert "train,infer,evaluate,fetch-weights" in capsys.readouterr().out
+    assert "train,infer,evaluate,report,fetch-weights" in capsys.readouterr().out
     assert main([]) == 2
 
 

@@ -98,6 +98,10 @@ class Browser:
         self.call("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, windowsVirtualKeyCode=code, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", key=key, code=key, windowsVirtualKeyCode=code)
 
+    def mouse(self, kind: str, x: float, y: float, count: int = 1) -> None:
+        """Sends an event of the left button: "mousePressed", "mouseMoved" or "mouseReleased"."""
+        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=count)
+
     def screenshot(self, path: Path, whole: bool = True) -> None:
         """Writes a PNG of the whole page, or of what is visible."""
         data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)["data"]

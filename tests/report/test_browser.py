@@ -64,24 +64,60 @@ def test_page_in_a_browser_slider_is_reached_and_moved_by_the_keyboard(browser, 
     assert browser.evaluate("document.activeElement.getAttribute('aria-valuetext')") == "step 100"
 
 
+READ_LAST_STEP = """((chart) => {
+    const over = document.querySelectorAll(".u-over")[chart], box = over.getBoundingClientRect();
+    const at = {clientX: box.right, clientY: box.top + 5, bubbles: true};
+    over.dispatchEvent(new MouseEvent("mouseenter", at));
+    over.dispatchEvent(new MouseEvent("mousemove", at));
+    const read = () => Number(over.closest(".plot").querySelector(".u-value").textContent.replaceAll(",", ""));
+    return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(read()))));
+})"""
+
+
+def last_shown_step(browser, chart: int) -> int:
+    """Returns the step at the right end of a chart, which uPlot writes into its legend when the pointer is there."""
+    return browser.evaluate(f"{READ_LAST_STEP}({chart})")
+
+
 def test_page_in_a_browser_zooms_all_charts_by_the_keyboard(browser, pages):
-    """uPlot writes no numbers into the page but those of its legend: what is under the middle of the chart."""
     browser.open(pages["classifier"])
-    middle = """(() => {
-        const over = document.querySelectorAll('.u-over')[%d], box = over.getBoundingClientRect();
-        const at = {clientX: box.left + box.width, clientY: box.top + 5, bubbles: true};
-        over.dispatchEvent(new MouseEvent('mouseenter', at));
-        over.dispatchEvent(new MouseEvent('mousemove', at));
-        return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() =>
-            done(over.closest('.plot').querySelector('.u-value').textContent))));
-    })()"""
-    before = [browser.evaluate(middle % number) for number in (0, 1)]
+    assert [last_shown_step(browser, chart) for chart in (0, 1)] == [3000, 3000]
     browser.evaluate("document.querySelector('[data-zoom=in]').focus()")
     browser.press("Enter", 13)
-    after = [browser.evaluate(middle % number) for number in (0, 1)]
-    assert before == ["3,000", "3,000"]
-    assert after[0] == after[1]
-    assert 2200 < int(after[0].replace(",", "")) < 2300
+    zoomed = [last_shown_step(browser, chart) for chart in (0, 1)]
+    assert zoomed[0] == zoomed[1]
+    assert 2200 < zoomed[0] < 2300
+    browser.evaluate("document.querySelector('[data-zoom=all]').focus()")
+    browser.press("Enter", 13)
+    assert [last_shown_step(browser, chart) for chart in (0, 1)] == [3000, 3000]
+
+
+def test_page_in_a_browser_zooms_all_charts_by_the_mouse(browser, pages):
+    browser.open(pages["classifier"])
+    browser.evaluate("document.querySelector('.u-over').scrollIntoView({block: 'center', behavior: 'instant'})")
+    box = browser.evaluate("document.querySelector('.u-over').getBoundingClientRect().toJSON()")
+    y, start, end = box["y"] + box["height"] / 2, box["x"] + 0.2 * box["width"], box["x"] + 0.5 * box["width"]
+    browser.mouse("mouseMoved", start, y)
+    browser.mouse("mousePressed", start, y)
+    browser.mouse("mouseMoved", end, y)
+    browser.mouse("mouseReleased", end, y)
+    zoomed = [last_shown_step(browser, chart) for chart in (0, 1)]
+    assert zoomed[0] == zoomed[1]
+    assert 1450 < zoomed[0] < 1550
+    for count in (1, 2):
+        browser.mouse("mousePressed", start, y, count)
+        browser.mouse("mouseReleased", start, y, count)
+    assert [last_shown_step(browser, chart) for chart in (0, 1)] == [3000, 3000]
+
+
+def test_page_in_a_browser_shows_a_hostile_curve_as_text(browser, tmp_path):
+    run = write_run(tmp_path / "run", TASKS["digits"])
+    with open(run / "metrics.jsonl", "a") as file:
+        file.write(json.dumps({"step": 310, "<img src=x onerror=alert(1)>": 1.0}) + "\n")
+    browser.open(write_run_page(TASKS["digits"], run))
+    assert browser.messages == []
+    assert browser.evaluate("document.querySelectorAll('[onerror]').length") == 0
+    assert browser.evaluate("document.body.textContent.includes('<img src=x onerror=alert(1)>')")
 
 
 def test_page_in_a_browser_comparison_moves_all_runs_with_one_slider(browser, pages):

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import re
 
 import pytest
@@ -135,8 +136,13 @@ def test_run_page_says_which_file_is_damaged(run, read_page, name, content):
 
 @pytest.mark.parametrize("name", ["card.json", "scores.json", "networks.json", "failure.json"])
 def test_run_page_says_which_file_holds_something_else(run, read_page, name):
-    write_json(run / name, {"step": "many", "fid": {"value": "low", "protocol": {}}})
+    write_json(run / name, {"step": "many", "best": 3, "fid": {"value": "low", "protocol": {}}})
     assert f"{name} cannot be read (ValueError), so what it says is left out." in read_page(run).text
+
+
+def test_run_page_of_a_folder_whose_name_is_no_utf8(tmp_path, read_page):
+    folder = write_run(tmp_path / os.fsdecode(b"000-\xff-images"), TASKS["anime"])
+    assert "000-?-images" in read_page(folder, "anime").text
 
 
 def test_run_page_leaves_damaged_images_out(run, read_page):
