@@ -47,7 +47,10 @@ SNIPPETS = code_blocks("python")
 
 
 def check_subcommand(name: str, arguments: list[str]) -> None:
-    """Parses the arguments of train.py, infer.py or evaluate.py; raises a UserError if they are wrong."""
+    """Parses the arguments of train.py, infer.py, evaluate.py or the report; raises a UserError if they are wrong."""
+    if name == "report":
+        report.build_parser().parse(arguments)
+        return
     module = importlib.import_module(f"gan_tf.cli.{name}")
     module.build_parser(requested_task(arguments)).parse([word for word in arguments if word != "--help"])
 
@@ -68,7 +71,7 @@ def test_page_command_is_valid(command):
         spec = importlib.util.find_spec(words[1])
         assert spec is not None
         if words[1] == "gan_tf.report":
-            report.build_parser().parse(words[2:])
+            check_subcommand("report", words[2:])
             return
         check_flags(Path(spec.origin).read_text(), words[2:])
         return
