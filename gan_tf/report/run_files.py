@@ -126,9 +126,10 @@ def _parse_card(card: Any) -> dict[str, Any]:
     numbers = ("step", "images_seen", "seconds")
     if not isinstance(card, dict) or any(type(card.get(name)) not in (int, float) for name in numbers):
         raise ValueError("no card")
-    best = card.get("best", {"step": 0, "fid_train": 0.0})
-    if not isinstance(best, dict) or type(best.get("step")) is not int or type(best.get("fid_train")) is not float:
-        raise ValueError("no best score")
+    if "best" in card:
+        best = card["best"]
+        if not isinstance(best, dict) or type(best.get("step")) is not int or type(best.get("fid_train")) is not float:
+            raise ValueError("no best score")
     return card
 
 
@@ -137,7 +138,11 @@ def _parse_scores(values: Any) -> dict[str, Score]:
         isinstance(value, Mapping) for name, value in values.items() if name != "thresholds"
     ):
         raise ValueError("no scores")
-    return {name: Score.from_dict(value) for name, value in values.items() if name != "thresholds"}
+    scores = {name: Score.from_dict(value) for name, value in values.items() if name != "thresholds"}
+    counts = [score.protocol.get(key, 0) for score in scores.values() for key in ("images", "reference_images")]
+    if any(type(count) is not int for count in counts):
+        raise ValueError("no counts of images")
+    return scores
 
 
 def _parse_networks(values: Any) -> list[Network]:
@@ -158,7 +163,7 @@ def _parse_layers(rows: Any) -> tuple[Layer, ...]:
 
 
 def _parse_captions(values: Any) -> dict[str, str]:
-    if not isinstance(values, dict):
+    if not isinstance(values, dict) or any("/" in name for name in values):  # no way out of the folder
         raise ValueError("no captions")
     return {str(name): str(caption) for name, caption in values.items()}
 

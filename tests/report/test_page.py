@@ -134,9 +134,20 @@ def test_run_page_says_which_file_is_damaged(run, read_page, name, content):
     assert f"{name} cannot be read (" in shown.text
 
 
-@pytest.mark.parametrize("name", ["card.json", "scores.json", "networks.json", "failure.json"])
-def test_run_page_says_which_file_holds_something_else(run, read_page, name):
-    write_json(run / name, {"step": "many", "best": 3, "fid": {"value": "low", "protocol": {}}})
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("card.json", {"step": "many"}),
+        ("card.json", {"step": 1, "images_seen": 1, "seconds": 1, "best": 3}),
+        ("scores.json", {"fid": {"value": "low", "protocol": {}}}),
+        ("scores.json", {"fid": {"value": 1, "protocol": {"images": "many"}}}),
+        ("networks.json", {"generator": 3}),
+        ("failure.json", {"step": 3}),
+        ("figures/figures.json", {"../images/reals.png": "outside of the folder"}),
+    ],
+)
+def test_run_page_says_which_file_holds_something_else(run, read_page, name, content):
+    write_json(run / name, content)
     assert f"{name} cannot be read (ValueError), so what it says is left out." in read_page(run).text
 
 
