@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gan_tf.cli.arguments import Parser
-from gan_tf.report.comparison import write_comparison
-from gan_tf.report.page import write_run_page
 from gan_tf.run_dir import read_run_config
 from gan_tf.tasks import Task, find_task
 from pipelines.errors import UserError
@@ -34,6 +32,9 @@ def run(argv: Sequence[str]) -> int:
         UserError: for whatever the user can fix.
     """
     args = build_parser().parse(argv)
+    from gan_tf.report.comparison import write_comparison
+    from gan_tf.report.page import write_run_page
+
     if args.out is not None and args.out.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--out {args.out} must be an .html file", "Change the name")
     runs: list[tuple[Task, Path]] = [(find_task(read_run_config(path)["task"]), path) for path in args.runs]

@@ -16,6 +16,7 @@ from gan_tf.evaluation.image_scores import RealImages
 from gan_tf.evaluation.scores import ImageSet
 from gan_tf.training.callbacks import Callback
 from gan_tf.training.context import RunContext
+from gan_tf.training.network_summary import format_network
 from gan_tf.utils.files import write_atomic, write_json
 from gan_tf.utils.images import to_rgb, to_uint8
 from pipelines.source import Source
@@ -47,9 +48,7 @@ class EndFigures(Callback):
         self.directory = run.run_dir.path / "figures"
 
     def on_start(self, first_step: int) -> None:
-        lines: list[str] = []
-        self.model.unet.summary(line_length=120, print_fn=lambda text, line_break=True: lines.append(text))
-        write_atomic(self.run.run_dir.path / "network.txt", ("\n".join(lines) + "\n").encode())
+        write_atomic(self.run.run_dir.path / "network.txt", format_network(self.model.unet).encode())
 
     def on_interval(self, step: int) -> None:
         generator = self.build_generator(step)

@@ -1,19 +1,17 @@
 """Keeps ``RUN/report.html`` up to date while a run trains, for a small fraction of its time, never at the cost of the run."""
 
 import contextlib
-import math
 import time
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-
-import keras
+from typing import TYPE_CHECKING
 
 from gan_tf.report.embedding import ImageEmbedder
 from gan_tf.report.page import PAGE, write_run_page
 from gan_tf.report.run_files import NETWORKS
 from gan_tf.training.callbacks import Callback
 from gan_tf.training.context import RunContext
+from gan_tf.training.network_summary import describe_network
 from gan_tf.utils.files import write_json
 
 if TYPE_CHECKING:
@@ -67,20 +65,3 @@ class ReportPage(Callback):
         except Exception as error:
             path = self.run.run_dir.path / name
             warnings.warn(f"{path} is not written ({type(error).__name__}: {error})", stacklevel=2)
-
-
-def describe_network(network: keras.Model) -> dict[str, Any]:
-    """Returns the summary of a network as plain values: parameters, and its layers with theirs."""
-    return {
-        "parameters": network.count_params(),
-        "trainable": sum(math.prod(variable.shape) for variable in network.trainable_variables),
-        "layers": [
-            [layer.name, type(layer).__name__, _describe_outputs(layer), layer.count_params()] for layer in network.layers
-        ],
-    }
-
-
-def _describe_outputs(layer: keras.layers.Layer) -> str:
-    """Returns the shapes of a layer's outputs without their batch axes, such as "28×28×64"."""
-    shapes = [output.shape[1:] for output in keras.tree.flatten(layer.output)]
-    return ", ".join("×".join("?" if size is None else str(size) for size in shape) or "scalar" for shape in shapes)

@@ -30,7 +30,7 @@ def run(tmp_path_factory) -> Path:
     return train_two_steps(tmp_path_factory.mktemp("runs"))
 
 
-@pytest.mark.parametrize("command", ["train", "infer", "evaluate"])
+@pytest.mark.parametrize("command", ["train", "infer", "evaluate", "report"])
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["--task", "anim"], ["--nonsense"]])
 def test_command_help_or_wrong_usage_loads_no_tensorflow(command, words):
     code = (

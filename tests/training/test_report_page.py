@@ -3,7 +3,6 @@
 import json
 import warnings
 
-import keras
 import numpy as np
 import pytest
 from helpers import gaussians
@@ -14,7 +13,7 @@ from helpers.run_folders import Page
 from gan_tf.report import page
 from gan_tf.training import report_page
 from gan_tf.training.loop import TrainingPlan
-from gan_tf.training.report_page import ReportPage, describe_network
+from gan_tf.training.report_page import ReportPage
 
 
 @pytest.fixture
@@ -102,17 +101,3 @@ def test_report_page_failing_training_trains_on(tmp_path, monkeypatch, capsys):
     bad, good = only_run(tmp_path / "bad"), only_run(tmp_path / "good")
     assert not (bad / page.PAGE).exists()
     assert (bad / "weights.npz").read_bytes() == (good / "weights.npz").read_bytes()
-
-
-def test_describe_network_counts_as_keras_does():
-    network = keras.Sequential(
-        [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.BatchNormalization(), keras.layers.GlobalMaxPool2D()]
-    )
-    described = describe_network(network)
-    assert described["parameters"] == 3 * 3 * 3 * 4 + 4 + 4 * 4
-    assert described["trainable"] == described["parameters"] - 2 * 4
-    assert [layer[1:] for layer in described["layers"]] == [
-        ["Conv2D", "6×6×4", 112],
-        ["BatchNormalization", "6×6×4", 16],
-        ["GlobalMaxPooling2D", "4", 0],
-    ]
