@@ -3,6 +3,7 @@
 import base64
 import functools
 import hashlib
+import importlib.metadata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,6 @@ MARK = '<meta name="generator" content="gan_tf">'
 """By which a page of this program is recognized."""
 
 _FOLDER = Path(__file__).parent
-_STYLES = ("uPlot.min.css", "report.css")
-_SCRIPTS = ("uPlot.iife.min.js", "report.js")
 _JSON_TYPE = "application/json"  # a block of data, which no browser runs
 
 
@@ -40,8 +39,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["number"] = _format_count
-    scripts = [_read_asset(name) for name in _SCRIPTS]
-    environment.globals["styles"] = [Markup(_read_asset(name)) for name in _STYLES]
+    styles = [_read_uplot("uPlot.min.css"), _read_asset("report.css")]
+    scripts = [_read_uplot("uPlot.iife.js"), _read_asset("report.js")]
+    environment.globals["styles"] = [Markup(style) for style in styles]
     environment.globals["scripts"] = [Markup(script) for script in scripts]
     environment.globals["mark"] = Markup(MARK)
     environment.globals["policy"] = _content_security_policy(scripts)
@@ -49,7 +49,13 @@ def _environment() -> Environment:
 
 
 def _read_asset(name: str) -> str:
-    return (_FOLDER / "assets" / name).read_text()
+    return (_FOLDER / "assets" / name).read_text(encoding="utf-8")
+
+
+def _read_uplot(name: str) -> str:
+    """Returns a file of uPlot, which draws the charts; uplot-python brings it along, and its Python code is not imported."""
+    path = importlib.metadata.distribution("uplot-python").locate_file(f"uplot/static/{name}")
+    return Path(str(path)).read_text(encoding="utf-8")
 
 
 def _content_security_policy(scripts: list[str]) -> str:
