@@ -1,6 +1,7 @@
 """Runs side by side: what differs, curves in the same charts, and the command that writes the page."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from gan_tf.report.run_files import read_run_files
 from gan_tf.report.settings import find_differences
 from gan_tf.tasks import TASKS
 
+ROOT = Path(__file__).resolve().parents[2]
 MNIST = TASKS["mnist"]
 
 
@@ -92,5 +94,7 @@ def test_report_command_refuses_in_one_line(runs, tmp_path, monkeypatch, capsys,
 
 def test_report_command_needs_no_tensorflow(runs):
     code = "import sys; from gan_tf.cli.main import report; report(sys.argv[1:]); sys.exit('tensorflow' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code, *map(str, runs)], cwd=runs[0], capture_output=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-c", code, *map(str, runs)]
+    done = subprocess.run(words, cwd=runs[0], env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
