@@ -113,10 +113,13 @@ class Checkpoints:
         return json.loads((self.path(step) / "state.json").read_text())
 
     def discard_after(self, step: int) -> None:
-        """Removes the damaged checkpoints after ``step``, which the resumed run will write again."""
-        for newer in self.steps():
-            if newer > step:
-                shutil.rmtree(self.path(newer))
+        """Removes the damaged checkpoints after ``step``, which the resumed run will write again, and unfinished ones."""
+        with file_errors(self.directory):
+            for newer in self.steps():
+                if newer > step:
+                    shutil.rmtree(self.path(newer))
+            for unfinished in self.directory.glob("step-*.tmp"):
+                shutil.rmtree(unfinished)
 
 
 def find_damage(directory: Path) -> str | None:

@@ -21,8 +21,6 @@ def purge_events(directory: Path, last_step: int) -> None:
         UserError: a file cannot be written.
     """
     with file_errors(directory):
-        for leftover in directory.glob(".events.out.tfevents.*.tmp"):  # TensorBoard would read it
-            leftover.unlink()
         for path in sorted(directory.glob("events.out.tfevents.*")):
             _purge_file(path, last_step)
 

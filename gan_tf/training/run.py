@@ -31,7 +31,7 @@ from gan_tf.training.loop import TrainingPlan, build_step_function, train
 from gan_tf.training.report_page import ReportPage
 from gan_tf.training.request import TrainingRequest
 from gan_tf.training.resume import check_progress, compare_data, restore_run
-from gan_tf.utils.files import file_errors, require_space, write_json
+from gan_tf.utils.files import file_errors, remove_leftovers, require_space, write_json
 from gan_tf.workflow import Workflow, build_workflow
 from pipelines.location import Location
 from pipelines.stream import Stream
@@ -180,6 +180,7 @@ def _write_start(run_dir: RunDir, checkpoints: Checkpoints, config: dict[str, An
     if ready.stages is not None:  # otherwise a run killed before its first checkpoint would resume from other weights
         checkpoints.save(0, ready.plan.state)
     if ready.previous:
+        remove_leftovers(run_dir.path)
         checkpoints.discard_after(ready.first_step)
     run_dir.write_config(config)
 

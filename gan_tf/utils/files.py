@@ -69,7 +69,7 @@ def write_atomic(path: Path, data: bytes, durable: bool = True) -> None:
     path = Path(path)
     with file_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = path.with_name(f".gan_tf-{os.urandom(8).hex()}.tmp")  # processes of other machines share numbers, not this
         try:
             with open(temporary, "wb") as file:
                 file.write(data)
@@ -82,6 +82,17 @@ def write_atomic(path: Path, data: bytes, durable: bool = True) -> None:
             raise
         if durable:
             fsync_path(path.parent)
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Removes the temporary files that killed processes have left anywhere below a directory, which nobody else may write now.
+
+    Raises:
+        UserError: one cannot be removed.
+    """
+    with file_errors(directory):
+        for leftover in Path(directory).rglob(".gan_tf-*.tmp"):
+            leftover.unlink()
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:

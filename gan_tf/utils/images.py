@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from tqdm import tqdm
 
-from gan_tf.utils.files import file_errors, write_atomic
+from gan_tf.utils.files import file_errors, remove_leftovers, write_atomic
 from pipelines.errors import UserError
 
 _SOFTWARE_KEY, _SOFTWARE = "Software", "gan_tf"  # a keyword of the PNG specification
@@ -91,6 +91,8 @@ def require_own_image(path: Path) -> None:
 def empty_image_dir(directory: Path, overwrite: bool) -> None:
     """Makes sure that a directory is empty, so that images that are written into it do not mix with others.
 
+    What a killed process has not finished is removed in any case.
+
     Args:
         directory: may not exist yet.
         overwrite: whether to remove images that this program wrote there, and folders that hold nothing else.
@@ -100,6 +102,7 @@ def empty_image_dir(directory: Path, overwrite: bool) -> None:
     """
     if not directory.is_dir():
         return
+    remove_leftovers(directory)
     entries = sorted(entry for entry in directory.iterdir() if not entry.name.startswith("."))
     if entries and not overwrite:
         hint = "Name another folder, or add --overwrite, which removes the images that gan_tf wrote there"

@@ -2,29 +2,7 @@
 
 import numpy as np
 import pytest
-
-
-class SmallExtractor:
-    """Features are the image at 2x2 pixels through a fixed matrix: 16 numbers; logits are the first four of them."""
-
-    name = "small"
-    weights_sha256 = "0" * 64
-    protocol = "test"
-    resize = "mean of quarters"
-    warning = None
-    classifier_sha256 = ""
-
-    def __init__(self, has_logits=True):
-        self.has_logits = has_logits
-        self.calls = 0
-        self._matrix = np.random.default_rng(0).normal(size=(12, 16))
-
-    def __call__(self, images):
-        self.calls += 1
-        n, height, width, _ = images.shape
-        small = images.astype(np.float64).reshape(n, 2, height // 2, 2, width // 2, 3).mean(axis=(2, 4)) / 255
-        features = np.tanh(small.reshape(n, 12) @ self._matrix).astype(np.float32)
-        return features, features[:, :4] if self.has_logits else None
+from helpers.stand_in import SmallExtractor
 
 
 @pytest.fixture

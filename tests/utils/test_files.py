@@ -8,7 +8,7 @@ import os
 import pytest
 
 from gan_tf.utils import files
-from gan_tf.utils.files import file_errors, require_space, write_atomic, write_json
+from gan_tf.utils.files import file_errors, remove_leftovers, require_space, write_atomic, write_json
 from pipelines.errors import UserError
 
 OLD, NEW = b"old", b"new content" * 1000
@@ -114,6 +114,37 @@ def test_write_atomic_not_durable_calls_no_fsync(tmp_path, monkeypatch):
     inject(monkeypatch, "fsync", AssertionError("flushed"))
     write_atomic(tmp_path / "a.png", NEW, durable=False)
     assert (tmp_path / "a.png").read_bytes() == NEW
+
+
+def test_write_atomic_of_two_machines_with_the_same_process_numbers_uses_different_files(tmp_path, monkeypatch):
+    names = []
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    monkeypatch.setattr(os, "replace", lambda source, target: names.append(source))
+    for _ in range(2):
+        write_atomic(tmp_path / "a.bin", NEW, durable=False)
+    assert len(set(names)) == 2
+
+
+def test_write_atomic_to_the_longest_name_works(tmp_path):
+    write_atomic(tmp_path / ("x" * 255), NEW)
+    assert (tmp_path / ("x" * 255)).read_bytes() == NEW
+
+
+def test_remove_leftovers_removes_what_killed_processes_left_and_nothing_else(tmp_path, monkeypatch):
+    (tmp_path / "deep").mkdir()
+    for name in ("a.tmp", ".hidden", "deep/.other.tmp"):
+        (tmp_path / name).write_bytes(OLD)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", lambda *_: None)  # killed before
+        write_atomic(tmp_path / "deep/a.bin", NEW, durable=False)
+    assert len(list((tmp_path / "deep").iterdir())) == 2
+    remove_leftovers(tmp_path)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
+        ".hidden",
+        "a.tmp",
+        "deep",
+        "deep/.other.tmp",
+    ]
 
 
 def test_write_atomic_creates_missing_folders(tmp_path):

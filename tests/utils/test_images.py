@@ -111,6 +111,13 @@ def test_empty_image_dir_removes_images_of_this_program_only_if_asked(tmp_path):
     assert [path.name for path in directory.iterdir()] == [".hidden"]
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_empty_image_dir_removes_what_a_killed_process_has_not_finished(tmp_path, overwrite):
+    (tmp_path / ".gan_tf-0123456789abcdef.tmp").write_bytes(b"\x89PNG")
+    empty_image_dir(tmp_path, overwrite)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("kind", ["png", "jpg", "txt", "folder", "link", "pipe"])
 def test_empty_image_dir_with_files_of_others_is_refused_and_unchanged(tmp_path, kind):
     """None is removed, not even those of this program: otherwise old images would mix with new ones."""
