@@ -5,12 +5,15 @@ initial weights. Batch-norm statistics are not averaged but recomputed from fixe
 (Izmailov et al. 2018, SWA, section 3.2).
 """
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 _WARM_UP_FRACTION = 0.05
+_STATISTICS = ("moving_mean", "moving_variance")  # Keras's names of a batch norm's variables
 
 
 def create_images_seen(model: keras.Model) -> keras.Variable:
@@ -59,3 +62,20 @@ def recompute_batch_norm(network: keras.Model, batches: Iterable[tf.Tensor]) -> 
     finally:
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
+
+
+@contextlib.contextmanager
+def kept_statistics(model: keras.Model) -> Iterator[None]:
+    """Gives all batch norms of ``model`` the moving statistics back that they had before the ``with`` block.
+
+    What is exported in the block has recomputed ones. They decide nothing in training, but they stand in the next
+    checkpoint, which should have the same bits whether or not a run was resumed between the two.
+    """
+    variables = [variable for variable in model.non_trainable_variables if variable.name in _STATISTICS]
+    values = [variable.numpy() for variable in variables]
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, values, strict=True):
+            if not np.array_equal(variable.numpy(), value, equal_nan=True):
+                variable.assign(value)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 from tqdm import tqdm
 
+from gan_tf.nn.ema import kept_statistics
 from gan_tf.training.checkpoints import Checkpoints
 from gan_tf.training.finite_check import finite_check_error
 from pipelines.errors import user_error_from
@@ -74,7 +75,8 @@ def train(
     for callback in callbacks:
         callback.on_start(first_step)
     if first_step:
-        _catch_up(callbacks, first_step, plan)
+        with kept_statistics(model):
+            _catch_up(callbacks, first_step, plan)
     with _stop_signals() as received, _progress_bar(first_step, plan) as bar:
         batches = iter(build_batches(run.stream, run.strategy, first_step, plan.steps))
         while step < plan.steps:
@@ -88,14 +90,17 @@ def train(
                 bar.set_postfix(_progress_text(values, plan) | run.progress, refresh=False)
             plan.state["seconds"] = time.monotonic() - start_time
             is_last = bool(received) or plan.time_is_up or step == plan.steps
-            if is_last or step % plan.checkpoint_every == 0:
+            is_checkpoint = is_last or step % plan.checkpoint_every == 0
+            if is_checkpoint:
                 run.loggers.flush()
                 checkpoints.save(step, plan.state)
-                for callback in callbacks:
-                    callback.on_checkpoint(step)
-            for callback in callbacks:
-                if callback.interval and (is_last or step % callback.interval == 0):
-                    callback.on_interval(step)
+            due = [callback for callback in callbacks if callback.interval and (is_last or step % callback.interval == 0)]
+            if is_checkpoint or due:
+                with kept_statistics(model):
+                    for callback in callbacks if is_checkpoint else ():
+                        callback.on_checkpoint(step)
+                    for callback in due:
+                        callback.on_interval(step)
             if is_last:
                 break
     return step

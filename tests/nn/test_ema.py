@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gan_tf.nn.ema import ema_decay, recompute_batch_norm, update_ema
+from gan_tf.nn.ema import ema_decay, kept_statistics, recompute_batch_norm, update_ema
 
 HALF_LIFE, BATCH = 200.0, 8
 
@@ -177,3 +177,14 @@ def test_recompute_batch_norm_of_a_network_without_it_reads_no_batches():
 
     recompute_batch_norm(network, unread_batches())
     assert weight_of(network) == 2.0
+
+
+def test_kept_statistics_gives_back_what_a_recomputation_has_changed():
+    network = network_with_batch_norm()
+    network(np.random.default_rng(0).normal(size=(8, 3)), training=True)
+    before = [variable.numpy() for variable in network.variables]
+    with kept_statistics(network):
+        recompute_batch_norm(network, [np.random.default_rng(1).normal(size=(8, 3)) + 5.0])
+        assert not np.array_equal(network.layers[2].moving_mean.numpy(), before[2])
+    for variable, value in zip(network.variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
