@@ -98,11 +98,15 @@ class Checkpoints:
             warnings.warn(f"the checkpoint of step {step} is damaged ({damage}) and is skipped", stacklevel=2)
         return None
 
-    def restore(self, step: int) -> dict[str, Any]:
+    def restore(self, step: int, run_id: str | None = None) -> dict[str, Any]:
         """Reads the checkpoint of ``step`` into the model and returns its state.
 
+        Args:
+            step: the number of steps done.
+            run_id: the identity of the run whose checkpoint this must be; None takes that of any run.
+
         Raises:
-            UserError: it does not match the model.
+            UserError: it does not match the model, or it is that of another run.
         """
         try:
             self._tensors.read(str(self.path(step) / "tensors")).assert_consumed().assert_existing_objects_matched()
@@ -110,7 +114,11 @@ class Checkpoints:
             problem = f"{self.path(step)} does not match this model ({str(error).splitlines()[0]})"
             hint = "Use the configuration and the version of gan_tf that wrote it, or start a new run"
             raise UserError(problem, hint) from error
-        return json.loads((self.path(step) / "state.json").read_text())
+        state = json.loads((self.path(step) / "state.json").read_text())
+        if run_id is not None and state.get("run_id") != run_id:
+            problem = f"{self.path(step)} belongs to another run than {self.directory.parent}"
+            raise UserError(problem, "Put the checkpoints of this run back, or name the other one")
+        return state
 
     def discard_after(self, step: int) -> None:
         """Removes the damaged checkpoints after ``step``, which the resumed run will write again, and unfinished ones."""

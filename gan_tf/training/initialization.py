@@ -43,7 +43,7 @@ def initialize_model(model: Any, task: "Task", directory: Path) -> Initializatio
         directory: its run, of which the newest checkpoint is taken, or else exported weights.
 
     Raises:
-        UserError: the directory holds neither, or no valid checkpoint.
+        UserError: the directory holds neither, or no valid checkpoint of its own.
     """
     is_run = has_checkpoints(directory)
     networks, stages = _networks_of_run(task, directory) if is_run else _networks_of_export(directory)
@@ -88,7 +88,7 @@ def _networks_of_run(task: "Task", directory: Path) -> tuple[dict[str, NamedArra
         return _networks_of_export(directory)
     if step is None:
         raise UserError(f"{directory} has no valid checkpoint", "Name another run, or a folder of exported weights")
-    state = checkpoints.restore(step)
+    state = checkpoints.restore(step, config["run_id"])
     stage = {
         "command": config["command"],
         "seconds": round(state.get("seconds", 0.0)),

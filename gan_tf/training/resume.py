@@ -29,11 +29,7 @@ def restore_run(run_dir: RunDir, checkpoints: Checkpoints, plan: TrainingPlan) -
     if step is None:
         print("no checkpoint yet: starting at step 0")
         return 0
-    state = checkpoints.restore(step)
-    if state.get("run_id") != run_dir.config["run_id"]:
-        problem = f"{checkpoints.path(step)} belongs to another run than {run_dir.path}"
-        raise UserError(problem, "Put the checkpoints of this run back, or resume the other one")
-    plan.state.update(state)
+    plan.state.update(checkpoints.restore(step, run_dir.config["run_id"]))
     print(f"restored step {step}")
     return step
 

@@ -1,5 +1,6 @@
 """What cannot be trained is refused before the images are read, and leaves no run folder."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -35,6 +36,13 @@ def damaged_run(run: Path, folder: Path) -> list:
     return [*ANIME, "--init-from", folder / "damaged"]
 
 
+def run_with_checkpoints_of_another(run: Path, folder: Path) -> list:
+    shutil.copytree(run, folder / "mixed")
+    config = json.loads((run / "config.json").read_text())
+    (folder / "mixed/config.json").write_text(json.dumps({**config, "run_id": "another"}))
+    return [*ANIME, "--init-from", folder / "mixed"]
+
+
 def missing_fid_weights(run: Path, folder: Path) -> list:
     return [*ANIME, "--eval-every", 1]
 
@@ -60,6 +68,7 @@ def run_that_is_finished(run: Path, folder: Path) -> list:
     [
         damaged_export,
         damaged_run,
+        run_with_checkpoints_of_another,
         missing_fid_weights,
         scores_of_a_classifier,
         run_without_checkpoints,
