@@ -6,6 +6,7 @@ JPEG files that need no fitting, as in data sets of faces, take a faster path to
 
 import io
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,12 +69,19 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         UnreadableImage: it cannot be read, or it is empty.
     """
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UnreadableImage(Path(path), "no regular file")
+            data = file.read()
     except OSError as error:
         raise UnreadableImage(Path(path), error.strerror or type(error).__name__) from error
     if not data:
         raise UnreadableImage(Path(path), "empty file")
     return data
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe would wait for its other end
 
 
 def decode_bytes(data: bytes, path: str | os.PathLike[str], size: int | None = None, channels: int = 3) -> DecodedImage:

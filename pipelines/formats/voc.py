@@ -7,7 +7,7 @@ are held out. Free of TensorFlow until images are read.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 from pipelines.errors import UserError
 from pipelines.formats.image_dirs import ImageFolderData
 from pipelines.formats.tfds import ALL, TfdsData, TfdsSample, TfdsSplits
-from pipelines.image_listing import SUFFIXES, list_images, list_images_except
+from pipelines.image_listing import SUFFIXES, list_images_except
 from pipelines.source import DataSpec, Source, Split
 from pipelines.split_names import check_training_folder, find_split_dir, is_held_out
 
@@ -60,8 +60,8 @@ class VocData(DataSpec):
         if split == "train":
             files, notes = _training_images(path, images)
         else:
-            files, notes = list_images(_find_validation(images)), []
-        found = match_boxes(annotations, images, files, [*list_images(images), *_images_beside(path)])
+            files, notes = _list(_find_validation(images))[0], []
+        found = match_boxes(annotations, images, files, [*_list(images)[0], *_images_beside(path)])
         source = BoxedImages(images, self.folders.image_shape[0], found.files, found.boxes, memory_budget)
         source.name, source.split, source.note = path.resolve().name, split, "; ".join([found.note, *notes])
         return {"real": source}
@@ -88,7 +88,10 @@ class VocData(DataSpec):
         return TfdsData("stanford_dogs", TfdsSample(self.folders.image_shape[0], boxes=True), {"real": TfdsSplits(ALL, (ALL,))})
 
     def _has_own_validation(self, path: Path) -> bool:
-        return self.folders.has_validation(path) or _find_validation(find_dir(path, IMAGE_DIRS) or path) != path
+        if self._find(path, "train") is None:
+            return self.folders.has_validation(path)
+        images = find_dir(path, IMAGE_DIRS) or path
+        return find_split_dir(path, "val") is not None or _find_validation(images) != images
 
     def _find(self, path: Path, split: Split) -> tuple[Path, Path] | None:
         """Returns the folder in which a split's images lie, and that of annotations; None if they have no annotations."""
@@ -122,12 +125,22 @@ def find_dir(path: Path, names: tuple[str, ...]) -> Path | None:
     return next((entry for name in names for entry in entries if entry.name.lower() == name and entry.is_dir()), None)
 
 
+def _list(
+    folder: Path, is_skipped: Callable[[str], bool] = lambda name: False, held_out: list[Path] | None = None
+) -> tuple[list[Path], list[Path]]:
+    """Returns ``list_images_except`` of a folder without that of annotations, which may lie in it."""
+    images, skipped = list_images_except(
+        folder, lambda name: is_skipped(name) or name.lower() in ANNOTATION_DIRS, held_out or []
+    )
+    return images, [path for path in skipped if path.name.lower() not in ANNOTATION_DIRS]
+
+
 def _training_images(path: Path, images: Path) -> tuple[list[Path], list[str]]:
     """Returns the images below the folder ``images`` to train on, and what is held out, in words; ``path`` is the data's."""
     training = find_split_dir(images, "train") or images
     note = check_training_folder(images) if images in (path, find_dir(path, IMAGE_DIRS)) and training == images else ""
-    _, held_out = list_images_except(images, is_held_out)
-    files, _ = list_images_except(training, is_held_out, held_out)
+    _, held_out = _list(images, is_held_out)
+    files, _ = _list(training, is_held_out, held_out)
     names = ", ".join(f"{folder.relative_to(path).as_posix()}/" for folder in held_out)
     return files, [text for text in (f"held out: {names}" if names else "", note) if text]
 
@@ -137,7 +150,7 @@ def _find_validation(images: Path) -> Path:
     validation = find_split_dir(images, "val")
     if validation is not None:
         return validation
-    held_out = [folder for folder in list_images_except(images, is_held_out)[1] if folder.is_dir()]
+    held_out = [folder for folder in _list(images, is_held_out)[1] if folder.is_dir()]
     return held_out[0] if len(held_out) == 1 else images
 
 
@@ -146,7 +159,7 @@ def _images_beside(path: Path) -> list[Path]:
     folder = find_split_dir(path, "val")
     if folder is None or all(file.suffix.lower() not in SUFFIXES for file in folder.rglob("*")):
         return []
-    return list_images(folder)
+    return _list(folder)[0]
 
 
 def match_boxes(annotations: Path, images: Path, wanted: list[Path], known: list[Path]) -> BoxedFiles:
@@ -245,8 +258,9 @@ def _list_annotations(folder: Path) -> Iterator[Path]:
     for directory, subfolders, names in os.walk(folder):
         subfolders.sort()
         for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in ("", ".xml"):
-                yield Path(directory, name)
+            path = Path(directory, name)
+            if not name.startswith(".") and path.suffix.lower() in ("", ".xml") and (path.is_file() or not path.exists()):
+                yield path  # a link that leads nowhere is a fault, and opening a pipe would wait
 
 
 def _first(faults: list[str]) -> str:

@@ -213,6 +213,7 @@ def test_voc_data_of_training_images_only_compares_with_their_boxes(tmp_path):
     write_annotated(tmp_path / "train/images", tmp_path / "train/annotations", ["a", "b"])
     train, val = (DATA.open(tmp_path, split, 1 << 20)["real"] for split in ("train", "val"))
     assert train.digest == val.digest
+    assert (train.split, val.split) == ("train", "train")
 
 
 def test_voc_data_named_validation_images_beside_training_images_are_refused(tmp_path):
