@@ -87,7 +87,7 @@ def list_facts(run: RunFiles) -> list[tuple[str, str]]:
     sources = run.record["data"]["sources"]
     names = {name: source["name"] if len(sources) == 1 else f"{name}: {source['name']}" for name, source in sources.items()}
     facts = [
-        ("Images", "; ".join(f"{names[name]}, {source['count']:,}" for name, source in sources.items())),
+        ("Images", "; ".join(f"{names[name]} ({source['count']:,})" for name, source in sources.items())),
         ("Network", str(run.config.network)),
         ("Steps", f"{run.step:,} of {run.record['steps']:,}, batches of {run.config.batch:,}"),
     ]
