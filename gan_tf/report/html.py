@@ -15,7 +15,6 @@ MARK = '<meta name="generator" content="gan_tf">'
 """By which a page of this program is recognized."""
 
 _FOLDER = Path(__file__).parent
-_JSON_TYPE = "application/json"  # a block of data, which no browser runs
 
 
 def render(template: str, values: Mapping[str, Any]) -> str:
