@@ -1,15 +1,13 @@
-"""The entry points ``train``, ``infer``, ``evaluate`` and ``report``: exit codes, and warnings on one line.
+"""The entry points ``train``, ``infer``, ``evaluate`` and ``report``: exit codes.
 
 Exit codes: 0 done, 2 wrong usage or bad input (one line), 130 stopped by Ctrl-C, 1 a bug (with its traceback).
 Nothing here imports TensorFlow, so that help and wrong usage answer at once.
 """
 
 import contextlib
-import errno
 import signal
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
@@ -18,45 +16,49 @@ from gan_tf.cli import evaluate as evaluate_command
 from gan_tf.cli import infer as infer_command
 from gan_tf.cli import report as report_command
 from gan_tf.cli import train as train_command
+from gan_tf.cli.streams import tolerant_streams
 from gan_tf.utils.files import MAKE_ROOM
 from pipelines.errors import UserError
 
 Command = Callable[[Sequence[str]], int]
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of standard output, since files have errors of their own
 COMMANDS = ("train", "infer", "evaluate", "report", "fetch-weights")
 
 
-def run_command(command: Command, argv: Sequence[str] | None) -> int:
+def run_command(command: Command, argv: Sequence[str] | None, has_result: bool = False) -> int:
     """Runs a command; a UserError becomes one line on standard error and exit code 2.
 
     Args:
         command: from arguments to an exit code.
         argv: its arguments; None takes those of the process.
+        has_result: whether what it prints is what it was called for, so that a loss of it is an error.
     """
-    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
-    with _recorded_interrupts() as interrupts:
-        try:
-            return command(sys.argv[1:] if argv is None else argv)
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        except KeyboardInterrupt:
-            return _stop()
-        except BrokenPipeError:  # whatever read our output has ended, as in `… | head`
-            with contextlib.suppress(OSError):
-                sys.stdout.close()
-            return 0
-        except OSError as error:
-            if error.errno not in _FULL or error.filename is not None:
-                raise
-            with contextlib.suppress(OSError):
-                sys.stdout.close()
-            print(f"error: The output cannot be written ({error.strerror}). {MAKE_ROOM}.", file=sys.stderr)
-            return 2
-        except ImportError:  # NumPy turns Ctrl-C while it is imported into this error
-            if not interrupts:
-                raise
-            return _stop()
+    with tolerant_streams() as streams, _recorded_interrupts() as interrupts:
+        status = _run(command, sys.argv[1:] if argv is None else argv, interrupts)
+        streams.out.flush()
+        lost = streams.out.error
+        if lost is None or isinstance(lost, BrokenPipeError):  # whatever read our output has ended, as in `… | head`
+            return status
+        reason = lost.strerror if isinstance(lost, OSError) else lost
+        if not has_result:
+            print(f"warning: not all of the output could be written ({reason})", file=sys.stderr)
+            return status
+        print(f"error: The output cannot be written ({reason}). {MAKE_ROOM}.", file=sys.stderr)
+        return status or 2
+
+
+def _run(command: Command, argv: Sequence[str], interrupts: list[int]) -> int:
+    """Runs a command; returns its exit code."""
+    try:
+        return command(argv)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return _stop()
+    except ImportError:  # NumPy turns Ctrl-C while it is imported into this error
+        if not interrupts:
+            raise
+        return _stop()
 
 
 def _stop() -> int:
@@ -96,7 +98,7 @@ def infer(argv: Sequence[str] | None = None) -> int:
 
 def evaluate(argv: Sequence[str] | None = None) -> int:
     """Runs evaluate.py."""
-    return run_command(evaluate_command.run, argv)
+    return run_command(evaluate_command.run, argv, has_result=True)
 
 
 def report(argv: Sequence[str] | None = None) -> int:

@@ -188,9 +188,8 @@ def _stop_signals() -> Iterator[list[int]]:
     def receive(number: int, frame: FrameType | None) -> None:
         received.append(number)
         restore_handlers()
-        with contextlib.suppress(OSError):  # after SIGHUP there may be no terminal any more
-            print("\nstopping after this step: first the checkpoint, then pictures and scores", end="", file=sys.stderr)
-            print(" (Ctrl-C leaves these out)", file=sys.stderr, flush=True)
+        print("\nstopping after this step: first the checkpoint, then pictures and scores", end="", file=sys.stderr)
+        print(" (Ctrl-C leaves these out)", file=sys.stderr, flush=True)
 
     with contextlib.suppress(ValueError):  # not the main thread, as in a notebook: there are no signals to handle
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -114,19 +114,23 @@ def test_train_resumed_run_that_fails_before_its_first_step_is_unchanged(run, tm
     assert after == before
 
 
+class Killed(BaseException):
+    """Stands for kill -9."""
+
+
 def test_train_killed_between_the_weights_of_init_from_and_its_config_is_no_run(run, image_dir, tmp_path, monkeypatch):
     """The folder is left by kill -9 only; --resume does not take it for a run."""
 
     def save_and_be_killed(checkpoints, step, state=None):
         save(checkpoints, step, state)
-        raise SystemExit  # stands for the kill: the folder is not removed then
+        raise Killed  # the folder is not removed then
 
     save = Checkpoints.save
     words = [*ANIME, "--data", image_dir, "--runs", tmp_path, "--steps", 1]
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "save", save_and_be_killed)
         patch.setattr(RunDir, "remove_untrained", lambda run_dir: None)
-        with pytest.raises(SystemExit):
+        with pytest.raises(Killed):
             call("train", *words, "--init-from", run)
     killed = only_run(tmp_path)
     assert (killed / "checkpoints/step-000000000").is_dir()
