@@ -4,14 +4,13 @@ Free of TensorFlow.
 """
 
 import fcntl
-import json
 import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from gan_tf.utils.files import file_errors, write_json
+from gan_tf.utils.files import file_errors, read_json, write_json
 from pipelines.errors import UserError
 
 FORMAT = 3
@@ -182,7 +181,7 @@ def _is_run(directory: Path) -> bool:
 def _read_json(path: Path) -> Any:
     """Returns the content of a JSON file; None if there is none, or it is damaged."""
     try:
-        return json.loads(path.read_text())
+        return read_json(path)
     except (OSError, ValueError):
         return None
 

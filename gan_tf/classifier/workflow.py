@@ -105,7 +105,7 @@ class ClassifierWorkflow(Workflow):
         rows.writerow(("image_name", "label"))
         for path, label in zip(images.paths, labels, strict=True):
             rows.writerow((path.relative_to(options.images).as_posix(), int(label)))
-        write_atomic(options.out, table.getvalue().encode())
+        write_atomic(options.out, table.getvalue().encode(errors="surrogateescape"))
         print(f"{options.out}: {len(labels):,} labels")
 
     def evaluate(self, directory: Path, data: Location | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:

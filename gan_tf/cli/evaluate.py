@@ -1,7 +1,6 @@
 """``evaluate.py``: finds images or weights and what to compare them with, scores them, and prints the table."""
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from gan_tf.evaluation.scores import Score
 from gan_tf.options import flag_name
 from gan_tf.run_dir import read_run_config
 from gan_tf.tasks import Task, find_task
-from gan_tf.utils.files import require_space, write_atomic
+from gan_tf.utils.files import encode_json, read_json, require_space, write_atomic
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 from pipelines.location import Location, describe_locations, parse_location
@@ -67,7 +66,7 @@ def run(argv: Sequence[str]) -> int:
     scores = _score_images(task, args, options) if args.images or task is None else _score_weights(task, args, options)
     thresholds = task.thresholds if task else ()
     if args.json:
-        write_atomic(args.json, to_json(scores, thresholds).encode())
+        write_atomic(args.json, encode_json(to_json(scores, thresholds)))
     print(render_table(scores, thresholds, args.verbose), end="")
     return 0
 
@@ -80,7 +79,7 @@ def _check_json(path: Path) -> None:
     if not path.exists():
         return
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path)
         holds_scores = all("value" in score for name, score in content.items() if name != "thresholds")
     except (OSError, ValueError, AttributeError, TypeError):
         holds_scores = False

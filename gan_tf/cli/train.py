@@ -1,7 +1,6 @@
 """``train.py``: reads the arguments, resolves the configuration, and hands over to ``training.run``."""
 
 import argparse
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from gan_tf.options import CLI, Resolved, check_values, flag_name, from_values
 from gan_tf.run_dir import RunDir, find_newest_run, has_checkpoints, read_run_config
 from gan_tf.tasks import TASKS, Task, find_task
 from gan_tf.training.run_options import RunOptions
+from gan_tf.utils.files import read_json
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 from pipelines.location import TfdsLocation, describe_locations, parse_location
@@ -157,7 +157,7 @@ def _read_config_file(task: Task, path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"--config {path} cannot be read ({reason})", "Name a JSON file of options") from None

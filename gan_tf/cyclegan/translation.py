@@ -166,7 +166,7 @@ def _as_function(network: keras.Model) -> tf.types.experimental.PolymorphicFunct
 def _available_memory() -> int:
     """Returns the bytes of memory that are free or can be freed, as Linux tells; elsewhere a common amount."""
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
         return 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
     except (OSError, StopIteration):
         return 4 << 30

@@ -17,7 +17,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from gan_tf.utils.files import file_errors, fsync_path
+from gan_tf.utils.files import file_errors, fsync_path, read_json
 from gan_tf.utils.tf_errors import tensorflow_file_errors
 from pipelines.errors import UserError
 
@@ -69,9 +69,9 @@ class Checkpoints:
         """Writes all files of a checkpoint, the manifest last, and flushes each to the disk."""
         with tensorflow_file_errors(directory):
             self._tensors.write(str(directory / "tensors"))
-        (directory / "state.json").write_text(json.dumps({**state, "step": step}))
+        (directory / "state.json").write_bytes(json.dumps({**state, "step": step}).encode())
         manifest = {path.name: _sha256(path) for path in sorted(directory.iterdir())}
-        (directory / "manifest.json").write_text(json.dumps(manifest))
+        (directory / "manifest.json").write_bytes(json.dumps(manifest).encode())
         for path in sorted(directory.iterdir()):
             fsync_path(path)
         fsync_path(directory)
@@ -114,7 +114,7 @@ class Checkpoints:
             problem = f"{self.path(step)} does not match this model ({str(error).splitlines()[0]})"
             hint = "Use the configuration and the version of gan_tf that wrote it, or start a new run"
             raise UserError(problem, hint) from error
-        state = json.loads((self.path(step) / "state.json").read_text())
+        state = read_json(self.path(step) / "state.json")
         if run_id is not None and state.get("run_id") != run_id:
             problem = f"{self.path(step)} belongs to another run than {self.directory.parent}"
             raise UserError(problem, "Put the checkpoints of this run back, or name the other one")
@@ -133,7 +133,7 @@ class Checkpoints:
 def find_damage(directory: Path) -> str | None:
     """Returns what is wrong with the folder of a checkpoint, in a few words; None if it is valid."""
     try:
-        manifest = json.loads((directory / "manifest.json").read_bytes())
+        manifest = read_json(directory / "manifest.json")
         if not isinstance(manifest, dict) or "state.json" not in manifest:
             return "its manifest is incomplete"
         for name, digest in manifest.items():

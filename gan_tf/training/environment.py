@@ -50,7 +50,7 @@ def describe_environment() -> dict[str, Any]:
 def cpu_features() -> list[str]:
     """Returns the vector extensions of the CPU, which change how sums are rounded; its name if they are unknown."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         flags = next(line for line in lines if line.startswith("flags")).split()
     except (OSError, StopIteration):
         return [platform.processor() or platform.machine()]

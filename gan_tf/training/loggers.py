@@ -37,7 +37,7 @@ class Loggers:
         purge_events(self._directory, first_step)
         with file_errors(self._path):
             truncate_metrics(self._path, first_step)
-            self._file = open(self._path, "a")  # noqa: SIM115 (closed by close)
+            self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
         self._writer = tf.summary.create_file_writer(str(self._directory))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:

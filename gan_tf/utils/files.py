@@ -106,7 +106,25 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Writes indented JSON, keys in the order given; raises as ``write_atomic``."""
-    write_atomic(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    write_atomic(path, encode_json(json.dumps(value, indent=2, ensure_ascii=False) + "\n"))
+
+
+def encode_json(text: str) -> bytes:
+    """Returns JSON in UTF-8; bytes of paths that are no UTF-8 become escapes, which JSON reads as the same bytes."""
+    return text.encode(errors="backslashreplace")
+
+
+def read_json(path: Path) -> Any:
+    """Returns the content of a JSON file in UTF-8, whatever the locale.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON, no UTF-8, or nested without end.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def require_space(directory: Path, num_bytes: int) -> None:
