@@ -178,8 +178,8 @@ def test_train_resume_keeps_the_options_of_the_run(image_dir, tmp_path):
     assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == [f"step-{n:09d}" for n in (2, 4, 6, 7, 8, 9)]
     grids = sorted(path.name for path in (folder / "images").glob("step-*"))
     assert grids == [f"step-{n:09d}.png" for n in (3, 6, 7, 9)]
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line)["step"] for line in lines] == [2, 4, 6, 8, 9]
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "d_loss" in line] == [2, 4, 6, 8, 9]
     expected = {"checkpoint_every": 1, "keep_every": 2, "grid_every": 3, "log_every": 1, "memory_budget": 0.0}
     assert read_run_config(folder)["options"].items() >= expected.items()
 
