@@ -25,7 +25,7 @@ TINY_OPTIONS = [*TINY, "--num-blocks", "1", "--load-size", "36", "--crop-size", 
 
 
 def write_images(task: Task, folder) -> None:
-    """Writes six images of the task's size: as a folder, as two domains, or with the tables that classifiers train on."""
+    """Writes six training images of the task's size: as a folder, as two domains, or with the tables that classifiers train on."""
     if task.family.name == "cyclegan":
         for domain in "AB":
             write_noise(folder / f"train{domain}", (40, 48, 3))
@@ -36,15 +36,15 @@ def write_images(task: Task, folder) -> None:
         return
     labeled = task.family.name == "classifier"
     image_dir = folder / ("data" if labeled else "faces")
-    write_noise(image_dir, task.image_shape)
-    for part in ("train", "val") if labeled else ():
-        (folder / f"{part}.csv").write_text("image_name,label\n" + "".join(f"{i}.png,{i}\n" for i in range(6)))
+    write_noise(image_dir, task.image_shape, count=8 if labeled else 6)
+    for part, indices in {"train": range(6), "val": range(6, 8)}.items() if labeled else ():
+        (folder / f"{part}.csv").write_text("image_name,label\n" + "".join(f"{i}.png,{i}\n" for i in indices))
 
 
-def write_noise(folder, shape: tuple[int, ...]) -> None:
-    """Writes 0.png to 5.png of random pixels."""
+def write_noise(folder, shape: tuple[int, ...], count: int = 6) -> None:
+    """Writes 0.png, 1.png … of random pixels."""
     folder.mkdir(parents=True)
-    for i in range(6):
+    for i in range(count):
         pixels = np.random.default_rng(i).integers(0, 256, shape, np.uint8)
         Image.fromarray(pixels.squeeze()).save(folder / f"{i}.png")
 
