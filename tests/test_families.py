@@ -25,7 +25,7 @@ TINY_OPTIONS = [*TINY, "--num-blocks", "1", "--load-size", "36", "--crop-size", 
 
 
 def write_images(task: Task, folder) -> None:
-    """Writes six training images of the task's size: as a folder, as two domains, or with the tables that classifiers train on."""
+    """Writes six training images: as a folder, as two domains, or (and two for validation) with tables of labels."""
     if task.family.name == "cyclegan":
         for domain in "AB":
             write_noise(folder / f"train{domain}", (40, 48, 3))
@@ -143,7 +143,7 @@ def test_infer_uses_the_run(trained, tmp_path, capsys):
         assert call("infer", "--task", task.name, "--weights", run, images, tmp_path / "out.csv") == 0
         header, *rows = (tmp_path / "out.csv").read_text().splitlines()
         assert header == "image_name,label"
-        assert [row.split(",")[0] for row in rows] == [f"{i}.png" for i in range(6)]
+        assert [row.split(",")[0] for row in rows] == [f"{i}.png" for i in range(8)]
         return
     if task.family.name == "cyclegan":
         assert call("infer", "--task", task.name, "--weights", run, folder / "input/trainA", tmp_path / "out") == 0
