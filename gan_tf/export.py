@@ -23,6 +23,7 @@ import numpy as np
 from gan_tf.cards import CARD, FINETUNE, WEIGHTS, check_digest
 from gan_tf.run_dir import older_format, read_run_config
 from gan_tf.utils.files import write_atomic, write_json
+from pipelines.archives import open_arrays
 from pipelines.errors import READ_ERRORS, UserError
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def _pack(networks: Mapping[str, "keras.Model"], about: Mapping[str, Any]) -> by
 def _unpack(path: Path) -> tuple[dict[str, Any], dict[str, NamedArrays]]:
     """Returns the description and the networks (float32) of an ``.npz``; raises a UserError if it is not one of ours."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open_arrays(path) as archive:
             about = json.loads(str(archive["about"]))
             members = {key: archive[key] for key in archive.files if key != "about"}
         _check_about(about)

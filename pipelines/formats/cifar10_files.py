@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from pipelines.archives import check_expansion
 from pipelines.errors import READ_ERRORS, UserError
 from pipelines.formats.cifar10_pickle import read_batch
 
@@ -75,6 +76,7 @@ def _read_archive(path: Path, wanted: set[str]) -> dict[str, bytes]:
             name = Path(member.name).name
             file = archive.extractfile(member) if member.isfile() and name in wanted else None
             if file is not None:
+                check_expansion(path.stat().st_size, member.size)
                 contents[name] = file.read()
     return contents
 

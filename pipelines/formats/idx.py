@@ -4,7 +4,6 @@ The header is two zero bytes, a type byte (8: unsigned bytes, the only one suppo
 each dimension as a 32-bit integer.
 """
 
-import gzip
 import math
 import struct
 import zlib
@@ -13,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from pipelines.archives import gunzip
 from pipelines.errors import UserError
 from pipelines.labeled import LabeledImages
 
@@ -37,8 +37,8 @@ def read_idx(path: str | Path, dimensions: int) -> np.ndarray:
     try:
         data = Path(path).read_bytes()
         if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
+            data = gunzip(data)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise UserError(f"{path} cannot be read ({error})", _HINT) from error
     if len(data) < 4 or data[:2] != b"\0\0":
         raise UserError(f"{path} is not an IDX file: it does not start with two zero bytes", _HINT)

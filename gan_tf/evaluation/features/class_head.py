@@ -16,6 +16,7 @@ import numpy as np
 from gan_tf.evaluation.features.extractor import FeatureExtractor
 from gan_tf.evaluation.features.feature_cache import real_features
 from gan_tf.utils.files import write_arrays
+from pipelines.archives import open_arrays
 from pipelines.errors import READ_ERRORS, UserError
 from pipelines.transforms import pixels_sha256
 
@@ -134,7 +135,7 @@ def cached_head(
 
 def _read(file: Path) -> ClassHead | None:
     try:
-        with np.load(file, allow_pickle=False) as cached:
+        with open_arrays(file) as cached:
             head = ClassHead(
                 cached["kernel"],
                 cached["bias"],

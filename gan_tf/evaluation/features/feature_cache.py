@@ -10,6 +10,7 @@ import numpy as np
 
 from gan_tf.evaluation.features.extractor import FeatureExtractor, extract
 from gan_tf.utils.files import write_arrays
+from pipelines.archives import open_arrays
 from pipelines.errors import READ_ERRORS, UserError
 from pipelines.transforms import pixels_sha256
 
@@ -51,7 +52,7 @@ def real_features(
 
 def _read(file: Path, count: int, has_logits: bool) -> tuple[np.ndarray, np.ndarray | None] | None:
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with open_arrays(file) as arrays:
             features, logits = arrays["features"], arrays["logits"] if has_logits else None
     except READ_ERRORS:
         return None
