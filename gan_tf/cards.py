@@ -4,13 +4,12 @@ Both carry the SHA-256 of the weights that they describe, so that those of other
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from gan_tf.run_dir import find_run_id, older_format
-from gan_tf.utils.files import write_json
+from gan_tf.utils.files import read_json, write_json
 from pipelines.errors import UserError
 
 WEIGHTS, FINETUNE, CARD, SCORES = "weights.npz", "finetune.npz", "card.json", "scores.json"
@@ -25,7 +24,7 @@ def read_card(directory: Path) -> dict[str, Any]:
     """
     path = Path(directory) / CARD
     try:
-        card = json.loads(path.read_text())
+        card = read_json(path)
     except (OSError, ValueError) as error:
         problem = f"{path} cannot be read ({type(error).__name__})"
         raise UserError(problem, "Name a run folder, or a folder of exported weights with their card") from None
@@ -51,7 +50,7 @@ def has_scores(directory: Path) -> bool:
     """Returns whether ``scores.json`` and the card hold scores of the weights beside them, and the same ones."""
     directory = Path(directory)
     try:
-        scores = json.loads((directory / SCORES).read_text())
+        scores = read_json(directory / SCORES)
         digests = {score["protocol"]["model_sha256"] for name, score in scores.items() if name != "thresholds"}
         return digests == {_sha256(directory / WEIGHTS)} and read_card(directory).get("scores") == scores
     except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):  # damaged, or of another layout

@@ -3,9 +3,11 @@
 Free of TensorFlow.
 """
 
+import errno
 import fcntl
 import re
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +16,7 @@ from gan_tf.utils.files import file_errors, read_json, write_json
 from pipelines.errors import UserError
 
 FORMAT = 3
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # network file systems, and some in user space
 FAILURE = "failure.json"  # written where a number that is not finite ended the training
 _NAME = re.compile(r"(\d{3,})-.+")
 _CHECKPOINT = re.compile(r"step-(\d{9})")
@@ -63,7 +66,7 @@ class RunDir:
         with file_errors(self.path / "lock"):
             self._lock_file = open(self.path / "lock", "w")  # noqa: SIM115 (held as long as the process lives)
         try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.unlock()
             problem = f"The run {self.path} is locked by another process, which is training it"
@@ -148,11 +151,26 @@ def create_run_dir(runs: Path, task: str, name: str) -> RunDir:
     with file_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)
         with open(parent / ".numbering", "w") as numbering:
-            fcntl.flock(numbering, fcntl.LOCK_EX)
+            lock_file(numbering, fcntl.LOCK_EX)
             number = max((number for number, _ in _numbered_dirs(parent)), default=-1) + 1
             path = parent / f"{number:03d}-{re.sub(r'[^A-Za-z0-9_.]+', '-', name).strip('-')}"
             path.mkdir()
     return RunDir(path)
+
+
+def lock_file(file: IO[str], operation: int) -> None:
+    """Locks an open file with ``fcntl.flock``; on a file system that has no locks, warns and goes on without.
+
+    Raises:
+        BlockingIOError: another process holds the lock, and ``operation`` does not wait.
+    """
+    try:
+        fcntl.flock(file, operation)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        reason = f"its file system has no locks ({error.strerror})"
+        warnings.warn(f"{file.name} cannot be locked, since {reason}: train this run in one process only", stacklevel=2)
 
 
 def find_newest_run(runs: Path, task: str) -> RunDir | None:

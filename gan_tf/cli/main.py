@@ -5,6 +5,7 @@ Nothing here imports TensorFlow, so that help and wrong usage answer at once.
 """
 
 import contextlib
+import errno
 import signal
 import sys
 import threading
@@ -21,6 +22,13 @@ from gan_tf.utils.files import MAKE_ROOM
 from pipelines.errors import UserError
 
 Command = Callable[[Sequence[str]], int]
+_PATH_ERRORS = {  # of paths that were named, wherever they are looked at first
+    errno.EACCES: "Change its permissions or those of the folders above it, or name another path",
+    errno.EPERM: "Change its permissions or those of the folders above it, or name another path",
+    errno.ENAMETOOLONG: "Name a shorter path",
+    errno.ELOOP: "Name a path without a link that leads to itself",
+    errno.ENOTDIR: "Name another path; a part of this one is a file, not a folder",
+}
 COMMANDS = ("train", "infer", "evaluate", "report", "fetch-weights")
 
 
@@ -52,6 +60,12 @@ def _run(command: Command, argv: Sequence[str], interrupts: list[int]) -> int:
         return command(argv)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in _PATH_ERRORS or error.filename is None:
+            raise
+        problem = UserError(f"{error.filename} cannot be opened ({error.strerror})", _PATH_ERRORS[error.errno])
+        print(f"error: {problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return _stop()

@@ -5,6 +5,7 @@ Their libraries are extras, which are imported when a detector is used.
 
 import hashlib
 import importlib.util
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ def find_cascade(path: str | Path | None = None) -> Path:
         UserError: it does not exist; says how to get it.
     """
     file = Path(path) if path is not None else cache_folder() / CASCADE_NAME
-    if not file.is_file():
+    if not os.path.isfile(file):  # unlike Path.is_file, False in a folder of somebody else too
         problem = f"There is no anime face cascade at '{file}' ({CASCADE_NAME} by nagadomi, 2011)"
         raise UserError(problem, f"Name the file by --cascade, or put it at '{cache_folder() / CASCADE_NAME}'")
     return file

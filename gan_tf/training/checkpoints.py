@@ -18,7 +18,7 @@ from typing import Any
 import tensorflow as tf
 
 from gan_tf.utils.files import file_errors, fsync_path, read_json
-from gan_tf.utils.tf_errors import tensorflow_file_errors
+from gan_tf.utils.tf_errors import tensorflow_file_errors, tensorflow_path
 from pipelines.errors import UserError
 
 _NAME = re.compile(r"step-(\d{9})")
@@ -67,8 +67,8 @@ class Checkpoints:
 
     def _write_files(self, directory: Path, step: int, state: Mapping[str, Any]) -> None:
         """Writes all files of a checkpoint, the manifest last, and flushes each to the disk."""
-        with tensorflow_file_errors(directory):
-            self._tensors.write(str(directory / "tensors"))
+        with tensorflow_file_errors(directory), tensorflow_path(directory) as path:
+            self._tensors.write(str(path / "tensors"))
         (directory / "state.json").write_bytes(json.dumps({**state, "step": step}).encode())
         manifest = {path.name: _sha256(path) for path in sorted(directory.iterdir())}
         (directory / "manifest.json").write_bytes(json.dumps(manifest).encode())
@@ -109,7 +109,8 @@ class Checkpoints:
             UserError: it does not match the model, or it is that of another run.
         """
         try:
-            self._tensors.read(str(self.path(step) / "tensors")).assert_consumed().assert_existing_objects_matched()
+            with tensorflow_path(self.path(step)) as path:
+                self._tensors.read(str(path / "tensors")).assert_consumed().assert_existing_objects_matched()
         except (AssertionError, ValueError) as error:
             problem = f"{self.path(step)} does not match this model ({str(error).splitlines()[0]})"
             hint = "Use the configuration and the version of gan_tf that wrote it, or start a new run"

@@ -43,6 +43,8 @@ def _score(request: TrainingRequest, run: RunContext) -> None:
         scores = evaluate_weights(task, directory, parse_location(data) if data else None, EvaluationOptions(), left_out.append)
     except UserError as error:
         left_out, scores = left_out or [error.problem], {}
+    except OSError as error:  # such as images in a folder that may not be read any more: the training is done all the same
+        left_out, scores = [*left_out, f"{error.filename or 'a file'} cannot be read ({error.strerror})"], {}
     if scores:
         cards.write_scores(directory, json.loads(to_json(scores, task.thresholds)))
         print(render_table(scores, task.thresholds), end="")

@@ -1,5 +1,6 @@
 """TensorBoard's event files of a run that is resumed."""
 
+import os
 from pathlib import Path
 
 import tensorflow as tf
@@ -30,7 +31,7 @@ def _purge_file(path: Path, last_step: int) -> None:
     kept: list[slice] = []
     end, has_later, is_empty = 0, False, True
     try:
-        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+        for record in tf.data.TFRecordDataset(os.fsencode(path)).as_numpy_iterator():
             start, end = end, end + len(record) + _FRAME_BYTES
             event = tf.compat.v1.Event.FromString(record)
             if event.step > last_step:

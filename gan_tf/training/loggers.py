@@ -38,7 +38,7 @@ class Loggers:
         with file_errors(self._path):
             truncate_metrics(self._path, first_step)
             self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
-        self._writer = tf.summary.create_file_writer(str(self._directory))
+        self._writer = tf.summary.create_file_writer(os.fsencode(self._directory))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Writes a line of ``metrics.jsonl`` and a point of each TensorBoard curve."""

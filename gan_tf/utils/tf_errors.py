@@ -1,7 +1,8 @@
-"""TensorFlow's errors for files that cannot be written, as errors that the user can fix."""
+"""TensorFlow and files: its errors for what cannot be written as errors that the user can fix, and paths that it can read."""
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,3 +27,19 @@ def tensorflow_file_errors(path: Path) -> Iterator[None]:
         if reason is None:
             raise
         raise UserError(f"{path} cannot be written ({reason})", _HINTS[reason]) from error
+
+
+@contextlib.contextmanager
+def tensorflow_path(folder: Path) -> Iterator[Path]:
+    """Yields a path of a folder that TensorFlow's checkpoints can use, as long as the ``with`` block lasts.
+
+    They take brackets, stars and question marks for patterns, and want UTF-8; other paths are reached by a temporary link.
+    """
+    text = os.fsencode(folder).decode(errors="replace")
+    if not set(text) & set("*?[]{}\\\ufffd"):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="gan_tf-") as links:
+        link = Path(links) / "folder"
+        link.symlink_to(Path(folder).absolute(), target_is_directory=True)
+        yield link

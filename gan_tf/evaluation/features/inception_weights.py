@@ -5,6 +5,7 @@ checkpoints (``Mixed_5b.branch1x1.conv.weight``); the order of the convolutions 
 """
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 
 from gan_tf.evaluation.features.torch_checkpoint import read_tensors
 from gan_tf.utils.cache import cache_folder
+from pipelines.archives import open_arrays
 from pipelines.errors import READ_ERRORS, UserError
 
 FILE_NAME = "inception-2015-12-05.npz"
@@ -214,7 +216,7 @@ def find_weights_file(path: str | Path | None = None) -> Path:
         UserError: it does not exist; says how to get it.
     """
     path = cache_folder() / FILE_NAME if path is None else Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, False in a folder of somebody else too
         raise UserError(f"There are no weights of the FID network at '{path}'", _FETCH)
     return path
 
@@ -233,7 +235,7 @@ def load_weights(path: str | Path | None = None) -> InceptionWeights:
     if path.suffix != ".npz":
         return from_tensors(read_tensors(path), path.name)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open_arrays(path) as file:
             return from_tensors({name: file[name] for name in file.files}, path.name)
     except READ_ERRORS as error:
         raise UserError(f"'{path}' is damaged ({error})", _FETCH) from error
