@@ -159,7 +159,8 @@ def refuse_conflicts(resolved: Resolved, conflicts: Iterable[Conflict]) -> None:
     for conflict in conflicts:
         given = [name for name in conflict.explicit if name in resolved.explicit]
         if holds(conflict.when, values) and (given or not conflict.explicit):
-            combination = " ".join(f"{flag_name(name)} {values[name]}" for name in [*given, *conflict.when])
+            set_names = [name for name in [*given, *conflict.when] if values[name] is not None]
+            combination = " ".join(f"{flag_name(name)} {values[name]}" for name in set_names)
             raise UserError(f"{combination} is not possible, because {conflict.reason}", conflict.hint)
 
 

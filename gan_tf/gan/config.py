@@ -92,9 +92,9 @@ CONFLICTS: tuple[Conflict, ...] = (
         explicit=("penalty_weight", "penalty_every"),
     ),
     Conflict(
-        {"optimizer": "rmsprop"},
-        "RMSprop has no betas",
-        "Use --optimizer adam, or leave the betas out",
+        {"optimizer": "rmsprop", "d_optimizer": (None, "rmsprop", "sgd")},
+        "neither optimizer has betas",
+        "Use --optimizer adam or --d-optimizer adam, or leave the betas out",
         explicit=("beta1", "beta2"),
     ),
     Conflict(

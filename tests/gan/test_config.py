@@ -125,6 +125,7 @@ REFUSED = [
     ({"network": "mlp", "norm": "instance"}, "--norm instance"),
     ({"loss": "wgan", "beta1": 0.9}, "--beta1"),
     ({"optimizer": "rmsprop", "beta2": 0.9}, "--beta2"),
+    ({"optimizer": "rmsprop", "d_optimizer": "sgd", "beta1": 0.9}, "--beta1"),
     ({"penalty_weight": 1.0}, "--penalty-weight"),
     ({"penalty_every": 4}, "--penalty-every"),
     ({"penalty_every": 4, "loss": "hinge"}, "--penalty-every"),
@@ -203,6 +204,7 @@ ALLOWED = [
     {"loss": "lsgan", "soft_labels": True, "d_optimizer": "sgd"},
     {"loss": "hinge", "instance_noise": 0.1, "instance_noise_images": 1000, "dropout": 0.5},
     {"d_optimizer": "sgd", "d_lr": 0.1},
+    {"optimizer": "rmsprop", "d_optimizer": "adam", "beta1": 0.0},
     {"precision": "bfloat16", "augment": "diffaugment"},
     {"precision": "float32", "augment": "none"},
 ]
