@@ -6,7 +6,6 @@ by the full method without the adversarial term, and on the target with its labe
 continues where it stopped.
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from gan_tf.cli.main import run_command
 from gan_tf.experiments.adaptation_page import Accuracies, render_page
 from gan_tf.experiments.processes import ROOT, run_python
 from gan_tf.run_dir import RunDir, find_newest_run
-from gan_tf.utils.files import write_atomic
+from gan_tf.utils.files import read_json, write_atomic
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 from pipelines.formats.domains import DIGIT_TARGETS
@@ -75,7 +74,7 @@ def measure(row: Row, target: str, seed: int, data: Path, runs: Path) -> RunDir:
 
 def read_accuracy(run_dir: RunDir, target: str) -> float:
     """Returns a run's accuracy on the target's validation images, in percent."""
-    scores = json.loads((run_dir.path / cards.SCORES).read_text())
+    scores = read_json(run_dir.path / cards.SCORES)
     return float(scores[f"{target}_accuracy"]["value"])
 
 

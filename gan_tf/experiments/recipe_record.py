@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import platform
 import re
@@ -14,7 +13,7 @@ from typing import Any
 from gan_tf.options import flag_name
 from gan_tf.run_dir import RunDir
 from gan_tf.tasks import Task
-from gan_tf.utils.files import file_errors, write_json
+from gan_tf.utils.files import file_errors, read_json, write_json
 from pipelines.errors import UserError
 from pipelines.location import Location
 
@@ -65,7 +64,7 @@ def read_record(runs: Path) -> dict[str, Any] | None:
         return None
     hint = "Put the former file back, or choose another --runs"
     try:
-        record = json.loads(path.read_text())
+        record = read_json(path)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error})", hint) from None
     if not isinstance(record, dict) or not record.keys() >= _KEYS or record["format"] != FORMAT:

@@ -4,7 +4,6 @@ Each recipe is trained by ``train.py`` for the same minutes of wall time, and sc
 ``fid_train`` of ``train.py --eval-every``. Every score is recorded at once, so that an interrupted comparison can continue.
 """
 
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from gan_tf.gan.config import GAN_FAMILY
 from gan_tf.options import suggest
 from gan_tf.run_dir import RunDir
 from gan_tf.tasks import Task, find_task
+from gan_tf.utils.files import read_json
 from pipelines.errors import UserError
 from pipelines.location import Location, parse_location
 
@@ -112,7 +112,7 @@ def _score_recipe(recipe: Training, run_dir: RunDir, data: Location, folder: Pat
     code = run_python(arguments, folder / "score.log")
     if code:
         raise command_failed(f"Scoring {recipe.name}", code)
-    scores: dict[str, Any] = json.loads(result.read_text())
+    scores: dict[str, Any] = read_json(result)
     return scores
 
 

@@ -1,7 +1,6 @@
 """Trainings of an experiment: each is a run of ``train.py`` with its flags in a folder of its own, resumed where it stopped."""
 
 import argparse
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from gan_tf.experiments.processes import ROOT, run_python
 from gan_tf.experiments.recipe_record import to_arguments
 from gan_tf.run_dir import FAILURE, RunDir, find_newest_run
 from gan_tf.tasks import Task
+from gan_tf.utils.files import read_json
 from pipelines.errors import UserError
 from pipelines.location import Location
 
@@ -127,7 +127,7 @@ def read_progress(run_dir: RunDir) -> dict[str, Any]:
     states = sorted((run_dir.path / "checkpoints").glob(f"step-{'[0-9]' * 9}/state.json"))
     if not states:
         return {}
-    return {"step": int(states[-1].parent.name[5:]), "seconds": json.loads(states[-1].read_text())["seconds"]}
+    return {"step": int(states[-1].parent.name[5:]), "seconds": read_json(states[-1])["seconds"]}
 
 
 def _read_failure(run_dir: RunDir) -> dict[str, Any] | None:
@@ -135,5 +135,5 @@ def _read_failure(run_dir: RunDir) -> dict[str, Any] | None:
     path = run_dir.path / FAILURE
     if not path.is_file():
         return None
-    failure: dict[str, Any] = json.loads(path.read_text())
+    failure: dict[str, Any] = read_json(path)
     return failure if failure["kind"] == "non-finite" else None
