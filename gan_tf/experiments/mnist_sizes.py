@@ -15,6 +15,7 @@ import numpy as np
 
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
+from gan_tf.experiments.arguments import add_outputs, require_at_least
 from gan_tf.experiments.models import (
     Evaluator,
     Facts,
@@ -25,11 +26,10 @@ from gan_tf.experiments.models import (
     load_generator,
     read_facts,
 )
-from gan_tf.experiments.page import FOLDER, Page, check_page, render_table, stack_labeled
+from gan_tf.experiments.page import Page, check_page, render_table, stack_labeled
 from gan_tf.experiments.trainings import Budget, Training, add_budget, read_budget
 from gan_tf.tasks import MNIST
 from gan_tf.utils.tf_import import import_tensorflow
-from pipelines.errors import UserError
 from pipelines.location import parse_location
 
 TRAININGS = (
@@ -200,17 +200,13 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--data", type=parse_location, required=True, metavar="DIR", help="the four files of MNIST")
     about = "runs or exported weights to use; for the others the shipped ones of their size, or a training"
     parser.add_argument("--weights", type=Path, nargs="+", default=[], metavar="DIR", help=about)
-    runs = Path("runs/mnist_sizes")
-    parser.add_argument("--runs", type=Path, default=runs, metavar="DIR", help=f"where missing ones are trained ({runs})")
+    add_outputs(parser, "mnist_sizes", "where missing ones are trained")
     add_budget(parser, _BUDGET)
     parser.add_argument("--count", type=int, default=2000, metavar="N", help="images of each model (default: 2000)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the images (default: 0)")
-    out = FOLDER / "mnist_sizes.md"
-    parser.add_argument("--out", type=Path, default=out, metavar="FILE", help=f"Markdown file, with figures beside it ({out})")
     args = parser.parse(argv)
     check_page(args.out)
-    if args.count < 50:
-        raise UserError(f"--count {args.count} is not valid: at least 50 images are needed", "Correct the value")
+    require_at_least(args, "count", 50)
     request = Request(args.data, args.weights, args.runs.resolve(), read_budget(args, _BUDGET))
     import_tensorflow()
     evaluator, classifier = Evaluator(MNIST, args.data, args.count, args.seed), MNIST.load_classifier()

@@ -17,14 +17,15 @@ import numpy as np
 from gan_tf import export, shipped
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.models import Evaluator, count_digits, describe_metrics
-from gan_tf.experiments.page import FOLDER, Page, check_page, render_table, stack_labeled
+from gan_tf.experiments.arguments import add_outputs, require_at_least
+from gan_tf.experiments.models import Evaluator, count_digits, describe_metrics, split_by_task
+from gan_tf.experiments.page import Page, check_page, render_table, stack_labeled
 from gan_tf.experiments.recipe_record import describe_machine, detect_machine, to_arguments
 from gan_tf.experiments.trainings import Budget, Training, add_budget, read_budget, train_to
 from gan_tf.tasks import ANIME, MNIST
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
-from pipelines.location import Location, parse_location
+from pipelines.location import parse_location
 
 _RATES = {"g_lr": 1e-3, "d_lr": 1e-3}
 # Five times DCGAN's rates, so that a collapse comes within minutes.
@@ -106,7 +107,7 @@ def add_points(page: Page, steps: int) -> None:
     page.add_figure("points", render_points(points), "Samples, and the 25 centers as crosses")
 
 
-def add_images(page: Page, evaluator: Evaluator, budget: Budget, runs: Path, named: Mapping[str, Path]) -> None:
+def add_images(page: Page, evaluator: Evaluator, budget: Budget, runs: Path, named: Sequence[Path]) -> None:
     """Trains both settings on a task's images, and adds table and figures of them and of the named weights.
 
     Raises:
@@ -124,7 +125,8 @@ def add_images(page: Page, evaluator: Evaluator, budget: Budget, runs: Path, nam
         if failure:
             raise UserError(f"The training of {training.name} diverged at step {failure['step']}", "Lower the learning rates")
         directories[training.name] = run_dir.path
-    results = {name: measure(evaluator, directory) for name, directory in (directories | dict(named)).items()}
+    others = {shipped.describe_weights(directory): directory for directory in named}
+    results = {name: measure(evaluator, directory) for name, directory in (directories | others).items()}
     flags = "; ".join(f"{training.name}: `{shlex.join(to_arguments(training.flags))}`" for training in PAIR)
     page.add(
         f"## {task.name}",
@@ -135,22 +137,6 @@ def add_images(page: Page, evaluator: Evaluator, budget: Budget, runs: Path, nam
     page.add_figure(f"{task.name}-samples", stack_labeled(strips), f"{task.name}: the first {_NUM_SHOWN} images of seed 0")
     curves = render_curves_side_by_side(directories, {"sample diversity": ["sample_diversity"], "losses": ["d_loss", "g_loss"]})
     page.add_figure(f"{task.name}-curves", curves, f"{task.name}: diversity of samples, of training images 1, and losses")
-
-
-def find_named(directories: Sequence[Path], data: Mapping[str, Location | None]) -> dict[str, dict[str, Path]]:
-    """Returns weights by task and by the name of their row.
-
-    Raises:
-        UserError: a directory holds no weights, or those of a task whose images were not named.
-    """
-    found: dict[str, dict[str, Path]] = {name: {} for name in data}
-    for directory in directories:
-        task = export.read_weights(directory).task
-        if data.get(task) is None:
-            problem = f"{directory} holds weights of task {task}, whose images are not named"
-            raise UserError(problem, f"Add --{task} DIR" if task in data else f"Name weights of: {', '.join(data)}")
-        found[task][shipped.describe_weights(directory)] = directory
-    return found
 
 
 def run(argv: Sequence[str]) -> int:
@@ -167,17 +153,13 @@ def run(argv: Sequence[str]) -> int:
     add_budget(parser, _BUDGET)
     parser.add_argument("--point-steps", type=int, default=8000, metavar="N", help="steps on 25 Gaussians (default: 8000)")
     parser.add_argument("--count", type=int, default=1000, metavar="N", help="images of each FID (default: 1000)")
-    runs, out = Path("runs/mode_collapse"), FOLDER / "mode_collapse.md"
-    parser.add_argument("--runs", type=Path, default=runs, metavar="DIR", help=f"where the run folders lie ({runs})")
-    parser.add_argument("--out", type=Path, default=out, metavar="FILE", help=f"Markdown file, with figures beside it ({out})")
+    add_outputs(parser, "mode_collapse")
     args = parser.parse(argv)
     check_page(args.out)
-    for name, lowest in (("point_steps", 1), ("count", 2)):
-        if getattr(args, name) < lowest:
-            flag = f"--{name.replace('_', '-')}"
-            raise UserError(f"{flag} {getattr(args, name)} is not valid: at least {lowest} is needed", "Correct the value")
+    require_at_least(args, "point_steps", 1)
+    require_at_least(args, "count", 2)
     budget, data = read_budget(args, _BUDGET), {ANIME.name: args.anime, MNIST.name: args.mnist}
-    named = find_named(args.weights, data)
+    named = split_by_task(args.weights, data)
     import_tensorflow()
     tasks = [task for task in (MNIST, ANIME) if data[task.name] is not None]
     evaluators = [Evaluator(task, data[task.name], args.count, seed=0) for task in tasks]

@@ -1,6 +1,6 @@
 """The trained GANs that an experiment compares, named, shipped or trained by it, and what is measured of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,6 +80,22 @@ def find_named(task: Task, names: Sequence[str], directories: Sequence[Path]) ->
         if name in found:
             raise UserError(f"{found[name]} and {directory} both hold weights of {name}", "Name one of the two")
         found[name] = directory
+    return found
+
+
+def split_by_task(directories: Sequence[Path], data: Mapping[str, Location | None]) -> dict[str, list[Path]]:
+    """Returns the directories of weights by their task.
+
+    Raises:
+        UserError: a directory holds no weights, or those of a task whose images were not named.
+    """
+    found: dict[str, list[Path]] = {name: [] for name in data}
+    for directory in directories:
+        task = export.read_weights(directory).task
+        if data.get(task) is None:
+            problem = f"{directory} holds weights of task {task}, whose images are not named"
+            raise UserError(problem, f"Add --{task} DIR" if task in data else f"Name weights of: {', '.join(data)}")
+        found[task].append(directory)
     return found
 
 

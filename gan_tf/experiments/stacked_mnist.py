@@ -18,7 +18,8 @@ import numpy as np
 
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.page import FOLDER, Page, check_page, render_table
+from gan_tf.experiments.arguments import add_outputs
+from gan_tf.experiments.page import Page, check_page, render_table
 from gan_tf.experiments.recipe_record import describe_machine, detect_machine
 from gan_tf.experiments.trainings import Budget, add_budget, read_budget, read_progress
 from gan_tf.gan.config import GAN_FAMILY
@@ -196,9 +197,7 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--data", type=parse_location, required=True, metavar="DIR", help="the four files of MNIST")
     parser.add_argument("--loss", default="gan", metavar="NAME", help="the loss (default: gan)")
     add_budget(parser, _BUDGET)
-    runs, out = Path("runs/stacked_mnist"), FOLDER / "stacked_mnist.md"
-    parser.add_argument("--runs", type=Path, default=runs, metavar="DIR", help=f"where the run folder lies ({runs})")
-    parser.add_argument("--out", type=Path, default=out, metavar="FILE", help=f"Markdown file, with a figure beside it ({out})")
+    add_outputs(parser, "stacked_mnist", "where the run folder lies")
     args = parser.parse(argv)
     check_page(args.out)
     budget = read_budget(args, _BUDGET)

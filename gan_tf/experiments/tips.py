@@ -13,8 +13,9 @@ from typing import Any
 
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
+from gan_tf.experiments.arguments import add_outputs, require_at_least
 from gan_tf.experiments.models import Evaluator, Measures, describe_metrics
-from gan_tf.experiments.page import FOLDER, Page, check_page, render_table, stack_labeled
+from gan_tf.experiments.page import Page, check_page, render_table, stack_labeled
 from gan_tf.experiments.recipe_record import describe_machine, detect_machine, to_arguments
 from gan_tf.experiments.trainings import Budget, Training, add_budget, read_budget, train_to
 from gan_tf.gan.config import GAN_FAMILY
@@ -186,13 +187,10 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--only", type=int, nargs="+", metavar="N", help="only the tips of these numbers")
     add_budget(parser, _BUDGET)
     parser.add_argument("--count", type=int, default=1000, metavar="N", help="images of each FID (default: 1000)")
-    runs, out = Path("runs/tips"), FOLDER / "tips.md"
-    parser.add_argument("--runs", type=Path, default=runs, metavar="DIR", help=f"where the run folders lie ({runs})")
-    parser.add_argument("--out", type=Path, default=out, metavar="FILE", help=f"Markdown file, with figures beside it ({out})")
+    add_outputs(parser, "tips")
     args = parser.parse(argv)
     check_page(args.out)
-    if args.count < 2:
-        raise UserError(f"--count {args.count} is not valid: at least 2 images are needed", "Correct the value")
+    require_at_least(args, "count", 2)
     budget, tips, task = read_budget(args, _BUDGET), select_tips(args.only), find_task(args.task)
     if task.family is not GAN_FAMILY:
         raise UserError(f"--task {task.name} has no GAN", "Choose another task")

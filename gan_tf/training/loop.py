@@ -75,8 +75,7 @@ def train(
     for callback in callbacks:
         callback.on_start(first_step)
     if first_step:
-        with kept_statistics(model):
-            _catch_up(callbacks, first_step, plan)
+        _catch_up(model, callbacks, first_step, plan)
     with _stop_signals() as received, _progress_bar(first_step, plan) as bar:
         batches = iter(build_batches(run.stream, run.strategy, first_step, plan.steps))
         while step < plan.steps:
@@ -95,12 +94,7 @@ def train(
                 run.loggers.flush()
                 checkpoints.save(step, plan.state)
             due = [callback for callback in callbacks if callback.interval and (is_last or step % callback.interval == 0)]
-            if is_checkpoint or due:
-                with kept_statistics(model):
-                    for callback in callbacks if is_checkpoint else ():
-                        callback.on_checkpoint(step)
-                    for callback in due:
-                        callback.on_interval(step)
+            _call(model, callbacks if is_checkpoint else [], due, step)
             if is_last:
                 break
     return step
@@ -118,13 +112,25 @@ def _plain_errors(step: int) -> Iterator[None]:
         raise user_error from None
 
 
-def _catch_up(callbacks: Sequence["Callback"], step: int, plan: TrainingPlan) -> None:
+def _catch_up(model: "TrainableModel", callbacks: Sequence["Callback"], step: int, plan: TrainingPlan) -> None:
     """Calls what was due at the step of the checkpoint that a run resumes from, and had not been done when it stopped."""
-    for callback in callbacks:
-        if not callback.is_done(step):
+    with kept_statistics(model):
+        for callback in callbacks:
+            if not callback.is_done(step):
+                callback.on_checkpoint(step)
+                if callback.interval and (step % callback.interval == 0 or step == plan.steps):
+                    callback.on_interval(step)
+
+
+def _call(model: "TrainableModel", at_checkpoint: Sequence["Callback"], at_interval: Sequence["Callback"], step: int) -> None:
+    """Calls callbacks after a step. They share what one of them recomputes; then the training has its own values again."""
+    if not at_checkpoint and not at_interval:
+        return
+    with kept_statistics(model):
+        for callback in at_checkpoint:
             callback.on_checkpoint(step)
-            if callback.interval and (step % callback.interval == 0 or step == plan.steps):
-                callback.on_interval(step)
+        for callback in at_interval:
+            callback.on_interval(step)
 
 
 def build_step_function(model: "TrainableModel", strategy: tf.distribute.Strategy | None) -> Callable[[Batch], Logs]:

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import datetime
-import math
 import shlex
 import sys
 import time
@@ -28,6 +27,7 @@ from gan_tf.training.finite_check import FiniteCheckError
 from gan_tf.training.initialization import initialize_model
 from gan_tf.training.loggers import TENSORBOARD, Loggers
 from gan_tf.training.loop import TrainingPlan, build_step_function, train
+from gan_tf.training.network_summary import describe_network
 from gan_tf.training.report_page import ReportPage
 from gan_tf.training.request import TrainingRequest
 from gan_tf.training.resume import check_progress, compare_data, restore_run
@@ -109,8 +109,7 @@ def describe_training(request: TrainingRequest) -> None:
     ready = _prepare(request, None)
     print(format_config(ready.resolved))
     for name, network in ready.model.networks().items():
-        count = sum(math.prod(variable.shape) for variable in network.trainable_variables)
-        print(f"{name}: {count:,} trainable parameters")
+        print(f"{name}: {describe_network(network)['trainable']:,} trainable parameters")
     step = build_step_function(ready.model, None)
     batches = iter(ready.stream.dataset(0, 1 + _TIMED_STEPS))
     step(next(batches))  # traces the graph

@@ -390,12 +390,12 @@ def test_train_diverged_run_records_the_failure(image_dir, tmp_path, capsys):
 
 
 def test_recorded_command_hides_own_paths():
-    words = ["train.py", "--task", "anime", "--data", "/home/me/faces", "--runs=/tmp/r", "--resume", "--loss", "gan"]
+    words = ["train.py", "--task", "anime", "--data", "/mine/faces", "--runs=/mine/runs", "--resume", "--loss", "gan"]
     assert recorded_command(words) == "python train.py --task anime --data DIR --loss gan"
-    words = ["train.py", "--resume", "/tmp/run", "--runs", "/tmp", "--init-from=/tmp/other", "--config", "/tmp/c.json"]
+    words = ["train.py", "--resume", "/mine/run", "--runs", "/mine", "--init-from=/mine/other", "--config", "/mine/c.json"]
     assert recorded_command(words) == "python train.py --init-from=RUN --config FILE"
-    assert recorded_command(["train.py", "--data", "tfds:mnist@/home/me"]) == "python train.py --data tfds:mnist"
-    assert recorded_command(["train.py", "--data=tfds@/home/me", "--flip"]) == "python train.py --data=tfds --flip"
+    assert recorded_command(["train.py", "--data", "tfds:mnist@/mine"]) == "python train.py --data tfds:mnist"
+    assert recorded_command(["train.py", "--data=tfds@/mine", "--flip"]) == "python train.py --data=tfds --flip"
 
 
 def test_infer_weights_of_another_task_or_size_are_refused(run, tmp_path, capsys):

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from helpers.gan_weights import TINY, write_curves, write_gan_weights
+from helpers.mean_gray import MeanGray
 
 from gan_tf.cli.main import run_command
 from gan_tf.evaluation.scores import Score
 from gan_tf.experiments import inception_scores, loss_comparison, models
-from gan_tf.experiments.loss_comparison import HEAD, LOSSES, describe_head, split_by_task
-from gan_tf.experiments.models import Facts, Measures
+from gan_tf.experiments.loss_comparison import HEAD, LOSSES, describe_head
+from gan_tf.experiments.models import Facts, Measures, split_by_task
 from gan_tf.run_dir import RunDir
 from gan_tf.tasks import ANIME, CIFAR10, TASKS
 from pipelines.errors import UserError
@@ -44,18 +45,6 @@ def test_describe_head_names_the_ceiling_or_the_reason():
     assert describe_head({"gan": missing}, options) == "The Inception Score is not computed: CIFAR-10 is missing."
 
 
-class FakeMetrics:
-    """Scores without a network: the mean gray level."""
-
-    count = 32
-
-    class extractor:
-        name, protocol, resize = "net", "test", "none"
-
-    def compute(self, images):
-        return float(images.mean()), 0.0
-
-
 def test_loss_comparison_page_takes_named_weights_and_trains_the_others(tmp_path, monkeypatch):
     trained = []
 
@@ -70,7 +59,7 @@ def test_loss_comparison_page_takes_named_weights_and_trains_the_others(tmp_path
         return [inception_scores.Row(f"cifar10/{loss}", {HEAD: value}, {}) for loss, value in scores.items()]
 
     monkeypatch.setattr(models, "train_to", train)
-    monkeypatch.setattr(models, "open_metrics", lambda *args: FakeMetrics())
+    monkeypatch.setattr(models, "open_metrics", lambda *args: MeanGray(32))
     monkeypatch.setattr(models.shipped, "shipped_variants", lambda task: [])
     monkeypatch.setattr(loss_comparison, "score_rows", score)
     pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), np.uint8)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from helpers.gan_weights import write_curves, write_gan_weights
+from helpers.mean_gray import MeanGray
 from PIL import Image
 from scipy.stats import chi2
 
@@ -79,25 +80,13 @@ def weights(tmp_path, monkeypatch):
     """Weights of two tiny sizes, the only ones that are compared; one of them with curves."""
     tiny = tuple(Training(f"{n}-2", "", {"latent_dim": n, "hidden_dim": 2}) for n in (4, 5))
     monkeypatch.setattr(mnist_sizes, "TRAININGS", tiny)
-    monkeypatch.setattr(models, "open_metrics", lambda *args: FakeMetrics())
+    monkeypatch.setattr(models, "open_metrics", lambda *args: MeanGray(60))
     pixels = np.random.default_rng(0).integers(0, 256, (70, 32, 32, 1), np.uint8)
     monkeypatch.setattr(models, "open_training_images", lambda *args: ImageArray(pixels, "mnist"))
     monkeypatch.setattr(type(MNIST), "load_classifier", lambda task: FirstPixels())
     found = [write_gan_weights(tmp_path / training.name, MNIST, **training.flags) for training in tiny]
     write_curves(found[0], tuple(EQUILIBRIUM))
     return found
-
-
-class FakeMetrics:
-    """Scores without a network: the mean gray level."""
-
-    count = 60
-
-    class extractor:
-        name, protocol, resize = "net", "test", "none"
-
-    def compute(self, images):
-        return float(images.mean()), 0.0
 
 
 def test_mnist_sizes_writes_page_and_figures(weights, tmp_path):

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 from helpers.gan_weights import TINY, write_curves, write_gan_weights
+from helpers.mean_gray import MeanGray
 
 from gan_tf.cli.main import run_command
 from gan_tf.experiments import gaussian_grid, mode_collapse, models, stacked_mnist
@@ -121,18 +122,6 @@ def test_pair_differs_in_the_loss_only():
         assert different == {"loss", "norm", "beta1", "beta2"}  # what a loss brings with it
 
 
-class FakeMetrics:
-    """Scores without a network: the mean gray level."""
-
-    count = 12
-
-    class extractor:
-        name, protocol, resize = "net", "test", "none"
-
-    def compute(self, images):
-        return float(images.mean()), 0.0
-
-
 def test_mode_collapse_page_has_points_and_images(tmp_path, monkeypatch):
     def train(task, training, data, budget, folder, grid_every=0):
         write_gan_weights(folder, task, **{**training.flags, **TINY})
@@ -143,7 +132,7 @@ def test_mode_collapse_page_has_points_and_images(tmp_path, monkeypatch):
 
     monkeypatch.setattr(mode_collapse, "train_to", train)
     monkeypatch.setattr(gaussian_grid, "train_points", lambda flags, steps: CENTERS)
-    monkeypatch.setattr(models, "open_metrics", lambda *args: FakeMetrics())
+    monkeypatch.setattr(models, "open_metrics", lambda *args: MeanGray(12))
     monkeypatch.setattr(type(MNIST), "load_classifier", lambda task: Brightness())
     pixels = RANDOM.integers(0, 256, (20, 32, 32, 1), np.uint8)
     monkeypatch.setattr(models, "open_training_images", lambda *args: ImageArray(pixels, "mnist"))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from helpers.cli import call, only_run
 from helpers.gan_weights import TINY, write_gan_weights
+from helpers.mean_gray import MeanGray
 
 from gan_tf.cli import train as train_command
 from gan_tf.cli.arguments import given_options
@@ -40,18 +41,6 @@ def test_select_tips_keeps_the_order_and_refuses_others():
         select_tips([7])
 
 
-class FakeMetrics:
-    """Scores without a network: the mean gray level."""
-
-    count = 8
-
-    class extractor:
-        name, protocol, resize = "net", "test", "none"
-
-    def compute(self, images):
-        return float(images.mean()), 0.0
-
-
 @pytest.fixture
 def no_training(tmp_path, monkeypatch):
     """Trainings that write weights at once; the one of tip 9 diverges. Returns the names of the trainings."""
@@ -63,7 +52,7 @@ def no_training(tmp_path, monkeypatch):
         return RunDir(folder), {"step": 12} if "d_optimizer" in training.flags else None
 
     monkeypatch.setattr(tips, "train_to", train)
-    monkeypatch.setattr(models, "open_metrics", lambda *args: FakeMetrics())
+    monkeypatch.setattr(models, "open_metrics", lambda *args: MeanGray(8))
     pixels = np.random.default_rng(0).integers(0, 256, (20, 64, 64, 3), np.uint8)
     monkeypatch.setattr(models, "open_training_images", lambda *args: ImageArray(pixels, "faces"))
     return trained

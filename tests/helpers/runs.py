@@ -1,4 +1,4 @@
-"""What is compared of two runs, and what must be whole in any of them."""
+"""A training of seconds, what is compared of two runs, and what must be whole in any of them."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,15 @@ import tensorflow as tf
 from PIL import Image
 
 from gan_tf.training.checkpoints import find_damage
+
+_TINY = ["--network", "mlp", "--hidden-dim", 4, "--batch", 4, "--latent-dim", 8]
+_PLAN = ["--steps", 2, "--checkpoint-every", 1, "--grid-every", 2, "--log-every", 1, "--eval-every", 2, "--eval-count", 4]
+QUICK = 4  # writes of each command that fail in the quick tests
+
+
+def train_words(data: Path, runs: Path, *more) -> list:
+    """Returns the arguments of a training of two steps that writes files of every kind."""
+    return ["--task", "mnist", "--data", data, "--runs", runs, *_TINY, *_PLAN, *more]
 
 
 def write_gray_images(folder: Path) -> Path:

@@ -6,30 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.command_server import command_server
-from helpers.runs import assert_same_run, assert_whole_files, newest_run, write_gray_images
+from helpers.runs import QUICK, assert_same_run, assert_whole_files, newest_run, train_words
 from helpers.write_faults import Fault, is_supported
 
 pytestmark = pytest.mark.skipif(not is_supported(), reason="needs Linux's user notifications of system calls on x86-64")
-
-TINY = ["--network", "mlp", "--hidden-dim", 4, "--batch", 4, "--latent-dim", 8]
-PLAN = ["--steps", 2, "--checkpoint-every", 1, "--grid-every", 2, "--log-every", 1, "--eval-every", 2, "--eval-count", 4]
-QUICK = 4  # positions of each command in the quick tests
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with command_server(tmp_path_factory.mktemp("server"), stand_in=True) as commands:
-        yield commands
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    return write_gray_images(tmp_path_factory.mktemp("images"))
-
-
-def train_words(data: Path, runs: Path, *more) -> list:
-    return ["--task", "mnist", "--data", data, "--runs", runs, *TINY, *PLAN, *more]
 
 
 @pytest.fixture(scope="module")

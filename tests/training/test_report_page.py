@@ -58,19 +58,21 @@ def test_report_page_final_one_is_never_left_out(build_page, written):
     assert len(times) == 3
 
 
-def test_report_page_error_is_a_warning(build_page, monkeypatch):
+def test_report_page_error_is_a_warning(build_page, tmp_path, monkeypatch):
     def fail(*_):
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr(report_page, "write_run_page", fail)
     with pytest.warns(UserWarning, match=r"report\.html is not written \(ZeroDivisionError: a bug\)"):
         build_page().on_interval(2)
+    assert not (tmp_path / "run" / page.PAGE).exists()
 
 
 def test_report_page_unwritable_summary_of_networks_is_a_warning(build_page, tmp_path):
     (tmp_path / "run/networks.json").mkdir()
     with pytest.warns(UserWarning, match=r"networks\.json is not written \(UserError: "):
         build_page().on_start(0)
+    assert [path.name for path in (tmp_path / "run").iterdir() if path.name.startswith((".", "networks"))] == ["networks.json"]
 
 
 def test_report_page_training_writes_it_without_a_warning(tmp_path):
