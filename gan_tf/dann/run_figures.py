@@ -31,4 +31,4 @@ def describe_figures(config: "DannConfig") -> RunFigures:
 
 
 def _figure(name: str, title: str, caption: str) -> Figure:
-    return Figure(f"figures/{name}.png", title, caption, f"There is no picture of {title.lower()}: {_EXPERIMENT}")
+    return Figure(f"figures/{name}.png", title, caption, f"“{title}” is missing: {_EXPERIMENT}")

@@ -37,4 +37,4 @@ def describe_figures(config: "DiffusionConfig") -> RunFigures:
 
 
 def _figure(name: str, title: str, caption: str) -> Figure:
-    return Figure(f"figures/{name}", title, caption, f"There is no {title.lower()} yet: {_AT_THE_END}")
+    return Figure(f"figures/{name}", title, caption, f"“{title}” is missing: {_AT_THE_END}")

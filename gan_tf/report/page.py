@@ -62,7 +62,7 @@ def render_run_page(run: RunFiles, embedder: ImageEmbedder) -> str:
             "no_charts": f"There are no curves yet: {METRICS} has no points.",
             "scores": [describe_score(name, score, run.task.thresholds) for name, score in run.scores.items()],
             "warnings": list_warnings(run.scores),
-            "thresholds": run.task.thresholds,
+            "unscored": [threshold for threshold in run.task.thresholds if threshold.score not in run.scores],
             "settings": list_settings(run),
             "machine": _list_machine(run),
             "stages": run.record.get("initialized_from", []),
@@ -93,15 +93,21 @@ def list_facts(run: RunFiles) -> list[tuple[str, str]]:
     ]
     if run.card:
         facts.append(("Training time", _duration(run.card["seconds"])))
-    best = run.card.get("best")
-    if best is not None:
-        facts.append(("Lowest FID on the way", f"{best['fid_train']:.1f} at step {best['step']:,}"))
-    for threshold in run.task.thresholds:
-        if threshold.score in run.scores:
-            value = run.scores[threshold.score].value
-            verdict = "passed" if threshold.passed(value) else "not passed"
-            facts.append((f"{threshold.score} {threshold.relation} {threshold.bound:g}", f"{value:.4g}: {verdict}"))
+    for name, points in run.curves.items():
+        if name.startswith("fid_train"):
+            step, value = points[points[:, 1].argmin()]
+            facts.append((f"Lowest {name}", f"{value:.1f} at step {step:,.0f}"))
+    for threshold in run.task.thresholds if run.scores else ():
+        facts.append((f"{threshold.score} {threshold.relation} {threshold.bound:g}", _verdict(threshold, run.scores)))
     return facts
+
+
+def _verdict(threshold: Threshold, scores: Mapping[str, Score]) -> str:
+    """Returns a score beside its threshold, in words."""
+    if threshold.score not in scores:
+        return "not scored"
+    value = scores[threshold.score].value
+    return f"{value:.4g}: {'passed' if threshold.passed(value) else 'not passed'}"
 
 
 def describe_score(name: str, score: Score, thresholds: tuple[Threshold, ...]) -> dict[str, Any]:

@@ -65,6 +65,28 @@ def test_run_page_has_the_points_of_the_curves(run, read_page):
     assert line["lowest"] == {"step": 300, "value": 0.0333333}
 
 
+def test_run_page_names_a_threshold_without_its_score(tmp_path, read_page):
+    """A face detector's score alone must not look as if the FID had been passed too."""
+    folder = write_run(tmp_path / "run", TASKS["face"])
+    scores = json.loads((folder / "scores.json").read_text())
+    missing = [threshold for threshold in TASKS["face"].thresholds if threshold.score == "fid"]
+    assert "Not scored, though asked for" not in read_page(folder, "face").text
+    write_json(folder / "scores.json", {name: score for name, score in scores.items() if name != "fid"})
+    shown = read_page(folder, "face")
+    assert missing
+    for threshold in missing:
+        assert f"fid {threshold.relation} {threshold.bound:g} ({threshold.source})" in shown.text
+    assert shown.texts.count("not scored") == len(missing)
+
+
+def test_run_page_has_the_lowest_fid_of_any_step(run, read_page):
+    """The best weights' card is written before the last step is scored: the curve knows more."""
+    lines = [json.dumps({"step": step, "fid_train": value}) + "\n" for step, value in ((290, 50.0), (300, 41.9))]
+    with open(run / "metrics.jsonl", "a") as file:
+        file.writelines(lines)
+    assert "41.9 at step 300" in read_page(run).text
+
+
 def test_run_page_lists_changed_options_first(tmp_path, read_page):
     folder = write_run(tmp_path / "run", TASKS["mnist"], loss="lsgan", g_lr=0.001)
     rows = [text for text in read_page(folder, "mnist").texts if text.startswith("--")]
