@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import UserError
+from pipelines.numbers import NumberRange, shorten
 
 CLI = "cli"  # the source of a value that was given on the command line
 
@@ -35,7 +36,7 @@ def option(
         about: the help text.
         choices: the allowed values.
         minimum: the lowest allowed number.
-        maximum: the highest allowed number.
+        maximum: the highest allowed number; None for the highest that fits 32 bits.
         above: a number that the value must exceed.
         words: ``shown_default`` (what the help shows instead of the default), ``metavar``, ``positional`` (True for a
             positional argument).
@@ -195,6 +196,12 @@ def value_type(field: "dataclasses.Field[Any]") -> type:
     return field.type
 
 
+def number_range(field: "dataclasses.Field[Any]") -> NumberRange:
+    """Returns the allowed numbers of a field of numbers."""
+    meta = field.metadata
+    return NumberRange(value_type(field), meta["minimum"], meta["maximum"], meta["above"])
+
+
 def format_config(resolved: Resolved) -> str:
     """Returns a configuration as lines for people: each option with its value and the layer that decided it."""
     values = dataclasses.asdict(resolved.config)
@@ -214,7 +221,7 @@ def _check_value(field: "dataclasses.Field[Any]", value: Any, source: str) -> An
     meta = field.metadata
     kind: Any = value_type(field)
     name = field.metadata["metavar"] if meta["positional"] else flag_name(field.name)
-    shown = f"{name} {value}" + (f" (from {source})" if source != CLI else "")
+    shown = f"{name} {shorten(str(value))}" + (f" (from {source})" if source != CLI else "")
     if value is None and field.default is None and not meta["positional"]:
         return None
     if kind is Path and isinstance(value, str):
@@ -225,24 +232,6 @@ def _check_value(field: "dataclasses.Field[Any]", value: Any, source: str) -> An
         raise UserError(f"{shown} is not valid: a value of type {kind.__name__} is needed", "Correct the value")
     if meta["choices"] and value not in meta["choices"]:
         raise UserError(f"{shown} is not valid; {suggest(value, map(str, meta['choices']))}", "Correct the value")
-    if kind in (int, float) and not _is_allowed_number(value, meta):
-        number = "a whole number" if kind is int else "a number"
-        raise UserError(f"{shown} is not valid: {number} {describe_range(meta)} is needed", "Correct the value")
+    if kind in (int, float) and value not in number_range(field):
+        raise UserError(f"{shown} is not valid: {number_range(field)} is needed", "Correct the value")
     return value
-
-
-def _is_allowed_number(value: float, meta: Mapping[str, Any]) -> bool:
-    minimum, maximum, above = meta["minimum"], meta["maximum"], meta["above"]
-    if isinstance(value, float) and not math.isfinite(value):
-        return False
-    return (minimum is None or value >= minimum) and (maximum is None or value <= maximum) and (above is None or value > above)
-
-
-def describe_range(meta: Mapping[str, Any]) -> str:
-    """Returns the allowed range of a number in words: "above 0.0", "of at least 1", "from 1 to 100"."""
-    minimum, maximum, above = meta["minimum"], meta["maximum"], meta["above"]
-    if minimum is not None and maximum is not None:
-        return f"from {minimum} to {maximum}"
-    if minimum is not None:
-        return f"of at least {minimum}"
-    return (f"above {above}" if above is not None else "of any size") + (f" up to {maximum}" if maximum is not None else "")

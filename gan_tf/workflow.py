@@ -69,6 +69,16 @@ class Workflow(abc.ABC):
         """Where the task's files lie."""
         return self.task.family.data(self.task, self.config)
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the images that are trained on."""
+        return self.task.image_shape
+
+    @property
+    def images_per_step(self) -> int:
+        """How many images a training step takes of each domain."""
+        return self.config.batch
+
     @classmethod
     def of_weights(cls, task: "Task", directory: Path) -> "Workflow":
         """Returns the workflow with the configuration of exported weights.

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import gan_tf
-from gan_tf.options import check_values, flag_name, value_type
+from gan_tf.options import check_values, flag_name, number_range, value_type
 from gan_tf.tasks import TASKS, Task, find_task
 from pipelines.errors import UserError
 from pipelines.formats.voc import VocData
+from pipelines.numbers import shorten
 
 _METAVARS = {str: "NAME", int: "N", float: "X", Path: "PATH"}
 _PREFIX = "option_"  # in the namespace, so that options and a command's own arguments cannot collide
@@ -28,7 +29,10 @@ class Parser(argparse.ArgumentParser):
         self.epilog = f"tasks:\n{tasks}\n\nThe cache folder is ~/.cache/gan_tf, or what the variable GAN_TF_CACHE names."
 
     def error(self, message: str) -> NoReturn:
-        raise UserError(message[:1].upper() + message[1:], f"See {self.prog} --help")
+        words = " ".join(shorten(word) for word in message.split(" "))
+        if " is not valid: " in words:  # "argument --steps: 0 is not valid: …"
+            words = words.removeprefix("argument ").replace(": ", " ", 1)
+        raise UserError(words[:1].upper() + words[1:], f"See {self.prog} --help")
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         """Parses arguments; for an unknown option, the error suggests the nearest known one.
@@ -77,7 +81,8 @@ def add_options(group: Any, shown: Any) -> None:
         else:
             kind = value_type(field)
             metavar = field.metadata["metavar"] or _METAVARS[kind]
-            group.add_argument(flag_name(field.name), type=kind, metavar=metavar, **words)
+            is_range = kind in (int, float) and not field.metadata["choices"]
+            group.add_argument(flag_name(field.name), type=number_range(field) if is_range else kind, metavar=metavar, **words)
 
 
 def add_annotations_argument(parser: Parser, task: Task | None) -> None:

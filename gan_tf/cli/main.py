@@ -73,6 +73,20 @@ def _run(command: Command, argv: Sequence[str], interrupts: list[int]) -> int:
         if not interrupts:
             raise
         return _stop()
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        problem = UserError("There is not enough memory for this", "Lower --batch, or use smaller networks or fewer images")
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory was refused to Python, NumPy or TensorFlow, if that has been imported."""
+    tensorflow = sys.modules.get("tensorflow")
+    return isinstance(error, MemoryError) or (
+        tensorflow is not None and isinstance(error, tensorflow.errors.ResourceExhaustedError)
+    )
 
 
 def _stop() -> int:

@@ -15,6 +15,7 @@ from gan_tf.utils.files import read_json
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 from pipelines.location import TfdsLocation, describe_locations, parse_location
+from pipelines.numbers import positive_numbers, whole_numbers
 
 _MAX_STEPS = 1_000_000_000
 # What replaces paths of one's own machine in a card's command.
@@ -41,9 +42,9 @@ def build_parser(task: Task | None) -> Parser:
         about = f"--task dann: any folder of {domain} images in which each class has a folder, instead of --data"
         parser.add_argument(f"--{domain}-data", type=Path, metavar="DIR", help=about)
     about = "number of training steps (default: as many as --lr-decay-images takes, else the task's number)"
-    parser.add_argument("--steps", type=int, metavar="N", help=about)
+    parser.add_argument("--steps", type=whole_numbers(1, _MAX_STEPS), metavar="N", help=about)
     about = "stop with a checkpoint after M minutes of training in all, including those before a resume"
-    parser.add_argument("--minutes", type=float, metavar="M", help=about)
+    parser.add_argument("--minutes", type=positive_numbers(), metavar="M", help=about)
     parser.add_argument("--config", type=Path, metavar="FILE", help="JSON file of options, such as a run's config.json")
     about = "print the configuration, the networks, the data and the estimated time, and exit"
     parser.add_argument("--dry-run", action="store_true", help=about)
@@ -108,11 +109,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _check_arguments(task: Task, args: argparse.Namespace) -> None:
-    """Checks numbers, and arguments that exclude each other."""
-    if args.steps is not None and args.steps < 1:
-        raise UserError(f"--steps {args.steps} is not valid: a whole number of at least 1 is needed", "Correct the value")
-    if args.minutes is not None and not 0 < args.minutes < float("inf"):
-        raise UserError(f"--minutes {args.minutes} is not valid: a number above 0 is needed", "Correct the value")
+    """Refuses arguments that exclude each other."""
     if args.data and (args.source_data or args.target_data):
         raise UserError("--data and --source-data or --target-data exclude each other", "Leave one of them out")
     for other in ("init_from", "config"):

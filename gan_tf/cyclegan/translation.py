@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from gan_tf.cyclegan.config import DIRECTIONS, SIZE_FACTOR, CycleGanInferOptions
 from gan_tf.utils.images import empty_image_dir, require_own_image, to_uint8, write_png
+from gan_tf.utils.memory import available_memory
 from pipelines.decode import UnreadableImage, decode, read_bytes, read_size
 from pipelines.errors import UserError
 from pipelines.image_listing import list_images
@@ -61,7 +62,7 @@ class ImageTranslator:
 
     def largest_side(self) -> int:
         """Returns the side of the largest square image whose translation fits the memory that is available now."""
-        return int((_available_memory() / (_BYTES_PER_PIXEL * self.hidden_dim)) ** 0.5)
+        return int((available_memory() / (_BYTES_PER_PIXEL * self.hidden_dim)) ** 0.5)
 
 
 def translate_files(translator: ImageTranslator, options: CycleGanInferOptions) -> None:
@@ -161,15 +162,6 @@ def _as_function(network: keras.Model) -> tf.types.experimental.PolymorphicFunct
     """Returns the network as one graph for images of all sizes."""
     signature = tf.TensorSpec([1, None, None, 3], tf.float32)
     return tf.function(lambda images: network(images, training=False), input_signature=[signature], autograph=False)
-
-
-def _available_memory() -> int:
-    """Returns the bytes of memory that are free or can be freed, as Linux tells; elsewhere a common amount."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
-        return 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
-    except (OSError, StopIteration):
-        return 4 << 30
 
 
 def _name_first(errors: Sequence[UnreadableImage]) -> str:

@@ -35,6 +35,11 @@ class CycleGanWorkflow(Workflow):
 
     config: CycleGanConfig
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """That of the random crops."""
+        return self.config.crop_size, self.config.crop_size, 3
+
     def build_model(self) -> CycleGAN:
         """Returns the model, its networks initialized from the seed; EMA generators compute in float32, as in inference."""
         config = self.config
@@ -77,8 +82,7 @@ class CycleGanWorkflow(Workflow):
 
     def callbacks(self, run: RunContext, model: CycleGAN) -> list[Callback]:
         """Returns triptychs of fixed images, a warning of inverted brightness, curves, exported weights, and perhaps scores."""
-        size = self.config.crop_size
-        exporter = ExportWeights(run, model, (size, size, 3))
+        exporter = ExportWeights(run, model, self.image_shape)
         translator = ImageTranslator(model.exported(), self.config.hidden_dim)
         triptychs = Triptychs(translator, run.stream.sources)
         every, eval_every = run.options.grid_every, run.options.eval_every

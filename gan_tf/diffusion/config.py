@@ -27,7 +27,9 @@ class DiffusionConfig:
     """Everything that decides a diffusion model's weights, besides the images and the number of steps."""
 
     network: str = option("unet", "the network that predicts the noise", choices=("unet",))
-    hidden_dim: int = option(64, "channels at half the image's size; a quarter of the size has twice as many", minimum=1)
+    hidden_dim: int = option(
+        64, "channels at half the image's size; a quarter of the size has twice as many", minimum=1, maximum=1024
+    )
     blocks: int = option(2, "residual blocks at a quarter of the image's size", minimum=1, maximum=100)
     classes: int = option(
         NUM_DIGITS,
@@ -44,7 +46,7 @@ class DiffusionConfig:
     prediction: str = option("v", "what the network predicts", choices=("epsilon", "v"))
     loss_weight: str = option("min-snr", "how noise levels are weighted", choices=("none", "min-snr"))
     learning_rate: float = option(2e-3, "learning rate of Adam", above=0.0)
-    batch: int = option(64, "batch size, over all devices together", minimum=2)
+    batch: int = option(64, "batch size, over all devices together", minimum=2, maximum=65536)
     precision: str = option(
         "float32",
         "what the trained network computes in (its variables are float32)",

@@ -11,7 +11,7 @@ class EvaluationOptions:
     """How to score; the defaults are pytorch-fid's protocol."""
 
     reference: Path | None = option(None, "real images to compare with, instead of the task's own", metavar="DIR")
-    count: int | None = option(None, "score N images instead of all (or of the task's number)", minimum=1)
+    count: int | None = option(None, "score N images instead of all (or of the task's number)", minimum=1, maximum=1_000_000)
     image_size: int | None = option(
         None,
         "bring the images of folders to NxN pixels first, as training does",
@@ -25,7 +25,7 @@ class EvaluationOptions:
     inception_weights: Path | None = option(
         None, "weights of that network (default: those in the cache folder, put there by gan-tf fetch-weights)", metavar="FILE"
     )
-    splits: int = option(10, "splits of the Inception Score", minimum=1)
+    splits: int = option(10, "splits of the Inception Score", minimum=1, maximum=1000)
     head: str | None = option(
         None, "add an Inception Score by a classifier head that is fitted to CIFAR-10", choices=("cifar10",)
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from gan_tf.evaluation.report import protocol_line
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
+from pipelines.numbers import whole_numbers
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     protocols = ("pytorch-fid", "torch-fidelity")
     parser.add_argument("--protocol", choices=protocols, default=protocols[0], help="whose resize (default: %(default)s)")
-    parser.add_argument("--splits", type=int, default=10, help="splits of the score (default: %(default)s)")
+    parser.add_argument("--splits", type=whole_numbers(1), default=10, help="splits of the score (default: %(default)s)")
     args = parser.parse_args(arguments)
     try:
         verify(args.cifar, args.inception_weights, args.protocol, args.splits)

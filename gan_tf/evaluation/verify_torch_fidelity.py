@@ -21,6 +21,7 @@ from gan_tf.utils.cache import cache_folder
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 from pipelines.formats.cifar10_files import read_cifar10
+from pipelines.numbers import whole_numbers
 
 SEED = 2020
 PUBLISHED = {
@@ -85,7 +86,9 @@ def render_comparison(scores: dict[str, float], seed: int) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Computes the reference case and prints the table; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m gan_tf.evaluation.verify_torch_fidelity", description=__doc__)
-    parser.add_argument("--seed", type=int, default=SEED, help=f"seed of the images and the subsets (default: {SEED})")
+    parser.add_argument(
+        "--seed", type=whole_numbers(0), default=SEED, help=f"seed of the images and the subsets (default: {SEED})"
+    )
     parser.add_argument("--cifar", metavar="PATH", help=f"CIFAR-10 (default: {_ARCHIVE} in the cache folder)")
     parser.add_argument("--inception-weights", metavar="FILE", help="the FID network's weights (default: in the cache folder)")
     args = parser.parse_args(arguments)

@@ -21,6 +21,7 @@ from gan_tf.utils.files import read_json, write_atomic
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 from pipelines.formats.domains import DIGIT_TARGETS
+from pipelines.numbers import whole_numbers
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def build_parser() -> Parser:
     description = f"{__doc__}\n\n  python -m gan_tf.experiments.adaptation_table --data DIGITS --seeds 5"
     parser = Parser(prog="python -m gan_tf.experiments.adaptation_table", description=description)
     parser.add_argument("--data", type=Path, metavar="DIR", help="the digits, as for train.py --task dann")
-    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 0 to N - 1 (default: 5)")
+    parser.add_argument("--seeds", type=whole_numbers(1, 1000), default=5, metavar="N", help="seeds 0 to N - 1 (default: 5)")
     names = [row.name for row in ROWS]
     parser.add_argument(
         "--only", nargs="+", choices=names, default=names, metavar="ROW", help=f"only some of: {', '.join(names)}"
@@ -117,8 +118,6 @@ def run(argv: Sequence[str]) -> int:
     args = build_parser().parse(argv)
     if args.data is None:
         raise UserError("No --data was given", "Add --data DIR with MNIST-M, SVHN and USPS")
-    if args.seeds < 1:
-        raise UserError(f"--seeds {args.seeds} is not valid: a number of at least 1 is needed", "Correct the value")
     if args.table.suffix != ".md":
         raise UserError(f"--table {args.table} must be a .md file", "Correct the name")
     accuracies: Accuracies = {}

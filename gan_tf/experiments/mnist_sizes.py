@@ -15,7 +15,7 @@ import numpy as np
 
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.arguments import add_outputs, require_at_least
+from gan_tf.experiments.arguments import add_outputs
 from gan_tf.experiments.models import (
     Evaluator,
     Facts,
@@ -31,6 +31,7 @@ from gan_tf.experiments.trainings import Budget, Training, add_budget, read_budg
 from gan_tf.tasks import MNIST
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.location import parse_location
+from pipelines.numbers import whole_numbers
 
 TRAININGS = (
     *(
@@ -202,11 +203,12 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--weights", type=Path, nargs="+", default=[], metavar="DIR", help=about)
     add_outputs(parser, "mnist_sizes", "where missing ones are trained")
     add_budget(parser, _BUDGET)
-    parser.add_argument("--count", type=int, default=2000, metavar="N", help="images of each model (default: 2000)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the images (default: 0)")
+    parser.add_argument(
+        "--count", type=whole_numbers(50), default=2000, metavar="N", help="images of each model (default: 2000)"
+    )
+    parser.add_argument("--seed", type=whole_numbers(0), default=0, metavar="N", help="seed of the images (default: 0)")
     args = parser.parse(argv)
     check_page(args.out)
-    require_at_least(args, "count", 50)
     request = Request(args.data, args.weights, args.runs.resolve(), read_budget(args, _BUDGET))
     import_tensorflow()
     evaluator, classifier = Evaluator(MNIST, args.data, args.count, args.seed), MNIST.load_classifier()

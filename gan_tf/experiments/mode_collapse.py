@@ -17,7 +17,7 @@ import numpy as np
 from gan_tf import export, shipped
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.arguments import add_outputs, require_at_least
+from gan_tf.experiments.arguments import add_outputs
 from gan_tf.experiments.models import Evaluator, count_digits, describe_metrics, split_by_task
 from gan_tf.experiments.page import Page, check_page, render_table, stack_labeled
 from gan_tf.experiments.recipe_record import describe_machine, detect_machine, to_arguments
@@ -26,6 +26,7 @@ from gan_tf.tasks import ANIME, MNIST
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 from pipelines.location import parse_location
+from pipelines.numbers import whole_numbers
 
 _RATES = {"g_lr": 1e-3, "d_lr": 1e-3}
 # Five times DCGAN's rates, so that a collapse comes within minutes.
@@ -151,13 +152,13 @@ def run(argv: Sequence[str]) -> int:
     about = "more weights to measure, of these tasks"
     parser.add_argument("--weights", type=Path, nargs="+", default=[], metavar="DIR", help=about)
     add_budget(parser, _BUDGET)
-    parser.add_argument("--point-steps", type=int, default=8000, metavar="N", help="steps on 25 Gaussians (default: 8000)")
-    parser.add_argument("--count", type=int, default=1000, metavar="N", help="images of each FID (default: 1000)")
+    parser.add_argument(
+        "--point-steps", type=whole_numbers(1), default=8000, metavar="N", help="steps on 25 Gaussians (default: 8000)"
+    )
+    parser.add_argument("--count", type=whole_numbers(2), default=1000, metavar="N", help="images of each FID (default: 1000)")
     add_outputs(parser, "mode_collapse")
     args = parser.parse(argv)
     check_page(args.out)
-    require_at_least(args, "point_steps", 1)
-    require_at_least(args, "count", 2)
     budget, data = read_budget(args, _BUDGET), {ANIME.name: args.anime, MNIST.name: args.mnist}
     named = split_by_task(args.weights, data)
     import_tensorflow()

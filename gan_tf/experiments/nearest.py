@@ -28,6 +28,7 @@ from gan_tf.utils.files import write_atomic
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 from pipelines.location import Location, has_validation, open_data, parse_location
+from pipelines.numbers import whole_numbers
 from pipelines.source import Source
 
 FIGURE = Path("docs/nearest.png")
@@ -51,8 +52,10 @@ def build_parser(task: Task | None) -> Parser:
     add_weights_arguments(parser, task or find_task("anime"))
     about = "take the samples from this folder, such as images that infer.py wrote, instead of weights"
     parser.add_argument("--images", type=Path, metavar="DIR", help=about)
-    parser.add_argument("--count", type=int, default=2000, help="samples and held-out images at most (default: 2000)")
-    parser.add_argument("--seed", type=int, default=0, help="of the samples that weights generate (default: 0)")
+    parser.add_argument(
+        "--count", type=whole_numbers(NUM_SHOWN), default=2000, help="samples and held-out images at most (default: 2000)"
+    )
+    parser.add_argument("--seed", type=whole_numbers(0), default=0, help="of the samples that weights generate (default: 0)")
     about = f"PNG file for the figure without training images (default: {FIGURE}; to be given with --images)"
     parser.add_argument("--figure", type=Path, metavar="FILE", help=about)
     about = f"PNG file for the {NUM_ROWS} closest samples beside the {NUM_SHOWN_NEIGHBORS} training images nearest to each"
@@ -68,8 +71,6 @@ def run(argv: Sequence[str]) -> int:
     """
     args = build_parser(requested_task(argv)).parse(argv)
     task = find_task(args.task)
-    if args.count < NUM_SHOWN:
-        raise UserError(f"--count {args.count} is not valid: a whole number of at least {NUM_SHOWN} is needed", "Correct it")
     if args.images and args.weights:
         raise UserError("--images and --weights exclude each other", "Leave one of the two out")
     if args.images and not args.figure:

@@ -31,6 +31,7 @@ from gan_tf.tasks import Task, find_task
 from gan_tf.utils.files import read_json
 from pipelines.errors import UserError
 from pipelines.location import Location, parse_location
+from pipelines.numbers import positive_numbers
 
 _WIDE = {"loss": "hinge", "hidden_dim": 64}
 _LAZY = {"loss": "rpgan", "penalty_every": 8}
@@ -127,7 +128,9 @@ def build_parser() -> Parser:
     parser = Parser(prog="python -m gan_tf.experiments.recipes", description=description)
     parser.add_argument("--data", type=parse_location, metavar="DIR", help="the task's images, as for train.py")
     parser.add_argument("--task", default="anime", metavar="NAME", help="which task's GAN (default: anime)")
-    parser.add_argument("--minutes", type=float, default=20.0, metavar="M", help="training time of each recipe (default: 20)")
+    parser.add_argument(
+        "--minutes", type=positive_numbers(), default=20.0, metavar="M", help="training time of each recipe (default: 20)"
+    )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="only these recipes (default: all that --list shows)")
     runs, table = Path("runs/recipes"), Path("docs/recipes.md")
     parser.add_argument("--runs", type=Path, default=runs, metavar="DIR", help=f"run folders and results.json ({runs})")
@@ -150,8 +153,6 @@ def run(argv: Sequence[str]) -> int:
         return 0
     if args.data is None:
         raise UserError("No --data was given", "Add --data DIR with the task's images; --list shows the recipes")
-    if not 0 < args.minutes < float("inf"):
-        raise UserError(f"--minutes {args.minutes} is not valid: a number above 0 is needed", "Correct the value")
     if args.table.suffix != ".md":
         raise UserError(f"--table {args.table} must be a .md file", "Correct the name")
     task, recipes, runs = find_task(args.task), select_recipes(args.only), args.runs.resolve()

@@ -13,7 +13,7 @@ from typing import Any
 
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.arguments import add_outputs, require_at_least
+from gan_tf.experiments.arguments import add_outputs
 from gan_tf.experiments.models import Evaluator, Measures, describe_metrics
 from gan_tf.experiments.page import Page, check_page, render_table, stack_labeled
 from gan_tf.experiments.recipe_record import describe_machine, detect_machine, to_arguments
@@ -24,6 +24,7 @@ from gan_tf.tasks import Task, find_task
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 from pipelines.location import parse_location
+from pipelines.numbers import whole_numbers
 
 _BUDGET = Budget(steps=2000)
 _NUM_SHOWN = 10
@@ -184,13 +185,12 @@ def run(argv: Sequence[str]) -> int:
     parser = Parser(prog="python -m gan_tf.experiments.tips", description=__doc__ or "")
     parser.add_argument("--data", type=parse_location, required=True, metavar="DIR", help="the task's images")
     parser.add_argument("--task", default="anime", metavar="NAME", help="which task's GAN (default: anime)")
-    parser.add_argument("--only", type=int, nargs="+", metavar="N", help="only the tips of these numbers")
+    parser.add_argument("--only", type=whole_numbers(1), nargs="+", metavar="N", help="only the tips of these numbers")
     add_budget(parser, _BUDGET)
-    parser.add_argument("--count", type=int, default=1000, metavar="N", help="images of each FID (default: 1000)")
+    parser.add_argument("--count", type=whole_numbers(2), default=1000, metavar="N", help="images of each FID (default: 1000)")
     add_outputs(parser, "tips")
     args = parser.parse(argv)
     check_page(args.out)
-    require_at_least(args, "count", 2)
     budget, tips, task = read_budget(args, _BUDGET), select_tips(args.only), find_task(args.task)
     if task.family is not GAN_FAMILY:
         raise UserError(f"--task {task.name} has no GAN", "Choose another task")

@@ -13,6 +13,7 @@ from gan_tf.tasks import Task
 from gan_tf.utils.files import read_json
 from pipelines.errors import UserError
 from pipelines.location import Location
+from pipelines.numbers import positive_numbers, whole_numbers
 
 # More steps than any run does in its minutes: time ends it, and nothing is scored on validation images.
 _ENDLESS = 10**9
@@ -65,22 +66,18 @@ class Budget:
 def add_budget(parser: Parser, default: Budget) -> None:
     """Adds ``--minutes`` and ``--steps``, which take the place of the default budget."""
     about = f"training of each model (default: {default})"
-    parser.add_argument("--minutes", type=float, metavar="M", help=f"minutes of {about}")
-    parser.add_argument("--steps", type=int, metavar="N", help=f"steps of {about}")
+    parser.add_argument("--minutes", type=positive_numbers(), metavar="M", help=f"minutes of {about}")
+    parser.add_argument("--steps", type=whole_numbers(1, _ENDLESS), metavar="N", help=f"steps of {about}")
 
 
 def read_budget(args: argparse.Namespace, default: Budget) -> Budget:
     """Returns the budget that parsed arguments give.
 
     Raises:
-        UserError: both are given, or one is not a positive number.
+        UserError: both are given.
     """
     if args.minutes is not None and args.steps is not None:
         raise UserError("--minutes and --steps exclude each other", "Leave one of the two out")
-    if args.steps is not None and args.steps < 1:
-        raise UserError(f"--steps {args.steps} is not valid: a whole number of at least 1 is needed", "Correct the value")
-    if args.minutes is not None and not 0 < args.minutes < float("inf"):
-        raise UserError(f"--minutes {args.minutes} is not valid: a number above 0 is needed", "Correct the value")
     return default if args.minutes is None and args.steps is None else Budget(args.steps, args.minutes)
 
 

@@ -16,7 +16,7 @@ class GanInferOptions:
     out: Path | None = option(
         None, "folder for 0000.png …, or a .png file with --grid or --interpolate", positional=True, metavar="OUT"
     )
-    count: int | None = option(None, "images to write", minimum=1, shown_default="1000")
+    count: int | None = option(None, "images to write", minimum=1, maximum=10_000_000, shown_default="1000")
     seed: int | None = option(
         None, "seed of the latents: the same seed gives the same images", minimum=0, maximum=_MAX_SEED, shown_default="0"
     )
@@ -26,9 +26,9 @@ class GanInferOptions:
     overwrite: bool = option(False, "remove images that gan_tf wrote into the folder OUT before")
     grid: str | None = option(None, "write one image of R rows and C columns, for instance 5x5", metavar="RxC")
     interpolate: int | None = option(
-        None, "write one image of latent interpolations with K images each", minimum=2, metavar="K"
+        None, "write one image of latent interpolations with K images each", minimum=2, maximum=200, metavar="K"
     )
-    pairs: int | None = option(None, "number of interpolations, one in each row", minimum=1, shown_default="5")
+    pairs: int | None = option(None, "number of interpolations, one in each row", minimum=1, maximum=200, shown_default="5")
     path: str | None = option(
         None, "interpolation path", choices=("slerp", "lerp"), shown_default="slerp, for uniform latents lerp"
     )

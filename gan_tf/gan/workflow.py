@@ -99,6 +99,11 @@ class GanWorkflow(Workflow):
     def __init__(self, task: "Task", config: GanConfig):
         super().__init__(task.at_size(config.image_size), config)
 
+    @property
+    def images_per_step(self) -> int:
+        """A batch for each update of D."""
+        return self.config.batch * self.config.d_steps
+
     def build_model(self) -> GAN:
         """Returns the GAN, its networks initialized from the seed; the EMA generator computes in float32, as in inference."""
         config, networks, shape = self.config, NETWORKS[self.config.network], self.task.image_shape

@@ -27,6 +27,7 @@ from gan_tf.training.finite_check import FiniteCheckError
 from gan_tf.training.initialization import initialize_model
 from gan_tf.training.loggers import TENSORBOARD, Loggers
 from gan_tf.training.loop import TrainingPlan, build_step_function, train
+from gan_tf.training.memory import require_memory
 from gan_tf.training.network_summary import describe_network
 from gan_tf.training.report_page import ReportPage
 from gan_tf.training.request import TrainingRequest
@@ -128,6 +129,8 @@ def _prepare(request: TrainingRequest, strategy: tf.distribute.Strategy | None) 
     plan = _build_plan(request, previous["run_id"] if previous else uuid.uuid4().hex)
     workflow = build_workflow(request.task, resolved.config)
     workflow.check_run_options(request.options)
+    if not find_gpus():  # their memory is their own
+        require_memory(workflow, resolved)
     with strategy.scope() if strategy else contextlib.nullcontext():
         model = workflow.build_model()
     first_step = _restore(request.run_dir, model, plan) if request.run_dir else 0

@@ -18,5 +18,5 @@ class RunOptions:
     keep_every: int = option(0, "keep the checkpoint of every Nth step permanently (0: of none)", minimum=0)
     eval_every: int = option(0, "steps between FIDs against training images (0: never)", minimum=0)
     score: bool = option(True, "after the last step, score the weights as evaluate.py does")
-    eval_count: int = option(2000, "images of --eval-every", minimum=2)
+    eval_count: int = option(2000, "images of --eval-every", minimum=2, maximum=1_000_000)
     memory_budget: float = option(4000.0, "hold decoded images in memory up to this many megabytes", minimum=0.0)

@@ -18,6 +18,7 @@ from pipelines.errors import UserError
 from pipelines.formats.digits import MNIST_DIRS, MNISTM_DIRS, describe_places, find_labeled_folder, find_mnist
 from pipelines.formats.image_dirs import ImageFolderData
 from pipelines.image_listing import list_images
+from pipelines.numbers import whole_numbers
 from pipelines.source import DataSpec, Source, Split
 
 if TYPE_CHECKING:
@@ -165,7 +166,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("mnist_dir", type=Path, metavar="MNIST_DIR", help="folder with MNIST's four IDX files")
     parser.add_argument("photos_dir", type=Path, metavar="PHOTOS_DIR", help="folder of photographs, at any depth")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write, which must not exist yet")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the choice of the patches (default: 0)")
+    parser.add_argument(
+        "--seed", type=whole_numbers(0), default=0, metavar="N", help="seed of the choice of the patches (default: 0)"
+    )
     args = parser.parse_args(argv)
     try:
         print(build_mnistm(args.mnist_dir, args.photos_dir, args.out, args.seed))

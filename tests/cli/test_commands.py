@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from helpers.cli import TINY, call, only_run, train_two_steps
 from PIL import Image
 
 from gan_tf import cards
-from gan_tf.cli.main import main
+from gan_tf.cli.main import main, run_command
 from gan_tf.cli.train import recorded_command
 from gan_tf.evaluation.scores import Score
 from gan_tf.run_dir import FAILURE, RunDir, read_run_config
@@ -50,7 +51,7 @@ BAD_INPUT = [
     ("train", ["--task", "anme"], "did you mean 'anime'"),
     ("train", [*ANIME, "--loss", "wgan-gp"], "did you mean 'wgangp'"),
     ("train", [*ANIME, "--los", "gan"], "did you mean --loss"),
-    ("train", [*ANIME, "--steps", "0"], "at least 1"),
+    ("train", [*ANIME, "--steps", "0"], "from 1 to"),
     ("train", [*ANIME, "--steps", "many"], "--steps"),
     ("train", [*ANIME, "--minutes", "0"], "above 0"),
     ("train", [*ANIME, "--minutes", "nan"], "above 0"),
@@ -80,10 +81,10 @@ BAD_INPUT = [
     ("infer", [*ANIME, "--weights", "newest", "--runs", "{tmp}/empty", "{tmp}/out"], "no run"),
     ("infer", [*ANIME, "--weights", "{run}", "--grid", "5", "{tmp}/x.png"], "5x5"),
     ("infer", [*ANIME, "--weights", "{run}", "--grid", "5x5", "{tmp}/out"], ".png"),
-    ("infer", [*ANIME, "--weights", "{run}", "--count", "0", "{tmp}/out"], "at least 1"),
+    ("infer", [*ANIME, "--weights", "{run}", "--count", "0", "{tmp}/out"], "from 1 to"),
     ("infer", [*ANIME, "--weights", "{run}", "--pairs", "3", "{tmp}/out"], "--pairs applies to --interpolate only"),
     ("infer", [*ANIME, "--weights", "{run}", "--grid", "2x2", "--path", "lerp", "{tmp}/x.png"], "--path applies to"),
-    ("infer", [*ANIME, "--weights", "{run}", "--interpolate", "1", "{tmp}/x.png"], "at least 2"),
+    ("infer", [*ANIME, "--weights", "{run}", "--interpolate", "1", "{tmp}/x.png"], "from 2 to 200"),
     ("infer", [*ANIME, "--weights", "{run}", "--interpolate", "3", "--path", "slurp", "{tmp}/x.png"], "did you mean 'slerp'"),
     ("infer", [*ANIME, "--weights", "{run}", "--count", "2", "{tmp}/words/a.txt"], "a.txt"),
     ("infer", [*ANIME, "--weights", "{run}", "--seed", str(2**63), "{tmp}/out"], "from 0 to"),
@@ -509,3 +510,19 @@ def test_train_several_gpus_are_used_and_the_run_resumes_on_them(image_dir, two_
     *_, last = sorted((tmp_path / "anime").glob("*/metrics.jsonl"))
     lines = [json.loads(line) for line in last.read_text().splitlines()]
     assert [line["step"] for line in lines if "d_loss" in line] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")])
+def test_command_out_of_memory_ends_in_one_sentence(error, capsys):
+    def fail(argv):
+        raise error
+
+    assert run_command(fail, []) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: There is not enough memory")
+
+
+def test_command_out_of_real_memory_ends_in_one_sentence(capsys):
+    """TensorFlow's own allocator refuses 4 TB, on whatever machine."""
+    assert run_command(lambda argv: int(tf.reduce_sum(tf.zeros([10**6, 10**6]))), []) == 2
+    assert "not enough memory" in capsys.readouterr().err

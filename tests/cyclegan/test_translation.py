@@ -99,7 +99,7 @@ def test_translate_files_with_max_size_shrinks_the_longer_side(translator, tmp_p
 
 def test_translate_files_beyond_the_memory_names_a_size_that_fits(translator, tmp_path, monkeypatch):
     Image.fromarray(noise(40, 80, 3)).save(tmp_path / "in.png")
-    monkeypatch.setattr(translation, "_available_memory", lambda: 40 * translation._BYTES_PER_PIXEL * 4 * 40)
+    monkeypatch.setattr(translation, "available_memory", lambda: 40 * translation._BYTES_PER_PIXEL * 4 * 40)
     with pytest.raises(UserError, match="80x40 pixels") as error:
         translate(translator, tmp_path / "in.png", tmp_path / "out.png")
     size = int(error.value.hint.split()[2].strip(","))

@@ -1,0 +1,82 @@
+"""What a training needs of memory at least: estimated before any of it is taken."""
+
+import dataclasses
+import math
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from gan_tf.options import Resolved, flag_name
+from gan_tf.utils.memory import available_memory
+from gan_tf.workflow import Workflow
+from pipelines.errors import UserError
+
+_KEPT = {"Conv2D", "Conv2DBackpropInput", "MatMul", "BatchMatMulV2", "Einsum"}  # operations whose results gradients need
+_PER_TRAINED = 3  # a gradient and Adam's two moments
+_PASSES = 2  # forward and backward; all that is kept took 2.4 to 3.6 times the results of a forward pass where it was measured
+_BATCHES = 2  # one is trained on while the next one is made
+
+
+def require_memory(workflow: Workflow, resolved: Resolved) -> None:
+    """Refuses a training that cannot fit into the memory, before it fills it.
+
+    Only numbers above their defaults can make it so large. Building the networks a second time for each training would
+    double the time in which it starts.
+
+    Raises:
+        UserError: it needs more bytes than are available.
+    """
+    raised = [name for name, value in resolved.explicit.items() if _is_raised(resolved.config, name, value)]
+    if not raised:
+        return
+    needed, available = estimate_bytes(workflow), available_memory()
+    if needed > available:
+        problem = f"This training needs at least {needed / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} GB are available"
+        raise UserError(problem, "Lower " + " or ".join(map(flag_name, raised)))
+
+
+def estimate_bytes(workflow: Workflow) -> int:
+    """Returns a lower bound of the bytes that a training takes.
+
+    Counted are the variables, gradients and the optimizer's moments, the results of convolutions and matrix products when a
+    batch passes each network once, forward and backward, and the images of a batch. The networks are built in a graph, where
+    variables have shapes but no memory.
+    """
+    with tf.Graph().as_default() as graph:
+        model = workflow.build_model()
+        variables = sum(_count_bytes(variable.shape, variable.dtype) for variable in model.variables)
+        trained = sum(_count_bytes(variable.shape, variable.dtype) for variable in model.trainable_variables)
+        before = {operation.name for operation in graph.get_operations()}
+        for network in model.networks().values():
+            _call(network, workflow)
+        results = sum(
+            _count_bytes(output.shape, output.dtype.name)
+            for operation in graph.get_operations()
+            if operation.type in _KEPT and operation.name not in before
+            for output in operation.outputs
+        )
+    images = workflow.images_per_step * math.prod(workflow.image_shape) * tf.float32.size
+    return variables + _PER_TRAINED * trained + _PASSES * results + _BATCHES * images
+
+
+def _call(network: keras.Model, workflow: Workflow) -> None:
+    """Adds a pass of one batch through a network to the graph that is being built."""
+    sizes = workflow.image_shape
+    inputs = []
+    for spec in network.inputs:
+        shape = [size or sizes[index] for index, size in enumerate(spec.shape[1:])]
+        inputs.append(tf.zeros([workflow.config.batch, *shape], spec.dtype))
+    network(inputs if len(inputs) > 1 else inputs[0], training=True)
+
+
+def _count_bytes(shape: tuple[int, ...] | tf.TensorShape, dtype: str) -> int:
+    return math.prod(shape) * tf.as_dtype(dtype).size
+
+
+def _is_raised(config: Any, name: str, value: Any) -> bool:
+    """Whether an option is a number above its default. A seed takes no memory, however large it is."""
+    if name == "seed" or isinstance(value, bool) or not isinstance(value, int):
+        return False
+    (field,) = (field for field in dataclasses.fields(config) if field.name == name)
+    return value > (field.default or 0)

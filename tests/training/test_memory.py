@@ -1,0 +1,96 @@
+"""The memory estimate: its parts against closed forms, and what it refuses."""
+
+import math
+
+import numpy as np
+import pytest
+from helpers.cli import call
+
+from gan_tf.tasks import find_task
+from gan_tf.training import memory
+from gan_tf.training.memory import estimate_bytes, require_memory
+from gan_tf.workflow import build_workflow
+from pipelines.errors import UserError
+
+SMALL = {
+    "mnist": {"network": "mlp", "latent_dim": 5, "hidden_dim": 8, "batch": 4},
+    "yosemite": {"hidden_dim": 4, "num_blocks": 1, "load_size": 32, "crop_size": 32, "pool_size": 3},
+    "diffusion": {"hidden_dim": 8, "blocks": 1, "batch": 4},
+    "dann": {"hidden_dim": 4, "batch": 4},
+    "digits": {"hidden_dim": 4, "batch": 4},
+}
+
+
+def prepare(name: str, **values):
+    task = find_task(name)
+    resolved = task.family.resolve(task, {}, {**SMALL[name], **values})
+    return build_workflow(task, resolved.config), resolved
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_estimate_holds_all_variables_their_gradients_and_moments(name):
+    """The variables of the model itself, built with memory, are the other truth."""
+    workflow, _ = prepare(name)
+    model = workflow.build_model()
+    variables = sum(variable.numpy().nbytes for variable in model.variables)
+    trained = sum(variable.numpy().nbytes for variable in model.trainable_variables)
+    images = 2 * 4 * workflow.images_per_step * math.prod(workflow.image_shape)
+    kept = estimate_bytes(workflow) - variables - 3 * trained - images
+    assert 0 < kept < 50e6
+
+
+def test_estimate_of_an_mlp_pair_is_its_closed_form():
+    """G has layers of 8, 16, 32 and 1,024 units, D of 32, 16, 8 and 1; a float32 of each is kept twice for each image."""
+    workflow, _ = prepare("mnist")
+    model = workflow.build_model()
+    variables = sum(variable.numpy().nbytes for variable in model.variables)
+    trained = sum(variable.numpy().nbytes for variable in model.trainable_variables)
+    units = 8 + 16 + 32 + 1024 + 32 + 16 + 8 + 1
+    assert estimate_bytes(workflow) == variables + 3 * trained + 2 * 4 * 4 * units + 2 * 4 * 4 * 32 * 32
+
+
+def test_estimate_counts_images_of_each_update_of_d():
+    one, ten = (estimate_bytes(prepare("mnist", d_steps=steps)[0]) for steps in (1, 10))
+    assert ten - one == 2 * 4 * 9 * 4 * 32 * 32
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_estimate_takes_no_memory_of_large_networks(name):
+    """Networks of many gigabytes are estimated in this process, which could not hold them."""
+    workflow, _ = prepare(name, hidden_dim=1024, batch=4096)
+    assert estimate_bytes(workflow) > 1e9
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_require_memory_refuses_what_cannot_fit_and_names_what_was_raised(name, monkeypatch):
+    workflow, resolved = prepare(name, batch=128)
+    needed = estimate_bytes(workflow)
+    monkeypatch.setattr(memory, "available_memory", lambda: needed)
+    require_memory(workflow, resolved)
+    monkeypatch.setattr(memory, "available_memory", lambda: needed - 1)
+    with pytest.raises(UserError, match="This training needs at least") as refusal:
+        require_memory(workflow, resolved)
+    assert "--batch" in refusal.value.hint
+    assert "--hidden-dim" not in refusal.value.hint  # it is below its default
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_require_memory_estimates_nothing_without_raised_numbers(name, monkeypatch):
+    monkeypatch.setattr(memory, "estimate_bytes", lambda workflow: pytest.fail("it is estimated"))
+    workflow, resolved = prepare(name, seed=7)
+    require_memory(workflow, resolved)
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_train_that_cannot_fit_is_refused_in_one_sentence_and_leaves_no_run(dry, tmp_path, capsys):
+    words = ["--task", "mnist", "--hidden-dim", 1024, "--batch", 65536, "--d-steps", 100, "--runs", tmp_path / "runs"]
+    assert call("train", *words, *dry) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert line.startswith("error: This training needs at least ")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_estimate_grows_with_the_batch_by_what_a_batch_needs():
+    first, second, third = (estimate_bytes(prepare("diffusion", batch=batch)[0]) for batch in (4, 8, 12))
+    assert np.isclose(second - first, third - second)
+    assert second > first
