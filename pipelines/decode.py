@@ -75,6 +75,8 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
             data = file.read()
     except OSError as error:
         raise UnreadableImage(Path(path), error.strerror or type(error).__name__) from error
+    except ValueError as error:  # as a table may hold, with a zero byte
+        raise UnreadableImage(Path(path), "no possible name of a file") from error
     if not data:
         raise UnreadableImage(Path(path), "empty file")
     return data

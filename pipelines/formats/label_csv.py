@@ -15,6 +15,7 @@ from pipelines.source import Split
 
 COLUMNS = ("image_name", "label")
 _MAX_NAMED = 5  # faults that a message names
+_MAX_SHOWN = 60  # characters of a cell or of a header that a message shows
 
 
 def read_rows(path: str | Path) -> list[tuple[str, int]]:
@@ -25,7 +26,9 @@ def read_rows(path: str | Path) -> list[tuple[str, int]]:
     """
     rows = _read_columns(path, COLUMNS)
     invalid = [
-        f"line {number}: {name!r},{label!r}" for number, (name, label) in enumerate(rows, 2) if not name or not is_digit(label)
+        f"line {number}: {_shorten(name)!r},{_shorten(label)!r}"
+        for number, (name, label) in enumerate(rows, 2)
+        if not name or not is_digit(label)
     ]
     if invalid:
         problem = f"{path} has rows without an image name and a label in 0 to 9: {_first(invalid)}"
@@ -34,18 +37,24 @@ def read_rows(path: str | Path) -> list[tuple[str, int]]:
 
 
 def _read_columns(path: str | Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
-    """Returns certain columns of each row of a table, "" where a row has none; see ``read_rows``."""
+    """Returns certain columns of each row of a table, "" where a row has none; see ``read_rows``.
+
+    Bytes that are no UTF-8 are kept, since they may be names of files, or lie in a column that nobody reads.
+    """
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
+        with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
             reader = csv.DictReader(file)
-            missing = [name for name in columns if name not in (reader.fieldnames or ())]
+            header = reader.fieldnames or ()
+            missing = [name for name in columns if name not in header]
             if missing:
                 problem = f"{path} has no column {' and no '.join(missing)}"
-                raise UserError(problem, f"Add a header with the columns {','.join(columns)}")
+                problem += f"; its first line is {_shorten(','.join(header))!r}" if header else ""
+                raise UserError(problem, f"Begin it with the line {','.join(columns)}, and separate columns by commas")
             rows = [tuple(row[name] or "" for name in columns) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         hint = f"Put a CSV file with the columns {','.join(columns)} there"
-        raise UserError(f"{path} cannot be read ({error})", hint) from error
+        raise UserError(f"{path} cannot be read ({reason})", hint) from error
     if not rows:
         raise UserError(f"{path} has no rows", "Add a row image_name,label for each image")
     return rows
@@ -133,17 +142,17 @@ def _read_images(
     positions, unreadable, fitted, in_both = [], [], [], []
     for position, name in enumerate(names):
         if name in held_out:
-            in_both.append(name)
+            in_both.append(_show(name))
             continue
         try:
             image = _read_image(data, name, size, channels, images)
         except UnreadableImage as error:
-            unreadable.append(f"{name} ({error.reason})")
+            unreadable.append(f"{_show(name)} ({error.reason})")
             continue
         images[name] = image.pixels
         positions.append(position)
         if image.own_size != (size, size):
-            fitted.append(f"{name} ({image.own_size[1]}x{image.own_size[0]})")
+            fitted.append(f"{_show(name)} ({image.own_size[1]}x{image.own_size[0]})")
     if in_both and len(in_both) == len(names):
         raise UserError(f"{table} lists only images that val.csv lists too", "Divide them between the two tables")
     if not images:
@@ -177,6 +186,16 @@ def _read_image(data: Path, name: str, size: int, channels: int, former: Contain
 def is_digit(text: str) -> bool:
     """Returns whether a label is one of 0 to 9."""
     return len(text.strip()) == 1 and text.strip() in "0123456789"
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+
+
+def _show(name: str) -> str:
+    """Returns the name of a file as messages show it: short, and with escapes for what cannot be printed."""
+    short = _shorten(name)
+    return short if short.isprintable() else repr(short)[1:-1]
 
 
 def _first(items: list[str]) -> str:

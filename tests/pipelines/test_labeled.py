@@ -1,5 +1,7 @@
 """Labeled images: CSV folders against what was written, dictionaries through the stream, and synthetic digits."""
 
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -74,6 +76,43 @@ def test_read_split_of_an_invalid_table_is_an_error_of_one_line(digits, text, me
     with pytest.raises(UserError, match=message) as error:
         read_split(digits, "train")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"image_name;label\n0.png;1\n", r"its first line is 'image_name;label'\. Begin it with .* separate columns by commas"),
+        ("image_name,label\n0.png,1\n".encode("utf-16"), "no column image_name and no label; its first line is "),
+        (b"image_name,label\n0.png," + b"9" * 5000 + b"\n", r"line 2: '0\.png','9{60}…'\. Correct"),
+        (b"x" * 5000 + b",label\n0.png,1\n", "its first line is 'x{60}…'"),
+        (b"image_name,label\n" + b"x" * 1_000_000 + b",1\n", r"cannot be read \(field larger"),
+    ],
+)
+def test_read_rows_of_another_kind_of_table_shows_its_beginning(tmp_path, content, message):
+    (tmp_path / "train.csv").write_bytes(content)
+    with pytest.raises(UserError, match=message) as error:
+        read_rows(tmp_path / "train.csv")
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < len(str(tmp_path)) + 250
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe.png", "\u732b.png".encode()])
+def test_read_split_of_names_and_columns_in_other_encodings_reads_the_images(digits, pixels, name):
+    """As infer.py writes names, and as tables with a column in Latin-1 come."""
+    (digits / "data/1.png").rename(digits / "data" / os.fsdecode(name))
+    (digits / "train.csv").write_bytes(b"image_name,note,label\n" + name + b",caf\xe9,7\n0.png,,5\n")
+    np.testing.assert_array_equal(read_split(digits, "train").images, pixels[[1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [(b"a\0.png", r"a\x00.png"), (b"\xff.png", r"\udcff.png"), (b"x" * 300, "x" * 60 + "…")]
+)
+def test_read_split_leaves_out_impossible_names_and_shows_them(digits, pixels, name, shown):
+    (digits / "train.csv").write_bytes(b"image_name,label\n" + name + b",7\n0.png,5\n")
+    train = read_split(digits, "train")
+    np.testing.assert_array_equal(train.images, pixels[[0]])
+    assert f"1 unreadable files left out: {shown} (" in train.summary
+    assert train.summary.isprintable()
 
 
 def test_read_split_leaves_out_unreadable_images_with_their_labels_and_names_them(digits, pixels):
