@@ -1,5 +1,6 @@
 """Uses exported generators: translates images of any size, and files."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def plan_files(source: Path, out: Path) -> dict[Path, Path]:
     """
     if not source.is_dir():
         return {source: out}
-    first, second = source.resolve(), out.resolve()
+    first, second = (Path(os.path.realpath(path)) for path in (source, out))  # unlike resolve(), this takes links in a circle
     if first == second or first in second.parents or second in first.parents:
         raise UserError(f"{out} and {source} must be separate folders", "Name another folder for the translations")
     targets: dict[Path, Path] = {}

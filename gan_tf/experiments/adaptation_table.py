@@ -125,7 +125,7 @@ def run(argv: Sequence[str]) -> int:
         for seed in range(args.seeds):
             for target in args.targets:
                 for row in [row for row in ROWS if row.name in args.only]:
-                    run_dir = measure(row, target, seed, args.data.resolve(), args.runs.resolve())
+                    run_dir = measure(row, target, seed, args.data.resolve(), args.runs.absolute())
                     accuracies.setdefault((row.name, target), []).append(read_accuracy(run_dir, target))
                     if seed == 0 and row.name in FIGURE_ROWS and not (run_dir.path / "figures/figures.json").is_file():
                         draw_figures(run_dir, args.data, f"{row.about}, MNIST-M to {target.upper()}")

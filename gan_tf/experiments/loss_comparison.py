@@ -170,7 +170,7 @@ def run(argv: Sequence[str]) -> int:
     )
     for evaluator in evaluators:
         name = evaluator.task.name
-        request = Request(evaluator.data, named[name], args.runs.resolve() / name, budget)
+        request = Request(evaluator.data, named[name], args.runs.absolute() / name, budget)
         add_task(page, evaluator, collect_weights(evaluator.task, LOSSES[name], request), options)
     page.write()
     return 0

@@ -209,7 +209,7 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--seed", type=whole_numbers(0), default=0, metavar="N", help="seed of the images (default: 0)")
     args = parser.parse(argv)
     check_page(args.out)
-    request = Request(args.data, args.weights, args.runs.resolve(), read_budget(args, _BUDGET))
+    request = Request(args.data, args.weights, args.runs.absolute(), read_budget(args, _BUDGET))
     import_tensorflow()
     evaluator, classifier = Evaluator(MNIST, args.data, args.count, args.seed), MNIST.load_classifier()
     found = collect_weights(MNIST, TRAININGS, request)

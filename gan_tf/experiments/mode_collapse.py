@@ -173,7 +173,7 @@ def run(argv: Sequence[str]) -> int:
     )
     add_points(page, args.point_steps)
     for evaluator in evaluators:
-        add_images(page, evaluator, budget, args.runs.resolve(), named[evaluator.task.name])
+        add_images(page, evaluator, budget, args.runs.absolute(), named[evaluator.task.name])
     page.write()
     return 0
 

@@ -155,7 +155,7 @@ def run(argv: Sequence[str]) -> int:
         raise UserError("No --data was given", "Add --data DIR with the task's images; --list shows the recipes")
     if args.table.suffix != ".md":
         raise UserError(f"--table {args.table} must be a .md file", "Correct the name")
-    task, recipes, runs = find_task(args.task), select_recipes(args.only), args.runs.resolve()
+    task, recipes, runs = find_task(args.task), select_recipes(args.only), args.runs.absolute()
     if task.family is not GAN_FAMILY:
         raise UserError(f"--task {task.name} has no GAN", "Choose another task")
     with lock_comparison(runs):

@@ -203,7 +203,7 @@ def run(argv: Sequence[str]) -> int:
     budget = read_budget(args, _BUDGET)
     STACKED.family.resolve(STACKED, {}, {"loss": args.loss})  # refuses unknown losses before TensorFlow is loaded
     import_tensorflow()
-    directory = train(args.data, budget, args.runs.resolve() / args.loss, args.loss)
+    directory = train(args.data, budget, args.runs.absolute() / args.loss, args.loss)
     write_page(args.out, directory, measure(directory, args.data), budget)
     return 0
 

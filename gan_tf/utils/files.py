@@ -24,6 +24,8 @@ WRITE_HINTS = {
     errno.EISDIR: "Choose another path; this one is a folder, not a file",
     errno.EEXIST: "Choose another path; this one is a file, not a folder",
     errno.ENAMETOOLONG: "Choose a shorter path",
+    errno.ELOOP: "Choose a path without a link that leads to itself",
+    errno.ENOENT: "Choose another folder; this one has been removed, or nothing can be created in it",
 }
 """How to fix what keeps a file from being written, by the number of the error."""
 

@@ -125,6 +125,8 @@ def write_one(path) -> None:
         ("twice", "out", r"both be written as a\.png"),
         ("broken", "out", "No image in"),
         ("empty", "out", "No images were found"),
+        ("in", "loop", "cannot be written"),
+        ("in", "loop/out", "cannot be written"),
     ],
 )
 def test_translate_files_of_bad_input_is_refused(translator, tmp_path, source, out, words):
@@ -135,6 +137,7 @@ def test_translate_files_of_bad_input_is_refused(translator, tmp_path, source, o
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/a.png").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(UserError, match=words):
         translate(translator, tmp_path / source, tmp_path / out)
 

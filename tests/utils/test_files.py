@@ -60,6 +60,8 @@ PROBLEMS = [
     (OSError(errno.EDQUOT, "Quota exceeded"), UserError),
     (PermissionError(errno.EACCES, "Permission denied"), UserError),
     (OSError(errno.EROFS, "Read-only file system"), UserError),
+    (FileNotFoundError(errno.ENOENT, "No such file or directory"), UserError),  # as below /proc, or after rm -r
+    (OSError(errno.ELOOP, "Too many levels of symbolic links"), UserError),
     (OSError(errno.EIO, "Input/output error"), OSError),
     (KeyboardInterrupt(), KeyboardInterrupt),
     (MemoryError(), MemoryError),
