@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # Where each data set may lie: in the folder that is given (".") or below it, in upper or lower case. torchvision writes
 # MNIST/raw, and hw2_data is the archive of DLCV 2022.
 MNIST_DIRS = (".", "raw", "mnist", "mnist/raw", "digits/mnist", "digits/mnist/raw")
+SIZE = 28  # height and width of the images in pixels
 _MEMORY_BUDGET = 1 << 30  # bytes of the validation images of tensorflow-datasets
 MNISTM_DIRS = (".", "mnistm", "digits/mnistm", "hw2_data/digits/mnistm")
 
@@ -55,7 +56,7 @@ class LabeledDigitsData(DataSpec):
     @property
     def tfds(self) -> TfdsData:
         """MNIST, or other digits with labels, of tensorflow-datasets; see ``DataSpec.tfds``."""
-        return TfdsData("mnist", TfdsSample(28, num_classes=10))
+        return TfdsData("mnist", TfdsSample(SIZE, num_classes=10))
 
 
 def read_validation_sets(location: Location) -> "list[LabeledImages]":
@@ -91,11 +92,11 @@ def read_digit_sets(folder: str | Path, split: Split) -> "list[LabeledImages]":
     sets = []
     mnist = find_mnist(folder, part)
     if mnist is not None:
-        sets.append(idx.read_digits(mnist, part))
+        sets.append(idx.read_digits(mnist, part, size=SIZE))
         sets[-1].name = _data_set_name(mnist)
     mnistm = find_labeled_folder(folder, split)
     if mnistm is not None:
-        sets.append(label_csv.read_split(mnistm, split))
+        sets.append(label_csv.read_split(mnistm, split, SIZE))
         sets[-1].name = _data_set_name(mnistm)
     for images in sets:
         images.split = split

@@ -78,23 +78,31 @@ def has_any_file(folder: str | Path) -> bool:
     return any(find_file(folder, part, kind) for part in PREFIXES for kind in _KINDS)
 
 
-def read_digits(folder: str | Path, part: Part, channels: int = 3) -> LabeledImages:
+def read_digits(folder: str | Path, part: Part, channels: int = 3, size: int | None = None) -> LabeledImages:
     """Reads the images and labels of one part, with the gray values repeated in each channel.
 
     Args:
         folder: where the four files lie.
         part: ``train`` or ``test``.
         channels: of the result.
+        size: height and width that the images must have in pixels; None takes any.
 
     Raises:
-        UserError: a file is missing or damaged, the numbers of images and labels differ, or a label is not in 0 to 9.
+        UserError: a file is missing or damaged, there are no images, or as many labels, or a label is not in 0 to 9, or the
+            images have another size.
     """
     images_file, labels_file = find_file(folder, part, "images"), find_file(folder, part, "labels")
     if images_file is None or labels_file is None:
         missing = f"{PREFIXES[part]}-{'images-idx3' if images_file is None else 'labels-idx1'}-ubyte"
         raise UserError(f"{folder} lacks {missing}", "Put MNIST's four IDX files there, plain or as .gz")
     images, labels = read_idx(images_file, 3), read_idx(labels_file, 1)
-    if len(images) != len(labels) or not len(images):
+    height, width = images.shape[1:]
+    if not images.size:
+        raise UserError(f"{images_file} has {len(images):,} images of {width}x{height} pixels", _HINT)
+    if size is not None and (height, width) != (size, size):
+        problem = f"{images_file} has images of {width}x{height} pixels, but {size}x{size} are needed, as MNIST has them"
+        raise UserError(problem, "Name another folder")
+    if len(images) != len(labels):
         problem = f"{folder} has {len(images):,} {part} images and {len(labels):,} labels; there must be as many of each"
         raise UserError(problem, "Download the files again")
     if labels.max() > 9:

@@ -109,7 +109,7 @@ def read_mnist(folder: Path, part: "idx.Part") -> "LabeledImages":
     place = find_mnist(folder, part)
     if place is None:
         raise UserError(f"No MNIST was found in {folder}", f"Put its four IDX files {describe_places(MNIST_DIRS)}")
-    return idx.read_digits(place, part)
+    return idx.read_digits(place, part, size=SIZE)
 
 
 def _read_photos(folder: Path) -> "tuple[list[np.ndarray], str]":

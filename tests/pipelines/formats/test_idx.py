@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from pipelines.errors import UserError
+from pipelines.formats.digits import read_digit_sets
 from pipelines.formats.idx import find_file, read_digits, read_idx
+from pipelines.formats.mnistm import read_mnist
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 3, 2), np.uint8)
 
@@ -63,6 +65,20 @@ def test_read_idx_of_a_damaged_file_is_an_error_that_names_it(data, tmp_path):
     with pytest.raises(UserError, match=r"file .*\. [A-Z].*\.$") as error:
         read_idx(tmp_path / "file", 3)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("shape", [(0, 28, 28), (5, 0, 0), (5, 0, 3)])
+def test_read_digits_without_pixels_is_an_error(mnist, shape):
+    (mnist / "train-images-idx3-ubyte").write_bytes(images(np.empty(shape, np.uint8)))
+    (mnist / "train-labels-idx1-ubyte").write_bytes(labels(bytes(shape[0])))
+    with pytest.raises(UserError, match=rf"has {shape[0]} images of {shape[2]}x{shape[1]} pixels"):
+        read_digits(mnist, "train")
+
+
+@pytest.mark.parametrize("read", [read_digit_sets, read_mnist])
+def test_digits_of_another_size_are_refused_where_they_are_not_resized(mnist, read):
+    with pytest.raises(UserError, match=r"train-images-idx3-ubyte\.gz has images of 2x3 pixels, but 28x28 are needed"):
+        read(mnist, "train")
 
 
 def test_read_digits_of_inconsistent_files_is_an_error(mnist):
