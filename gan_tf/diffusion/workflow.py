@@ -23,9 +23,11 @@ from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.images import empty_image_dir, tile_images, to_rgb, write_images, write_named_images
 from gan_tf.workflow import Workflow
 from pipelines.errors import UserError
+from pipelines.labeled import LabeledImages
 from pipelines.location import Location
 from pipelines.source import Source
 from pipelines.stream import Stream
+from pipelines.synthetic.digits import SyntheticDigits
 from pipelines.transforms import normalize
 
 _GRID_COLUMNS = 10
@@ -46,8 +48,14 @@ class DiffusionWorkflow(Workflow):
         return Diffusion(unet, unet_ema, shape, config)
 
     def build_stream(self, model: Diffusion, sources: Mapping[str, Source]) -> Stream:
-        """Returns the stream of images, labels and random inputs that ``model`` trains on."""
+        """Returns the stream of images, labels and random inputs that ``model`` trains on.
+
+        Raises:
+            UserError: the images have labels beyond those of the configuration.
+        """
         config = self.config
+        if config.classes:
+            _check_labels(sources["real"], config.classes)
         prepare = {"real": self._prepare}
         return Stream(sources, config.batch, seed=config.seed, prepare=prepare, random_inputs=model.random_inputs)
 
@@ -161,6 +169,14 @@ class DiffusionWorkflow(Workflow):
         files = tuple(Path(f"{label}_{index}.png") for index, label in enumerate(requested))
         generated = ImageSet(name, to_rgb(images), files=files)
         return evaluate_images(generated, real, options, report, self.task.detector, classifier)
+
+
+def _check_labels(source: Source, classes: int) -> None:
+    """Checks that a source, if it has labels, has none beyond the number of classes, which would be trained on as others."""
+    highest = int(source.labels.max()) if isinstance(source, LabeledImages | SyntheticDigits) else 0
+    if highest >= classes:
+        problem = f"--classes {classes} is too few for images with labels up to {highest}"
+        raise UserError(problem, f"Use --classes {highest + 1}, or 0 to generate without labels")
 
 
 def image_names(counts: Mapping[int, int]) -> list[str]:

@@ -127,6 +127,12 @@ BAD_INPUT = [
     ("infer", ["--weights", "{run}", "--sampler", "dpm", "{tmp}/out"], "dpm-solver++"),
     ("infer", ["--weights", "{run}", "{data}/data"], "not empty"),
     ("train", ["--runs", "{tmp}/runs", "--data", "{data}/data", "--classes", "10", *map(str, TINY)], "have no labels"),
+    (
+        "train",
+        ["--runs", "{tmp}/runs", "--data", "{data}", "--classes", "5", *map(str, TINY)],
+        "too few for images with labels up to",
+    ),
+    ("train", ["--runs", "{tmp}/runs", "--classes", "9", *map(str, TINY)], "Use --classes 10, or 0"),
     ("train", ["--runs", "{tmp}/runs", "--data", "{data}/data", "--eval-every", "5"], "--eval-every needs"),
     ("train", ["--runs", "{tmp}/runs", "--data", "{tmp}"], "no images"),
     ("evaluate", ["--weights", "{run}", "--classifier", "digits"], "--images only"),
