@@ -20,12 +20,14 @@ class LabeledImages:
         note: what ``summary`` should say besides.
 
     Raises:
-        ValueError: types or shapes differ from these.
+        ValueError: types, shapes or labels differ from these.
     """
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, name: str, split: str = "", note: str = ""):
         if images.dtype != np.uint8 or images.ndim != 4 or labels.shape != images.shape[:1] or not len(images):
             raise ValueError(f"images {images.dtype} {images.shape} with labels {labels.shape}")
+        if labels.min() < 0 or labels.max() > 255:  # a byte would hold another one
+            raise ValueError(f"labels from {labels.min()} to {labels.max()}")
         self.images, self.labels, self.name, self.split = images, labels.astype(np.uint8), name, split
         self.note = note
 

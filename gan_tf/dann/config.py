@@ -12,6 +12,7 @@ from gan_tf.family import Family
 from gan_tf.options import Conflict, Preset, Resolved, option, refuse_conflicts, resolve
 from gan_tf.utils.files import check_label_files
 from pipelines.errors import UserError
+from pipelines.formats.class_folders import MAX_CLASSES
 from pipelines.formats.domains import DIGIT_CLASSES, TARGETS, DomainData
 from pipelines.source import DataSpec
 
@@ -124,6 +125,8 @@ def resolve_dann(task_defaults: Mapping[str, Any], file: Mapping[str, Any], cli:
     if len(names) < 2 or len(set(names)) < len(names) or not all(names):
         problem = f"--classes {resolved.config.classes} does not name two or more different classes"
         raise UserError(problem, "Write their names with slashes between them, such as cat/dog")
+    if len(names) > MAX_CLASSES:
+        raise UserError(f"--classes names {len(names):,} classes, but at most {MAX_CLASSES} are possible", "Leave some out")
     return resolved
 
 

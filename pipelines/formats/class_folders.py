@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pipelines.labeled import LabeledImages
 
 
+MAX_CLASSES = 256  # labels are held in one byte
+
+
 def find_split(folder: Path, split: Split) -> Path | None:
     """Returns where the class folders of a split lie: in ``train`` or ``val``, by any usual name, else in the folder itself.
 
@@ -29,7 +32,7 @@ def class_names(folder: Path) -> tuple[str, ...]:
     """Returns the names of the class folders of the training images, sorted.
 
     Raises:
-        UserError: there are fewer than two.
+        UserError: there are fewer than two, or more than ``MAX_CLASSES``.
     """
     training = find_split(folder, "train")
     assert training is not None
@@ -37,6 +40,9 @@ def class_names(folder: Path) -> tuple[str, ...]:
     if len(names) < 2:
         problem = f"{training} has {len(names)} folders of classes, but two or more are needed"
         raise UserError(problem, "Put the images of each class into a folder with its name")
+    if len(names) > MAX_CLASSES:
+        problem = f"{training} has {len(names):,} folders of classes, but at most {MAX_CLASSES} are possible"
+        raise UserError(problem, "Leave some classes out, or join several into one")
     return names
 
 

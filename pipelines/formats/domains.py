@@ -59,6 +59,7 @@ class DomainData(DataSpec):
         if self.target == "folder":
             domains = {name: path / name for name in (SOURCE, TARGET)}
             return self.open_folders(domains if domains[TARGET].is_dir() else {TARGET: path}, split, memory_budget)
+        self._require_digit_classes()
         if split == "val":
             return {TARGET: self._read_labeled(path, TARGET, "val")}
         if self.phase != "adapt":
@@ -94,6 +95,7 @@ class DomainData(DataSpec):
         from pipelines.image_array import ImageArray
         from pipelines.synthetic.digits import SyntheticDigits
 
+        self._require_digit_classes()
         digits = {SOURCE: SyntheticDigits(), TARGET: SyntheticDigits(seed=1)}
         if self.phase != "adapt":
             return {self.phase: digits[self.phase]}
@@ -107,6 +109,12 @@ class DomainData(DataSpec):
             place = path / TARGET
             return class_folders.find_split(place if place.is_dir() else path, "val") is not None
         return first_folder(path, _target_dirs(self.target), (lambda place: has_split(place, "val"),)) is not None
+
+    def _require_digit_classes(self) -> None:
+        """Raises a UserError if the classes are others than those of digits, whose labels are the numbers of their classes."""
+        if self.classes != tuple(DIGIT_CLASSES.split("/")):
+            problem = "Images of digits have the classes 0 to 9, but other classes were given"
+            raise UserError(problem, "Leave --classes out, or name folders of classes by --source-data and --target-data")
 
     def _read_labeled(self, path: Path, domain: str, split: Split) -> "LabeledImages":
         from pipelines.formats.label_csv import has_any_split, has_split, read_split

@@ -162,6 +162,9 @@ BAD_INPUT = [
     ("train", ["--runs", "{tmp}/runs", "--source-data", "{tmp}", "--target-data", "{tmp}"], "0 folders of classes"),
     ("train", ["--runs", "{tmp}/runs", "--data", "{data}", "--eval-every", "2"], "a classifier makes none"),
     ("train", ["--runs", "{tmp}/runs", "--classes", "cat"], "two or more different classes"),
+    ("train", ["--runs", "{tmp}/runs", "--classes", "/".join(map(str, range(257)))], "names 257 classes"),
+    ("train", ["--runs", "{tmp}/runs", "--classes", "cat/dog"], "have the classes 0 to 9"),
+    ("train", ["--runs", "{tmp}/runs", "--classes", "1/0/2/3/4/5/6/7/8/9", "--data", "{data}"], "have the classes 0 to 9"),
 ]
 
 

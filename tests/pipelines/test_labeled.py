@@ -149,8 +149,9 @@ def test_concatenate_keeps_order_and_labels(pixels):
     np.testing.assert_array_equal(both.images, pixels)
     assert (both.labels.tolist(), both.name, concatenate([one])) == ([1, 2, 3, 4], "a-b", one)
     assert len({one.digest, two.digest, both.digest, LabeledImages(pixels[:3], np.array([1, 2, 4]), "a").digest}) == 4
-    with pytest.raises(ValueError, match="labels"):
-        LabeledImages(pixels, np.array([1]), "a")
+    for labels in ([1], [1, 2, 3, 256], [1, 2, 3, -1]):
+        with pytest.raises(ValueError, match="labels"):
+            LabeledImages(pixels, np.array(labels), "a")
 
 
 @pytest.mark.parametrize("kind", ["labeled", "synthetic"])
