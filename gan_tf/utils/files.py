@@ -29,6 +29,8 @@ WRITE_HINTS = {
 }
 """How to fix what keeps a file from being written, by the number of the error."""
 
+LEFTOVERS = ".gan_tf-*.tmp"  # what a killed process has not finished
+
 
 @contextlib.contextmanager
 def file_errors(path: Path) -> Iterator[None]:
@@ -93,7 +95,7 @@ def remove_leftovers(directory: Path) -> None:
         UserError: one cannot be removed.
     """
     with file_errors(directory):
-        for leftover in Path(directory).rglob(".gan_tf-*.tmp"):
+        for leftover in Path(directory).rglob(LEFTOVERS):
             leftover.unlink()
 
 

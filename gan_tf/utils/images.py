@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from tqdm import tqdm
 
-from gan_tf.utils.files import file_errors, remove_leftovers, write_atomic
+from gan_tf.utils.files import LEFTOVERS, file_errors, write_atomic
 from pipelines.errors import UserError
 
 _SOFTWARE_KEY, _SOFTWARE = "Software", "gan_tf"  # a keyword of the PNG specification
@@ -91,18 +91,20 @@ def require_own_image(path: Path) -> None:
 def empty_image_dir(directory: Path, overwrite: bool) -> None:
     """Makes sure that a directory is empty, so that images that are written into it do not mix with others.
 
-    What a killed process has not finished is removed in any case.
+    What a killed process has not finished there is removed too, but only once nothing is refused: the folder may be that of a
+    run, whose training is writing right now.
 
     Args:
         directory: may not exist yet.
         overwrite: whether to remove images that this program wrote there, and folders that hold nothing else.
 
     Raises:
-        UserError: it holds files, or without being overwritten images of this program.
+        UserError: it is a file, it holds files, or without being overwritten images of this program.
     """
     if not directory.is_dir():
+        if os.path.lexists(directory):
+            raise UserError(f"{directory} is not a folder", "Name another folder for the images")
         return
-    remove_leftovers(directory)
     entries = sorted(entry for entry in directory.iterdir() if not entry.name.startswith("."))
     if entries and not overwrite:
         hint = "Name another folder, or add --overwrite, which removes the images that gan_tf wrote there"
@@ -112,7 +114,7 @@ def empty_image_dir(directory: Path, overwrite: bool) -> None:
         problem = f"{directory} holds files that gan_tf has not written, such as {other.relative_to(directory)}"
         raise UserError(problem, "Name another folder, or move them away")
     with file_errors(directory):
-        for entry in entries:
+        for entry in [*directory.glob(LEFTOVERS), *entries]:
             if entry.is_dir():
                 shutil.rmtree(entry)
             else:
@@ -121,6 +123,8 @@ def empty_image_dir(directory: Path, overwrite: bool) -> None:
 
 def _find_other(path: Path) -> Path | None:
     """Returns a file or an empty folder that this program has not written, at ``path`` or below it; None without any."""
+    if path.match(LEFTOVERS):
+        return None
     if path.is_symlink() or not path.is_dir():
         return None if is_own_image(path) else path
     children = sorted(path.iterdir())

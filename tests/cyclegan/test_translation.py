@@ -125,7 +125,7 @@ def write_one(path) -> None:
         ("twice", "out", r"both be written as a\.png"),
         ("broken", "out", "No image in"),
         ("empty", "out", "No images were found"),
-        ("in", "loop", "cannot be written"),
+        ("in", "loop", "is not a folder"),
         ("in", "loop/out", "cannot be written"),
     ],
 )

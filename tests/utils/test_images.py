@@ -114,8 +114,36 @@ def test_empty_image_dir_removes_images_of_this_program_only_if_asked(tmp_path):
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_empty_image_dir_removes_what_a_killed_process_has_not_finished(tmp_path, overwrite):
     (tmp_path / ".gan_tf-0123456789abcdef.tmp").write_bytes(b"\x89PNG")
+    if overwrite:  # the folder of one image, as of a translation
+        (tmp_path / "below").mkdir()
+        (tmp_path / "below/.gan_tf-0123456789abcdef.tmp").write_bytes(b"\x89PNG")
     empty_image_dir(tmp_path, overwrite)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_empty_image_dir_of_a_folder_that_is_refused_leaves_what_others_write_there(tmp_path, overwrite):
+    """As the root of a project with a training that runs in it."""
+    writing = tmp_path / "runs/mnist/000/.gan_tf-0123456789abcdef.tmp"
+    writing.parent.mkdir(parents=True)
+    for path in (writing, tmp_path / "README.md"):
+        path.write_text("text")
+    with pytest.raises(UserError):
+        empty_image_dir(tmp_path, overwrite)
+    assert writing.exists()
+
+
+@pytest.mark.parametrize("kind", ["file", "pipe", "loop"])
+def test_empty_image_dir_of_something_else_is_refused(tmp_path, kind):
+    path = tmp_path / kind
+    if kind == "file":
+        path.touch()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(kind)
+    with pytest.raises(UserError, match="is not a folder"):
+        empty_image_dir(path, overwrite=True)
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "txt", "folder", "link", "pipe"])
