@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from pipelines.errors import UserError
 from pipelines.formats.digits import MNIST_DIRS, MNISTM_DIRS, describe_places, find_labeled_folder, find_mnist
@@ -76,21 +76,22 @@ def build_mnistm(mnist_dir: Path, photos_dir: Path, out: Path, seed: int = 0) ->
         mnist_dir: holds MNIST's four IDX files, in one of the places where they may lie.
         photos_dir: photographs at any depth, such as BSDS500's; smaller ones than a digit are left out.
         out: a folder that does not exist yet; it appears when all is written.
-        seed: of the choice of the patches.
+        seed: of the choice of the patches, at least 0.
 
     Returns:
         One line that says what was written.
 
     Raises:
-        UserError: there are no digits or photographs, ``out`` exists, or a file cannot be written.
+        UserError: there are no digits or photographs, ``out`` exists, a file cannot be written, or the seed is negative.
     """
+    if seed < 0:
+        raise UserError(f"--seed {seed} is not valid: a whole number of at least 0 is needed", "Correct the value")
     if os.path.lexists(out):
         raise UserError(f"{out} exists already", "Name another folder, or remove it")
     digits = [read_mnist(mnist_dir, part) for part in _TABLES]
     photos, left_out = _read_photos(photos_dir)
-    partial = out.with_name(out.name + ".part")
+    partial = out.with_name(f".mnistm-{os.urandom(8).hex()}.tmp")  # which is nobody else's
     try:
-        shutil.rmtree(partial, ignore_errors=True)
         (partial / "data").mkdir(parents=True)
         number = 0
         for part, table in zip(digits, _TABLES.values(), strict=True):
@@ -98,7 +99,9 @@ def build_mnistm(mnist_dir: Path, photos_dir: Path, out: Path, seed: int = 0) ->
             number += len(part)
         partial.rename(out)
     except OSError as error:
-        raise UserError(f"{error.filename or out} cannot be written ({error.strerror})", "Name another folder") from error
+        raise UserError(f"{out} cannot be written ({error.strerror})", "Name another folder, or free some space") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return f"{out}: {number:,} images, from patches of {len(photos):,} photographs{left_out}"
 
 
@@ -158,11 +161,45 @@ def _write_part(folder: Path, table: str, digits: "LabeledImages", images: "np.n
     (folder / table).write_text("\n".join(["image_name,label", *rows]) + "\n", encoding="utf-8")
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that raises a UserError for wrong usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message[:1].upper() + message[1:], f"See {self.prog} --help")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Builds MNIST-M as the arguments say; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        "python -m pipelines.formats.mnistm", description="Builds MNIST-M from MNIST and photographs."
-    )
+    """Builds MNIST-M as the arguments say; returns the exit code, which no closed or full standard stream decides."""
+    try:
+        line = _build(argv)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename} cannot be opened ({error.strerror}). Name another path.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    _say(line)
+    return 0
+
+
+def _say(line: str) -> None:
+    """Prints a line, with escapes for what the encoding of standard output has no character for, if it can be printed."""
+    if sys.stdout is None:
+        return
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except OSError:  # whoever reads it has ended, or the disk is full
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise it fails again at the end
+
+
+def _build(argv: Sequence[str] | None) -> str:
+    parser = _Parser("python -m pipelines.formats.mnistm", description="Builds MNIST-M from MNIST and photographs.")
     parser.add_argument("mnist_dir", type=Path, metavar="MNIST_DIR", help="folder with MNIST's four IDX files")
     parser.add_argument("photos_dir", type=Path, metavar="PHOTOS_DIR", help="folder of photographs, at any depth")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write, which must not exist yet")
@@ -170,13 +207,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--seed", type=whole_numbers(0), default=0, metavar="N", help="seed of the choice of the patches (default: 0)"
     )
     args = parser.parse_args(argv)
-    try:
-        print(build_mnistm(args.mnist_dir, args.photos_dir, args.out, args.seed))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return build_mnistm(args.mnist_dir, args.photos_dir, args.out, args.seed)
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's log looks like errors
     sys.exit(main())

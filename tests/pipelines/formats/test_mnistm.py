@@ -1,6 +1,11 @@
 """MNIST-M: how it is built, where it is found, and what its tables may not hold."""
 
+import errno
+import os
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +15,8 @@ from pipelines.errors import UserError
 from pipelines.formats import label_csv
 from pipelines.formats.mnistm import MnistmData, build_mnistm, main
 from pipelines.labeled import LabeledImages
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def write_idx(folder, part: str, images: np.ndarray, labels: list[int]) -> None:
@@ -71,10 +78,37 @@ def test_main_bad_input_is_one_line_and_exit_code_2(mnist, photos, tmp_path, cap
         ((tmp_path / "photos", photos, tmp_path / "out"), "No MNIST was found"),
         ((mnist, mnist, tmp_path / "out"), "images"),
         ((mnist, photos, photos), "exists already"),
+        ((mnist, photos, tmp_path / "out", "--seed", -1), "--seed -1 is not valid"),
+        ((mnist, photos, tmp_path / "out", "--seed", "one"), "Argument --seed"),
+        ((mnist, photos), "OUT"),
+        ((mnist, photos, "/proc/out"), "/proc/out cannot be written (No such file or directory)"),
+        ((mnist, photos, mnist / "raw/train-images-idx3-ubyte/out"), "cannot be written (Not a directory)"),
+        (("x" * 300, photos, tmp_path / "out"), "x cannot be opened (File name too long)"),
     ):
         assert main([str(word) for word in words]) == 2
-        assert capsys.readouterr().err.startswith("error: ")
-        assert not (tmp_path / "out").exists(), message
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert message in error
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["mnist", "photos"]
+
+
+def test_build_mnistm_that_fails_leaves_nothing_of_its_own_and_everything_of_others(mnist, photos, tmp_path, monkeypatch):
+    def fail(image, path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "out.part").mkdir()
+    build_mnistm(mnist, photos, tmp_path / "out")
+    monkeypatch.setattr(Image.Image, "save", fail)
+    with pytest.raises(UserError, match=r"other cannot be written \(No space left on device\)"):
+        build_mnistm(mnist, photos, tmp_path / "other")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mnist", "out", "out.part", "photos"]
+
+
+def test_main_with_a_full_standard_output_does_its_work_and_ends_with_0(mnist, photos, tmp_path):
+    command = ["bash", "-c", '"$0" "$@" > /dev/full', sys.executable, "-m", "pipelines.formats.mnistm", mnist, photos]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    assert subprocess.run([*command, tmp_path / "ü"], cwd=ROOT, check=False, env=environment).returncode == 0
+    assert len(list((tmp_path / "ü/data").iterdir())) == 7
 
 
 def test_mnistm_data_reads_what_was_built(mnist, photos, tmp_path):
