@@ -2,7 +2,7 @@
 # Writes samples/gan.png: 25 anime faces, 5 x 5 tiles of 64x64, from the weights in this repository.
 # Creates its own environment if there is none; needs Python 3.11, 3.12 or 3.13 with its venv module and nothing else.
 set -euo pipefail
-cd "$(dirname "$0")"
+CDPATH='' cd "$(dirname "$0")"
 if [ $# -gt 0 ]; then
     echo "error: run_gan.sh takes no arguments, but $1 was given. See python infer.py --help for other images." >&2
     exit 2

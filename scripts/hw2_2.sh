@@ -7,7 +7,7 @@ if [ $# -ne 1 ] || [ -z "$1" ] || [ "${1:0:1}" = - ]; then
     exit 2
 fi
 [ "${1:0:1}" = / ] && out=$1 || out=$PWD/$1
-cd "$(dirname "$0")/.."
+CDPATH='' cd "$(dirname "$0")/.."
 set --  # a sourced file sees these arguments
 . scripts/environment.sh
 exec "$python" infer.py --task diffusion --per-digit 100 --overwrite "$out"

@@ -9,7 +9,7 @@ if [ $# -ne 2 ] || [ -z "$1" ] || [ -z "$2" ] || [ "${1:0:1}" = - ] || [ "${2:0:
 fi
 [ "${1:0:1}" = / ] && images=$1 || images=$PWD/$1
 [ "${2:0:1}" = / ] && out=$2 || out=$PWD/$2
-cd "$(dirname "$0")/.."
+CDPATH='' cd "$(dirname "$0")/.."
 set --  # a sourced file sees these arguments
 . scripts/environment.sh
 exec "$python" infer.py --task dann --overwrite "$images" "$out"

@@ -24,7 +24,7 @@ fi
 for folder in "${folders[@]}"; do
     [ -d "$folder" ] || usage "There is no folder $folder"
 done
-cd "$(dirname "$0")/.."
+CDPATH='' cd "$(dirname "$0")/.."
 set --  # a sourced file sees these arguments
 . scripts/environment.sh
 data=(--data "${folders[0]}")

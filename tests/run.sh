@@ -2,7 +2,7 @@
 # Makes the environment if there is none and runs the checks and tests: `bash tests/run.sh [--all] [pytest's own arguments]`.
 # --all runs the slow tests too.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH='' cd "$(dirname "$0")/.."
 . scripts/environment.sh tests/requirements.txt
 selection=(-m "not slow")
 if [ "${1:-}" = "--all" ]; then selection=(); shift; fi

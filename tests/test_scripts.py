@@ -99,3 +99,17 @@ def test_hw2_3_other_arguments_are_refused_before_anything_is_created(bare_machi
     assert done.returncode == 2
     assert last_line(done).startswith("error: hw2_3.sh takes the folder of digits and the CSV file.")
     assert not (bare_machine / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["hw2_1.sh", "out"], ["hw2_2.sh", "out"], ["hw2_3.sh", "svhn", "out.csv"], ["run.sh", "."]], ids=str
+)
+def test_scripts_with_a_cdpath_of_the_user_run_in_their_own_repository(bare_machine, tmp_path_factory, words):
+    """Otherwise the script of one copy of the repository would use the programs and the weights of another."""
+    other = tmp_path_factory.mktemp("other")
+    (other / "scripts").mkdir()
+    environment = {"PATH": str(bare_machine / "bin"), "CDPATH": str(other)}
+    command = [shutil.which("bash"), f"scripts/{words[0]}", *words[1:]]
+    done = subprocess.run(command, cwd=bare_machine, env=environment, capture_output=True, text=True, check=False)
+    assert last_line(done).startswith("error: No Python from 3.11")
+    assert (done.returncode, done.stdout) == (2, "")
