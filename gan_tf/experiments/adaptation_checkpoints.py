@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
+from gan_tf.experiments.page import check_page
 from gan_tf.options import from_values
 from gan_tf.run_dir import read_run_config
 from gan_tf.utils.files import write_atomic
@@ -107,6 +108,7 @@ def run(argv: Sequence[str]) -> int:
     table = Path("docs/adaptation-checkpoints.md")
     parser.add_argument("--table", type=Path, default=table, metavar="FILE", help=f"Markdown file (default: {table})")
     args = parser.parse(argv)
+    check_page(args.table, "--table")
     write_atomic(args.table, render_page(score_checkpoints(args.run, args.data)).encode())
     print(f"wrote {args.table}")
     return 0

@@ -15,6 +15,7 @@ from gan_tf import cards
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
 from gan_tf.experiments.adaptation_page import Accuracies, render_page
+from gan_tf.experiments.page import check_page
 from gan_tf.experiments.processes import ROOT, run_python
 from gan_tf.run_dir import RunDir, find_newest_run
 from gan_tf.utils.files import read_json, write_atomic
@@ -118,14 +119,13 @@ def run(argv: Sequence[str]) -> int:
     args = build_parser().parse(argv)
     if args.data is None:
         raise UserError("No --data was given", "Add --data DIR with MNIST-M, SVHN and USPS")
-    if args.table.suffix != ".md":
-        raise UserError(f"--table {args.table} must be a .md file", "Correct the name")
+    check_page(args.table, "--table")
     accuracies: Accuracies = {}
     try:
         for seed in range(args.seeds):
             for target in args.targets:
                 for row in [row for row in ROWS if row.name in args.only]:
-                    run_dir = measure(row, target, seed, args.data.resolve(), args.runs.absolute())
+                    run_dir = measure(row, target, seed, args.data.absolute(), args.runs.absolute())
                     accuracies.setdefault((row.name, target), []).append(read_accuracy(run_dir, target))
                     if seed == 0 and row.name in FIGURE_ROWS and not (run_dir.path / "figures/figures.json").is_file():
                         draw_figures(run_dir, args.data, f"{row.about}, MNIST-M to {target.upper()}")

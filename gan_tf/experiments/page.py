@@ -6,21 +6,28 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from gan_tf.utils.files import write_atomic
+from gan_tf.utils.files import require_space, write_atomic
 from gan_tf.utils.images import to_rgb, write_png
 from pipelines.errors import UserError
 
 FOLDER = Path("docs/experiments")
 
 
-def check_page(path: Path) -> None:
-    """Checks the name of a page.
+def check_page(path: Path, flag: str = "--out") -> None:
+    """Checks the path of a page, before hours are spent on what it shows.
+
+    Args:
+        path: the page.
+        flag: what names it on the command line.
 
     Raises:
-        UserError: it is not that of a Markdown file.
+        UserError: it is not that of a Markdown file, or nothing can be written there.
     """
     if path.suffix != ".md":
-        raise UserError(f"--out {path} must be a .md file", "Correct the name")
+        raise UserError(f"{flag} {path} must be a .md file", "Correct the name")
+    if path.is_dir():
+        raise UserError(f"{flag} {path} is a folder", "Name a file")
+    require_space(path.parent, 0)
 
 
 def render_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from gan_tf import shipped
 from gan_tf.cli.arguments import Parser, add_options, build_options
 from gan_tf.cli.main import run_command
+from gan_tf.experiments.page import check_page
 from gan_tf.options import option
 from gan_tf.tasks import DIFFUSION
 from gan_tf.utils.files import write_atomic
@@ -83,6 +84,7 @@ def run(argv: Sequence[str]) -> int:
     add_options(parser, SamplerOptions())
     args = parser.parse(argv)
     options = build_options(args, SamplerOptions)
+    check_page(args.out)
     weights = shipped.find_weights(DIFFUSION.name, args.weights, DIFFUSION.default_variant, args.runs)
     print(f"weights: {shipped.describe_weights(weights)}", flush=True)
     import_tensorflow()
@@ -103,18 +105,25 @@ def compute_rows(weights: Path, data: Path, options: SamplerOptions) -> Iterator
         options: what is compared.
 
     Raises:
-        UserError: the weights know no digits.
+        UserError: the weights know no digits, or there are too few labeled images.
     """
     from gan_tf.diffusion.config import NUM_DIGITS
     from gan_tf.diffusion.generator import Sampling
     from gan_tf.evaluation.image_files import SourceImages
     from gan_tf.utils.images import to_rgb
     from gan_tf.workflow import load_workflow
+    from pipelines.labeled import LabeledImages
+    from pipelines.synthetic.digits import SyntheticDigits
 
     generator, classifier = load_workflow(DIFFUSION, weights).load(weights), DIFFUSION.load_classifier()
     if len(generator.labels) != NUM_DIGITS:
         raise UserError(f"{weights} was not trained with labels from 0 to 9", "Name other weights")
     (source,) = DIFFUSION.data.open(data, "train", 0).values()
+    if not isinstance(source, LabeledImages | SyntheticDigits):
+        raise UserError(f"The images in {data} have no labels", "Name images with a table train.csv")
+    if len(source) < 2 * options.count:
+        problem = f"{data} has {len(source):,} training images, but two samples of --count {options.count:,} are compared"
+        raise UserError(problem, f"Use --count {len(source) // 2}")
     order = np.random.default_rng(options.seed).permutation(len(source))
     real, second = (np.sort(order[i * options.count : (i + 1) * options.count]) for i in (0, 1))
     features, _ = classifier(SourceImages(source, real)[:])
@@ -124,10 +133,8 @@ def compute_rows(weights: Path, data: Path, options: SamplerOptions) -> Iterator
         seconds = (time.monotonic() - start) * 1000 / options.count
         quality = _describe(classifier(to_rgb(images)), np.arange(options.count) % NUM_DIGITS, features)
         yield f"| {sampler} | {steps} | {guidance:g} | {quality} | {seconds:.0f} |"
-    samples = source.take(second)
-    assert isinstance(samples, dict)  # the weights know labels
-    labels = np.asarray(samples["label"])
-    yield f"| training images | | | {_describe(classifier(SourceImages(source, second)[:]), labels, features)} | |"
+    second_classified = classifier(SourceImages(source, second)[:])
+    yield f"| training images | | | {_describe(second_classified, source.labels[second], features)} | |"
 
 
 def _describe(classified: tuple[np.ndarray, np.ndarray], labels: np.ndarray, real: np.ndarray) -> str:

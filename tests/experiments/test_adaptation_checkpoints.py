@@ -35,3 +35,11 @@ def test_adaptation_checkpoints_scores_those_of_a_run(tmp_path):
 def test_adaptation_checkpoints_of_a_missing_run_are_refused(tmp_path):
     with pytest.raises(UserError, match="not a folder"):
         run([str(tmp_path / "none"), "--data", str(tmp_path)])
+
+
+@pytest.mark.parametrize(("table", "message"), [("weights.npz", r"must be a \.md file"), ("folder.md", "is a folder")])
+def test_adaptation_checkpoints_never_replaces_something_else(tmp_path, table, message):
+    (tmp_path / "weights.npz").write_text("mine")
+    (tmp_path / "folder.md").mkdir()
+    with pytest.raises(UserError, match=message):
+        run([str(tmp_path / "run"), "--data", str(tmp_path), "--table", str(tmp_path / table)])

@@ -33,6 +33,12 @@ def test_table_has_a_row_for_each_choice_and_one_for_real_images(run, tmp_path, 
     assert float(rows[6][4]) < float(rows[2][4])
 
 
+def test_images_without_labels_are_refused_before_any_row(run, image_dir, tmp_path, capsys):
+    paths = ["--weights", str(run), "--data", str(image_dir), "--out", str(tmp_path / "table.md")]
+    assert run_command(samplers.run, paths) == 2
+    assert "have no labels" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -40,6 +46,9 @@ def test_table_has_a_row_for_each_choice_and_one_for_real_images(run, tmp_path, 
         (["--steps", "ten"], "must be lists of numbers"),
         (["--guidance", "101"], "from 0 to 100"),
         (["--steps", "11"], "11 sampling steps are more than the 10"),
+        (["--count", "31"], "60 training images, but two samples of --count 31 are compared. Use --count 30"),
+        (["--out", "table.txt"], "--out table.txt must be a .md file"),
+        (["--out", "/dev/null/table.md"], "/dev/null cannot be written"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(words, message, run, tmp_path, monkeypatch, capsys):
