@@ -20,7 +20,7 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # netw
 FAILURE = "failure.json"  # written where a number that is not finite ended the training
 _NAME = re.compile(r"(\d{3,})-.+")
 _CHECKPOINT = re.compile(r"step-(\d{9})")
-# The keys of config.json that other code relies on. "initialized_from" is there only after --init-from.
+# The keys of config.json that other code relies on, and those that are there only after --init-from and for some data.
 _CONTENT = {
     "run_id": str,
     "task": str,
@@ -34,6 +34,7 @@ _CONTENT = {
     "environment": dict,
 }
 _DATA = {"path": str | None, "sources": dict}
+_OPTIONAL, _OPTIONAL_DATA = {"initialized_from": list}, {"annotations": str | None, "folders": dict}
 _SOURCE = {"name": str, "count": int, "digest": str}
 
 
@@ -210,11 +211,18 @@ def _numbered_dirs(parent: Path) -> list[tuple[int, Path]]:
 
 
 def _is_run_config(config: Any) -> bool:
-    if not _has_keys(config, _CONTENT) or config.get("format") != FORMAT or not _has_keys(config["data"], _DATA):
+    if not _has_keys(config, _CONTENT, _OPTIONAL) or config.get("format") != FORMAT:
         return False
-    return all(_has_keys(source, _SOURCE) for source in config["data"]["sources"].values())
+    data, stages = config["data"], config.get("initialized_from", [])
+    if not _has_keys(data, _DATA, _OPTIONAL_DATA) or not all(isinstance(stage, dict) for stage in stages):
+        return False
+    are_paths = all(isinstance(path, str) for path in data.get("folders", {}).values())
+    return are_paths and all(_has_keys(source, _SOURCE) for source in data["sources"].values())
 
 
-def _has_keys(values: Any, types: Mapping[str, Any]) -> bool:
-    """Returns whether ``values`` is a dictionary with all the keys in ``types``, each value of its type."""
-    return isinstance(values, dict) and all(key in values and isinstance(values[key], kind) for key, kind in types.items())
+def _has_keys(values: Any, types: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> bool:
+    """Returns whether ``values`` is a dictionary with all the keys in ``types``, each value of its type, as optional ones."""
+    if not isinstance(values, dict) or not types.keys() <= values.keys():
+        return False
+    kinds = {**types, **(optional or {})}
+    return all(isinstance(values[key], kind) for key, kind in kinds.items() if key in values)

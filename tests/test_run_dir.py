@@ -192,6 +192,10 @@ def test_read_run_config_is_what_was_written(tmp_path):
         json.dumps({**CONFIG, "data": {"path": 5, "sources": {}}}).encode(),
         json.dumps({**CONFIG, "data": {"path": None, "sources": {"real": {**SOURCE, "digest": 5}}}}).encode(),
         json.dumps({**CONFIG, "format": FORMAT + 1}).encode(),
+        json.dumps({**CONFIG, "initialized_from": 5}).encode(),
+        json.dumps({**CONFIG, "initialized_from": ["a"]}).encode(),
+        *[json.dumps({**CONFIG, "data": {**CONFIG["data"], "folders": value}}).encode() for value in (5, {"source": 5})],
+        json.dumps({**CONFIG, "data": {**CONFIG["data"], "annotations": 5}}).encode(),
     ],
 )
 def test_read_run_config_other_content_is_refused(tmp_path, content):

@@ -162,7 +162,7 @@ def _read_config_file(task: Task, path: Path | None) -> dict[str, Any]:
         raise UserError(f"--config {path} is not a JSON object", "Name a JSON file of options")
     if "task" not in content:
         return content
-    if not isinstance(content.get("explicit"), dict):
+    if not isinstance(content.get("explicit"), dict) or not isinstance(content["task"], str):
         raise UserError(f"--config {path} was written by an older version of gan_tf", "Name a JSON file of options")
     if find_task(content["task"]).family is not task.family:
         problem = f"--config {path} belongs to a run of task {content['task']}, a model of another kind than {task.name}"

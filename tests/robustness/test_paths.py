@@ -87,6 +87,13 @@ def test_read_json_of_anything_else_is_a_value_error(tmp_path, content):
         read_json(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize("content", [{"task": [], "explicit": {}}, {"task": "anime", "explicit": 5}, {"task": 5}, []])
+def test_train_with_a_config_file_of_another_type_is_one_sentence(tmp_path, content, capsys):
+    write_json(tmp_path / "config.json", content)
+    assert call("train", "--task", "dann", "--config", tmp_path / "config.json", "--runs", tmp_path / "runs") == 2
+    assert capsys.readouterr().err.startswith("error: --config ")
+
+
 def test_source_code_names_the_encoding_of_every_text_file():
     """Otherwise the locale decides; found by Python's own warning, in the modules that commands use."""
     lines = []
