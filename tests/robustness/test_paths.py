@@ -1,5 +1,6 @@
 """Paths, users, locales and file systems that are not the usual ones."""
 
+import dataclasses
 import errno
 import fcntl
 import json
@@ -12,10 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.cli import call
+from helpers.cyclegans import build_cyclegan
+from helpers.exports import CARD
 from helpers.runs import newest_run, write_gray_images
 from PIL import Image
 
+from gan_tf.export import write_export
 from gan_tf.run_dir import RunDir, create_run_dir, read_run_config
+from gan_tf.shipped import SHIPPED
 from gan_tf.utils.cache import cache_folder
 from gan_tf.utils.files import read_json, write_json
 
@@ -53,6 +58,39 @@ def test_commands_with_any_name_of_folders_train_resume_and_generate(tmp_path, n
     assert call("infer", "--task", "mnist", "--weights", run, "--count", 2, folder / "out") == 0
     assert len(list((folder / "out").iterdir())) == 2
     assert "Traceback" not in capfd.readouterr().err
+
+
+def write_cyclegan(folder: Path) -> Path:
+    """Writes the weights of a tiny CycleGAN; returns the folder."""
+    model = build_cyclegan(num_blocks=0)
+    about = {"task": "yosemite", "config": dataclasses.asdict(model.config), "image_shape": [32, 32, 3]}
+    write_export(folder, model.exported(), {}, about, CARD | {"task": "yosemite"})
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("task", "variant", "words"),
+    [
+        ("yosemite", None, ["{in}", "{out}"]),
+        ("diffusion", "unet", ["--labels", "3", "--per-digit", 1, "--sample-steps", 1, "{out}"]),
+        ("dann", "svhn", ["--target", "svhn", "{in}", "{out}/a.csv"]),
+        ("digits", "classifier", ["{in}", "{out}/a.csv"]),
+    ],
+)
+def test_infer_of_every_family_with_all_names_at_once_works(tmp_path, capfd, task, variant, words):
+    folder = tmp_path.joinpath(*NAMES)
+    (folder / "in").mkdir(parents=True)
+    weights = folder / "weights"
+    if variant is None:
+        write_cyclegan(weights)
+    else:
+        shutil.copytree(SHIPPED / task / variant, weights)
+    Image.fromarray(np.zeros((28, 28), np.uint8)).save(folder / "in/x.png")
+    os.rename(folder / "in/x.png", os.fsencode(folder / "in") + b"/\xff[0]*\n.png")
+    words = [str(word).format(**{"in": folder / "in", "out": folder / "out"}) for word in words]
+    assert call("infer", "--task", task, "--weights", weights, *words) == 0, capfd.readouterr().err
+    (file,) = (folder / "out").iterdir()
+    assert file.suffix == ".png" or b"\xff[0]*\n.png" in file.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -174,6 +212,10 @@ def test_train_by_a_user_whose_home_cannot_be_used_ends_with_0(tmp_path, home):
         ("evaluate", ["--images", "{closed}/images", "--reference", "{tmp}"]),
         ("evaluate", ["--data", "{closed}/data"]),
         ("evaluate", ["--json", "{closed}/x.json", "--data", "{tmp}"]),
+        ("infer", ["--task", "yosemite", "--weights", "{closed}", "{closed}/in", "{tmp}/out"]),
+        ("infer", ["--task", "dann", "{closed}/in", "{tmp}/out.csv"]),
+        ("infer", ["--task", "digits", "{tmp}", "{closed}/out.csv"]),
+        ("train", ["--task", "dann", "--source-data", "{closed}/a", "--target-data", "{tmp}"]),
     ],
     ids=str,
 )
