@@ -82,10 +82,8 @@ def build_mnistm(mnist_dir: Path, photos_dir: Path, out: Path, seed: int = 0) ->
         One line that says what was written.
 
     Raises:
-        UserError: there are no digits or photographs, ``out`` exists, a file cannot be written, or the seed is negative.
+        UserError: there are no digits or photographs, ``out`` exists, or a file cannot be written.
     """
-    if seed < 0:
-        raise UserError(f"--seed {seed} is not valid: a whole number of at least 0 is needed", "Correct the value")
     if os.path.lexists(out):
         raise UserError(f"{out} exists already", "Name another folder, or remove it")
     digits = [read_mnist(mnist_dir, part) for part in _TABLES]
