@@ -1,4 +1,4 @@
-"""What H1's report shows of an adaptation: features of both domains by t-SNE, and the confusion matrix of the target."""
+"""Figures of an adaptation: features of both domains by t-SNE, the confusion matrix, and how often each class is predicted."""
 
 import io
 from collections.abc import Sequence
@@ -66,6 +66,22 @@ def write_figures(folder: Path, title: str, domains: Sequence[DomainFeatures], c
         write_atomic(folder / name, image)
     write_json(folder / "figures.json", {name: caption for name, (_, caption) in figures.items()})
     return [folder / name for name in figures]
+
+
+def draw_predicted_classes(fractions: np.ndarray, classes: Sequence[str]) -> bytes:
+    """Returns a PNG of the histogram of predicted classes.
+
+    Args:
+        fractions: of the images that are predicted to be of each class, ``[len(classes)]``.
+        classes: the names of the classes.
+    """
+    figure, axes = _build_figure()
+    axes.bar(range(len(classes)), 100 * fractions)
+    axes.axhline(100 / len(classes), color="gray", linestyle="--", label="even")
+    axes.set_xticks(range(len(classes)), classes)
+    axes.set(xlabel="predicted class", ylabel="images in %")
+    axes.legend(frameon=False)
+    return _render(figure)
 
 
 def embed(features: np.ndarray) -> np.ndarray:

@@ -10,9 +10,12 @@ from tqdm import tqdm
 from gan_tf.curves import METRICS, parse_line
 from gan_tf.dann.config import DannConfig
 from gan_tf.dann.domain_views import STRONG_VIEW
+from gan_tf.dann.figures import draw_predicted_classes
 from gan_tf.dann.predictor import Predictor
+from gan_tf.dann.run_figures import PREDICTED_CLASSES
 from gan_tf.training.callbacks import Callback
 from gan_tf.training.context import RunContext
+from gan_tf.utils.files import write_atomic
 from pipelines.randomness import Purpose, seed_for
 from pipelines.strokes import stroke_images
 from pipelines.views import View, random_views
@@ -79,7 +82,7 @@ def view_agreement(predictor: Predictor, images: np.ndarray) -> float:
 
 
 class HealthReport(Callback):
-    """Logs what needs no label of the target, and says in words how the training goes.
+    """Logs what needs no label of the target, says in words how the training goes, and draws the predicted classes.
 
     "agreement" is ``view_agreement``, "largest_class" the fraction of the most frequent predicted class, both of training
     images.
@@ -102,6 +105,7 @@ class HealthReport(Callback):
         agreement = view_agreement(predictor, self.images)
         means, best_accuracy = self._recent_means(step)
         self.run.loggers.scalars(step, {"agreement": agreement, "largest_class": float(fractions.max())})
+        write_atomic(self.run.run_dir.path / PREDICTED_CLASSES, draw_predicted_classes(fractions, classes))
         first, *warnings = describe_health(Health(means, best_accuracy, fractions, classes))
         tqdm.write(f"step {step:,}: {first}; agreement of views {100 * agreement:.1f} %")
         for line in warnings:

@@ -7,6 +7,7 @@ from gan_tf.family import SAMPLE_GRIDS, Figure, RunFigures
 if TYPE_CHECKING:
     from gan_tf.dann.config import DannConfig
 
+PREDICTED_CLASSES = "figures/predicted-classes.png"
 _EXPERIMENT = "python -m gan_tf.experiments.adaptation_table draws it for the runs of its table, from validation images."
 
 
@@ -23,6 +24,13 @@ def describe_figures(config: "DannConfig") -> RunFigures:
     return RunFigures(
         grid,
         others=(
+            Figure(
+                PREDICTED_CLASSES,
+                "Predicted classes",
+                f"How often each class is predicted for training images of the {domain} domain, at the last grid. Far "
+                "from even, while the images are not, means that classes are merged.",
+                "There is no histogram of predicted classes yet: train.py draws it with each grid.",
+            ),
             _figure("features-by-class", "Features by class", "t-SNE of the features of validation images, by class."),
             _figure("features-by-domain", "Features by domain", "t-SNE of the features of validation images, by domain."),
             _figure("confusion", "Confusion matrix", "Validation images of the target: true classes in rows."),

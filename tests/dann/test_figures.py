@@ -1,12 +1,13 @@
 """The figures of an adaptation: counts against scikit-learn, and an embedding that keeps what is apart apart."""
 
+import io
 import json
 
 import numpy as np
 from PIL import Image
 from sklearn import metrics
 
-from gan_tf.dann.figures import DomainFeatures, confusion_matrix, embed, write_figures
+from gan_tf.dann.figures import DomainFeatures, confusion_matrix, draw_predicted_classes, embed, write_figures
 
 
 def test_confusion_matrix_equals_that_of_scikit_learn():
@@ -40,3 +41,12 @@ def test_write_figures_writes_three_with_captions(tmp_path):
     assert "12 of mnistm (source) and 12 of svhn (target)" in captions["features-by-class.png"]
     assert "12 validation images of svhn (target)" in captions["confusion.png"]
     assert {Image.open(path).size for path in paths} == {(700, 600)}
+
+
+def test_draw_predicted_classes_has_bars_as_high_as_the_fractions():
+    image = np.asarray(Image.open(io.BytesIO(draw_predicted_classes(np.array([0.6, 0.3, 0.1]), "abc"))).convert("RGB"))
+    blue = (image == (0x1F, 0x77, 0xB4)).all(axis=2)
+    columns = np.flatnonzero(blue.any(axis=0))
+    bars = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
+    heights = np.array([blue[:, bar[len(bar) // 2]].sum() for bar in bars])
+    np.testing.assert_allclose(heights / heights.sum(), [0.6, 0.3, 0.1], atol=0.02)

@@ -10,6 +10,7 @@ from helpers.domains import NUM_TRAIN, NUM_VAL, TINY_DANN, dann_config, write_di
 from PIL import Image
 
 from gan_tf import export
+from gan_tf.dann.run_figures import PREDICTED_CLASSES
 from gan_tf.dann.stated_target import find_target
 from gan_tf.dann.table import UNREADABLE
 from gan_tf.dann.workflow import render_by_class
@@ -64,6 +65,7 @@ def test_train_says_how_it_goes(run):
     reports = [line for line in lines if "agreement" in line]
     assert [line["step"] for line in reports] == [2, 4]
     assert all(0 <= line[name] <= 1 for line in reports for name in ("agreement", "largest_class"))
+    assert Image.open(run / PREDICTED_CLASSES).size == (700, 600)
 
 
 def test_train_resumed_run_has_the_same_bits(data, run, tmp_path):
