@@ -127,7 +127,7 @@ FACE = Task(
     ),
     image_shape=(64, 64, 3),
     networks=("dcgan", "improved", "baseline", "residual", "mlp"),
-    default_variant="dcgan",
+    default_variant="improved",
     num_scored=1000,
     variant=_network,
     detector="face",

@@ -97,7 +97,7 @@ def test_hw2_1_writes_1000_faces_and_nothing_else_from_any_folder(program, tmp_p
     done = run_script(program, "hw2_1.sh", "my faces", cwd=tmp_path)
     assert done.returncode == 2
     assert "error: No weights are shipped for task face" in done.stderr
-    export_untrained(program / "gan_tf/weights/face/dcgan", "face")
+    export_untrained(program / "gan_tf/weights/face/improved", "face", network="improved")
     write_png(tmp_path / "my faces/seed0001.png", np.zeros((4, 4, 3), np.uint8))  # images of this program are replaced
     done = run_script(program, "hw2_1.sh", "my faces", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

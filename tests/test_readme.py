@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from gan_tf.cards import read_card
+from gan_tf.cards import CARD, read_card
 from gan_tf.cli import main, report
 from gan_tf.cli.arguments import requested_task
 from gan_tf.evaluation.options import EvaluationOptions
+from gan_tf.gan.config import GAN_FAMILY
 from gan_tf.options import flag_name
 from gan_tf.shipped import SHIPPED
-from gan_tf.tasks import TASKS
+from gan_tf.tasks import TASKS, find_task
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -177,20 +178,39 @@ def stages(card: dict) -> list[dict]:
     return [*card.get("initialized_from", []), card]
 
 
-@pytest.mark.parametrize("variant", ["hinge", "wgangp"])
-def test_readme_scores_of_a_gan_are_those_of_its_card(variant):
-    scores = read_card(SHIPPED / "anime" / variant)["scores"]
-    row = table_rows(ROOT / "README.md")[f"anime/{variant}"]
+def shipped_weights() -> list[str]:
+    """Returns the names of all shipped weights, such as ``anime/hinge``."""
+    return sorted(card.parent.relative_to(SHIPPED).as_posix() for card in SHIPPED.rglob(CARD))
+
+
+GANS = [path for path in shipped_weights() if find_task(path.split("/")[0]).family is GAN_FAMILY]
+
+
+@pytest.mark.parametrize("weights", GANS)
+def test_readme_scores_of_a_gan_are_those_of_its_card(weights):
+    scores = read_card(SHIPPED / weights)["scores"]
+    row = table_rows(ROOT / "README.md")[weights]
     assert f"FID {scores['fid']['value']:.1f}" in row
     assert f"KID {scores['kid']['value']:.3f}" in row
     assert f"precision {scores['precision']['value']:.2f}" in row
     assert f"recall {scores['recall']['value']:.2f}" in row
-    assert f"{scores['anime_faces']['value']:.1f} of 25" in row
-    if variant == "hinge":  # the row that states the protocol and the baselines
+    if weights != "anime/wgangp":  # the row above it states the protocol and the baselines
         assert f"of {scores['fid']['protocol']['images']:,} images" in row
-        assert f"real faces: {scores['fid']['baseline']['value']:.1f}" in row
+        assert f"{scores['fid']['baseline']['value']:.1f}" in row
+    if "one_face" in scores:
+        assert f"exactly one face in {scores['one_face']['value']:.1f} %" in row
+        assert f"(real faces: {scores['one_face']['baseline']['value']:.1f})" in row
+    if "anime_faces" in scores:
+        assert f"{scores['anime_faces']['value']:.1f} of 25" in row
+    if weights == "anime/hinge":
         assert f"real faces: {scores['anime_faces']['baseline']['value']:.1f}" in row
         assert f"mean of {scores['anime_faces']['protocol']['grids']} grids" in row
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_readme_says_for_which_tasks_weights_are_shipped(task):
+    is_shipped = any(path.startswith(f"{task}/") for path in shipped_weights())
+    assert table_rows(ROOT / "README.md")[task].endswith("| yes |" if is_shipped else "| not yet |")
 
 
 def test_readme_accuracies_of_the_classifier_are_those_of_its_card():
@@ -200,7 +220,7 @@ def test_readme_accuracies_of_the_classifier_are_those_of_its_card():
     assert f"{scores['mnistm_accuracy']['value']:.2f} %" in row
 
 
-@pytest.mark.parametrize("weights", ["anime/hinge", "anime/wgangp", "digits/classifier"])
+@pytest.mark.parametrize("weights", shipped_weights())
 def test_pages_describe_the_training_of_the_card(weights):
     page, card = ROOT / "docs/weights.md", read_card(SHIPPED / weights)
     megabytes = (SHIPPED / weights / "weights.npz").stat().st_size / 1e6
