@@ -94,8 +94,13 @@ def command_server(folder: Path, stand_in: bool = False) -> Iterator[CommandServ
 
 def _run(request: dict[str, Any], folder: Path) -> None:
     """Runs one command in a forked process, and prints the process and the result."""
+    import tensorflow as tf
+
     from gan_tf.cli import main
 
+    command = getattr(main, request["command"])
+    if tf.config.functions_run_eagerly():
+        command = tf.autograph.experimental.do_not_convert(command)  # nothing needs it, and it takes half of the time
     fault = Fault(**request["fault"]) if request["fault"] else None
     here, there = socket.socketpair()
     process = os.fork()
@@ -109,7 +114,7 @@ def _run(request: dict[str, Any], folder: Path) -> None:
             ask_before_writes(there)
         status = 1
         try:
-            status = getattr(main, request["command"])(request["words"])
+            status = command(request["words"])
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 1
         except BaseException:
@@ -134,12 +139,15 @@ def main(folder: Path, stand_in: bool) -> None:
     import_tensorflow()
     import tensorflow as tf
 
-    from helpers.stand_in import replace_fid_network
+    from gan_tf.tasks import TASKS
+    from helpers.stand_in import generate_few_images, replace_fid_network
 
-    for module in ("matplotlib.pyplot", "gan_tf.gan.workflow", "gan_tf.training.run"):  # what commands import late
+    workflows = {task.family.workflow.partition(":")[0] for task in TASKS.values()}
+    for module in ("matplotlib.pyplot", "gan_tf.training.run", *sorted(workflows)):  # what commands import late
         importlib.import_module(module)
     if stand_in:
         replace_fid_network()
+        generate_few_images()
         tf.config.run_functions_eagerly(True)
         tf.data.experimental.enable_debug_mode()
     for line in sys.stdin:

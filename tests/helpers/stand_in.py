@@ -42,3 +42,11 @@ def replace_fid_network(num_scored: int = 12) -> None:
     workflow.find_weights_file = evaluate.find_weights_file = build
     for task in TASKS.values():
         object.__setattr__(task, "num_scored", num_scored)
+
+
+def generate_few_images() -> None:
+    """Has diffusion models of this process sample in small batches, and draw figures of few images."""
+    from gan_tf.diffusion import callbacks, generator
+
+    generator.SAMPLE_BATCH = callbacks.SAMPLE_BATCH = 10
+    callbacks._IMAGES_PER_DIGIT = 2
