@@ -21,6 +21,11 @@ def two_devices():
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
+def pytest_addoption(parser):
+    parser.addoption("--drill-kills", type=int, default=100, help="random kills of each family in the slow tests")
+    parser.addoption("--write-robustness", action="store_true", help="write docs/robustness.md from what this run tries")
+
+
 def pytest_configure(config):
     import_tensorflow()
     import tensorflow as tf

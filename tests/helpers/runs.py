@@ -1,4 +1,4 @@
-"""A training of seconds, what is compared of two runs, and what must be whole in any of them."""
+"""Images for trainings of seconds, what is compared of two runs, and what must be whole in any of them."""
 
 import json
 from pathlib import Path
@@ -9,15 +9,6 @@ from PIL import Image
 
 from gan_tf.training.checkpoints import find_damage
 
-_TINY = ["--network", "mlp", "--hidden-dim", 4, "--batch", 4, "--latent-dim", 8]
-_PLAN = ["--steps", 2, "--checkpoint-every", 1, "--grid-every", 2, "--log-every", 1, "--eval-every", 2, "--eval-count", 4]
-QUICK = 4  # writes of each command that fail in the quick tests
-
-
-def train_words(data: Path, runs: Path, *more) -> list:
-    """Returns the arguments of a training of two steps that writes files of every kind."""
-    return ["--task", "mnist", "--data", data, "--runs", runs, *_TINY, *_PLAN, *more]
-
 
 def write_gray_images(folder: Path) -> Path:
     """Writes 8 images of 32x32 pixels to train on and 6 to score with; returns the folder."""
@@ -25,6 +16,16 @@ def write_gray_images(folder: Path) -> Path:
         (folder / part).mkdir()
         for index in range(count):
             pixels = np.random.default_rng([count, index]).integers(0, 256, (32, 32), np.uint8)
+            Image.fromarray(pixels).save(folder / part / f"{index}.png")
+    return folder
+
+
+def write_unpaired_images(folder: Path) -> Path:
+    """Writes 4 images of each of two domains to train on and 3 to score with; returns the folder."""
+    for part, count in (("trainA", 4), ("trainB", 4), ("testA", 3), ("testB", 3)):
+        (folder / part).mkdir()
+        for index in range(count):
+            pixels = np.random.default_rng([*part.encode(), index]).integers(0, 256, (32, 40, 3), np.uint8)
             Image.fromarray(pixels).save(folder / part / f"{index}.png")
     return folder
 

@@ -1,26 +1,18 @@
 """A disk that is full or read-only from any write on: one sentence, no half file, and the same bits once there is space."""
 
 import json
+import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from helpers.command_server import Result
-from helpers.runs import QUICK, assert_same_run, assert_whole_files, newest_run, train_words
+from helpers.drills import spread
+from helpers.runs import assert_same_run, assert_whole_files, newest_run
 from helpers.write_faults import Fault, is_supported
 
 pytestmark = pytest.mark.skipif(not is_supported(), reason="needs Linux's user notifications of system calls on x86-64")
 
 ERRORS = {"ENOSPC": "No space left on device", "EROFS": "Read-only file system"}
-
-
-@pytest.fixture(scope="module")
-def whole(server, data, tmp_path_factory) -> tuple[Path, int]:
-    """An undisturbed run, and the number of its writes."""
-    runs = tmp_path_factory.mktemp("whole")
-    done = server.run("train", train_words(data, runs), Fault(str(runs), 0, "EROFS"))
-    assert done.status == 0, done.err
-    return newest_run(runs), len(done.writes)
 
 
 def assert_one_sentence(done: Result, error: str) -> None:
@@ -32,33 +24,37 @@ def assert_one_sentence(done: Result, error: str) -> None:
     assert f"cannot be written ({ERRORS[error]})" in line, where
 
 
-def check_training(server, data: Path, runs: Path, whole: Path, fault: tuple[int, str]) -> None:
+def check_training(server, training, runs: Path, fault: tuple[int, str]) -> None:
     number, error = fault
-    done = server.run("train", train_words(data, runs), Fault(str(runs), number, error))
+    done = server.run("train", training.words(runs), Fault(str(runs), number, error))
     assert_one_sentence(done, error)
     assert_whole_files(runs)
-    resumed = server.run("train", train_words(data, runs, "--resume"))
+    resumed = server.run("train", training.words(runs, "--resume"))
     assert resumed.status == 0, f"{done.writes[-1]}\n{resumed.err}"
     assert "Traceback" not in resumed.err
     assert_whole_files(runs)
-    assert_same_run(whole, newest_run(runs))
+    assert_same_run(training.run, newest_run(runs))
+    shutil.rmtree(runs)
 
 
-def test_train_with_a_full_disk_at_some_writes_says_so_and_resumes_to_the_same_bits(server, data, whole, tmp_path):
-    run, count = whole
-    assert count > 100
-    for index, number in enumerate(np.linspace(2, count - 8, QUICK).astype(int)):
-        error = list(ERRORS)[index % 2]
-        check_training(server, data, tmp_path / f"{number}", run, (int(number), error))
+@pytest.mark.drill("full disk")
+def test_train_with_a_full_disk_at_some_writes_says_so_and_resumes_to_the_same_bits(server, training, trial, tmp_path):
+    writes = [write for write in training.writes if " /runs/" in write]
+    assert len(writes) > 100
+    for number in spread(len(writes) - 16, training.family):  # a full disk may remove files
+        with trial():
+            check_training(server, training, tmp_path / f"{number}", (number, list(ERRORS)[number % 2]))
 
 
 @pytest.mark.slow
+@pytest.mark.drill("full disk")
 @pytest.mark.parametrize("error", ERRORS)
-def test_train_with_a_full_disk_at_every_write_says_so_and_resumes_to_the_same_bits(server, data, whole, tmp_path, error):
-    run, _ = whole
-    counted = server.run("train", train_words(data, tmp_path / "count"), Fault(str(tmp_path / "count"), 0, error))
+def test_train_with_a_full_disk_at_every_write_says_so_and_resumes_to_the_same_bits(server, training, trial, tmp_path, error):
+    counted = server.run("train", training.words(tmp_path / "count"), Fault(str(tmp_path / "count"), 0, error))
+    assert counted.status == 0, counted.err
     for number in range(1, len(counted.writes) + 1):
-        check_training(server, data, tmp_path / f"{number}", run, (number, error))
+        with trial():
+            check_training(server, training, tmp_path / f"{number}", (number, error))
 
 
 def check_inference(server, words: list, out: Path, expected: dict[str, bytes], fault: tuple[int, str]) -> None:
@@ -81,12 +77,12 @@ def check_score(server, words: list, folder: Path, expected: dict, fault: tuple[
 
 
 def positions(count: int, is_every: bool) -> list[int]:
-    return list(range(1, count + 1)) if is_every else sorted({*np.linspace(1, count, QUICK).astype(int).tolist()})
+    return list(range(1, count + 1)) if is_every else spread(count, "gan", number=2)
 
 
 @pytest.mark.parametrize("is_every", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["some", "every"])
-def test_infer_with_a_full_disk_says_so_and_gives_the_same_images_later(server, whole, tmp_path, is_every):
-    words = ["--task", "mnist", "--weights", whole[0], "--count", 3]
+def test_infer_with_a_full_disk_says_so_and_gives_the_same_images_later(server, trainings, tmp_path, is_every):
+    words = ["--task", "mnist", "--weights", trainings("gan").run, "--count", 3]
     counted = server.run("infer", [*words, tmp_path / "whole/out"], Fault(str(tmp_path / "whole"), 0, "EROFS"))
     assert counted.status == 0, counted.err
     expected = {path.name: path.read_bytes() for path in (tmp_path / "whole/out").iterdir()}
@@ -97,8 +93,8 @@ def test_infer_with_a_full_disk_says_so_and_gives_the_same_images_later(server, 
 
 
 @pytest.mark.parametrize("is_every", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["some", "every"])
-def test_evaluate_with_a_full_disk_says_so_and_gives_the_same_scores_later(server, data, whole, tmp_path, is_every):
-    words = ["--task", "mnist", "--weights", whole[0], "--data", data]
+def test_evaluate_with_a_full_disk_says_so_and_gives_the_same_scores_later(server, trainings, tmp_path, is_every):
+    words = ["--task", "mnist", "--weights", trainings("gan").run, "--data", trainings("gan").data]
     (tmp_path / "whole").mkdir()
     counted = server.run(
         "evaluate", [*words, "--json", tmp_path / "whole/scores.json"], Fault(str(tmp_path / "whole"), 0, "EROFS")

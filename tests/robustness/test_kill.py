@@ -1,25 +1,23 @@
-"""kill -9 just before any write, scores included: what is there stays usable, and the end is that of an undisturbed run."""
+"""kill -9 at any moment: what is there stays usable, and the resumed run ends with the bits of an undisturbed one."""
 
 import json
+import os
+import random
+import shutil
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.runs import QUICK, assert_same_run, assert_whole_files, newest_run, train_words
+from helpers.command_server import CommandServer, command_server
+from helpers.drills import spread
+from helpers.runs import assert_same_run, assert_whole_files, newest_run
 from helpers.write_faults import Fault, is_supported
 
-pytestmark = pytest.mark.skipif(not is_supported(), reason="needs Linux's user notifications of system calls on x86-64")
-
-
-@pytest.fixture(scope="module")
-def whole(server, data, tmp_path_factory) -> tuple[Path, int]:
-    """An undisturbed run, and the number of its writes, those into the cache included."""
-    folder = tmp_path_factory.mktemp("whole")
-    done = server.run("train", train_words(data, folder / "runs"), Fault(str(folder), 0, "kill"), folder / "cache")
-    assert done.status == 0, done.err
-    assert any(write.startswith("rename /cache/features/") for write in done.writes)
-    return newest_run(folder / "runs"), len(done.writes)
+needs_faults = pytest.mark.skipif(not is_supported(), reason="needs Linux's user notifications of system calls on x86-64")
+# More steps than other trainings, and no FID on the way, which needs weights to download.
+GRAPH_PLAN = ("--steps", 6, "--checkpoint-every", 2, "--grid-every", 6, "--eval-every", 0)
 
 
 def features(cache: Path) -> dict[str, np.ndarray]:
@@ -27,8 +25,14 @@ def features(cache: Path) -> dict[str, np.ndarray]:
     return {path.name: np.load(path)["features"] for path in (cache / "features").glob("*.npz")}
 
 
-def check_killed_training(server, data: Path, folder: Path, whole: Path, number: int) -> None:
-    words, cache = train_words(data, folder / "runs"), folder / "cache"
+def scores(run: Path) -> dict[str, float]:
+    """Returns the values in a run's ``scores.json``."""
+    found = json.loads((run / "scores.json").read_text())
+    return {name: score["value"] for name, score in found.items() if name != "thresholds"}
+
+
+def check_killed_training(server: CommandServer, training, folder: Path, number: int) -> None:
+    words, cache = training.words(folder / "runs"), folder / "cache"
     done = server.run("train", words, Fault(str(folder), number, "kill"), cache)
     where = f"before write {number}: {done.writes[-1]}"
     assert done.status == -signal.SIGKILL, where
@@ -38,32 +42,96 @@ def check_killed_training(server, data: Path, folder: Path, whole: Path, number:
     assert "Traceback" not in resumed.err, where
     assert_whole_files(folder)
     run = newest_run(folder / "runs")
-    assert_same_run(whole, run)
+    assert_same_run(training.run, run)
     assert not list(run.rglob(".gan_tf-*.tmp")), where
-    expected, found = (json.loads((path / "scores.json").read_text()) for path in (whole, run))
-    assert {name: score["value"] for name, score in found.items() if name != "thresholds"} == {
-        name: score["value"] for name, score in expected.items() if name != "thresholds"
-    }, where
-    for name, values in features(whole.parents[2] / "cache").items():
+    assert scores(run) == scores(training.run), where
+    for name, values in features(training.folder / "cache").items():
         np.testing.assert_array_equal(features(cache)[name], values)
+    shutil.rmtree(folder)
 
 
-def test_train_killed_at_some_writes_resumes_to_the_same_bits_and_scores(server, data, whole, tmp_path):
-    run, count = whole
-    for number in np.linspace(count // 3, count, QUICK).astype(int):  # the last ones are those of the scores
-        check_killed_training(server, data, tmp_path / f"{number}", run, int(number))
+@needs_faults
+@pytest.mark.drill("kill at a write")
+@pytest.mark.parametrize("is_every", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["some", "every"])
+def test_train_killed_at_a_write_resumes_to_the_same_bits_and_scores(server, training, trial, tmp_path, is_every):
+    count = len(training.writes)
+    last_first = [1 + count - number for number in spread(count, training.family)]  # unlike those that fail on a full disk
+    for number in range(1, count + 1) if is_every else last_first:
+        with trial():
+            check_killed_training(server, training, tmp_path / f"{number}", number)
+
+
+@pytest.fixture(scope="module")
+def graph_server(tmp_path_factory):
+    """Trains as a user does: with compiled graphs, and threads that prepare batches."""
+    with command_server(tmp_path_factory.mktemp("server")) as commands:
+        yield commands
+
+
+def run_until(server: CommandServer, words: list, seconds: float) -> int:
+    """Runs a training that is killed after some seconds, unless it has ended by then; returns its status."""
+    process = server.start("train", words)
+    descriptor = os.pidfd_open(process)  # unlike its number, it is never that of another process
+    time.sleep(seconds)
+    try:
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(descriptor)
+    return server.finish().status
+
+
+def train_to_end(server: CommandServer, words: list) -> float:
+    """Trains; returns the seconds it took."""
+    start = time.monotonic()
+    done = server.run("train", words)
+    assert done.status == 0, done.err
+    return time.monotonic() - start
+
+
+def kill_in_a_row(server: CommandServer, words: list, moments: list[float]) -> int:
+    """Kills a training after each of some numbers of seconds, and resumes it, to its end at last; returns the kills."""
+    kills = 0
+    for seconds in moments:
+        status = run_until(server, words, seconds)
+        assert status in (0, -signal.SIGKILL)
+        kills += status == -signal.SIGKILL
+        if status == 0:
+            break
+    train_to_end(server, words)
+    return kills
+
+
+def check_random_kills(server: CommandServer, training, trial, folder: Path, kills: int) -> None:
+    """Kills and resumes trainings, each up to five times, and compares what they end with."""
+    moments, seconds = random.Random(training.family), train_to_end(server, training.words(folder / "whole", *GRAPH_PLAN))
+    while kills > 0:
+        waits = [moments.uniform(0, seconds) for _ in range(min(kills, 5))]
+        done = kill_in_a_row(server, training.words(folder / "killed", *GRAPH_PLAN, "--resume"), waits)
+        with trial(done):
+            assert_whole_files(folder / "killed")
+            assert_same_run(newest_run(folder / "whole"), newest_run(folder / "killed"))
+        shutil.rmtree(folder / "killed")
+        kills -= done
+
+
+@pytest.mark.drill("random kill")
+@pytest.mark.parametrize("training", ["gan"], indirect=True)
+def test_train_killed_twice_at_random_moments_resumes_to_the_same_bits(graph_server, training, trial, tmp_path):
+    check_random_kills(graph_server, training, trial, tmp_path, 2)
 
 
 @pytest.mark.slow
-def test_train_killed_at_every_write_resumes_to_the_same_bits_and_scores(server, data, whole, tmp_path):
-    run, count = whole
-    for number in range(1, count + 1):
-        check_killed_training(server, data, tmp_path / f"{number}", run, number)
+@pytest.mark.drill("random kill")
+def test_train_killed_often_at_random_moments_resumes_to_the_same_bits(request, graph_server, training, trial, tmp_path):
+    check_random_kills(graph_server, training, trial, tmp_path, request.config.getoption("--drill-kills"))
 
 
+@needs_faults
 @pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "every"])
-def test_evaluate_killed_at_a_write_leaves_a_sound_cache_and_the_same_scores_later(server, data, whole, tmp_path, step):
-    words = ["--task", "mnist", "--weights", whole[0], "--data", data, "--json"]
+def test_evaluate_killed_at_a_write_leaves_a_sound_cache_and_the_same_scores_later(server, trainings, tmp_path, step):
+    words = ["--task", "mnist", "--weights", trainings("gan").run, "--data", trainings("gan").data, "--json"]
     (tmp_path / "whole").mkdir()
     fault = Fault(str(tmp_path / "whole"), 0, "kill")
     done = server.run("evaluate", [*words, tmp_path / "whole/scores.json"], fault, tmp_path / "whole/cache")
@@ -82,8 +150,8 @@ def test_evaluate_killed_at_a_write_leaves_a_sound_cache_and_the_same_scores_lat
 
 
 @pytest.mark.parametrize("damage", ["cut", "other numbers", "not finite", "empty", "folder"])
-def test_evaluate_with_a_damaged_cache_computes_the_features_again(server, data, whole, tmp_path, damage):
-    words = ["--task", "mnist", "--weights", whole[0], "--data", data, "--json"]
+def test_evaluate_with_a_damaged_cache_computes_the_features_again(server, trainings, tmp_path, damage):
+    words = ["--task", "mnist", "--weights", trainings("gan").run, "--data", trainings("gan").data, "--json"]
     assert server.run("evaluate", [*words, tmp_path / "before.json"], cache=tmp_path).status == 0
     for path in sorted((tmp_path / "features").glob("*.npz")):
         content = path.read_bytes()
