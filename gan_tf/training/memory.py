@@ -75,8 +75,8 @@ def _count_bytes(shape: tuple[int, ...] | tf.TensorShape, dtype: str) -> int:
 
 
 def _is_raised(config: Any, name: str, value: Any) -> bool:
-    """Whether an option is a number above its default. A seed takes no memory, however large it is."""
-    if name == "seed" or isinstance(value, bool) or not isinstance(value, int):
+    """Whether an option is a number above its default. A seed, or the images of a schedule, take no memory, however large."""
+    if name == "seed" or name.endswith("_images") or isinstance(value, bool) or not isinstance(value, int):
         return False
     (field,) = (field for field in dataclasses.fields(config) if field.name == name)
     return value > (field.default or 0)

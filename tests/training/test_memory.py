@@ -81,6 +81,11 @@ def test_require_memory_estimates_nothing_without_raised_numbers(name, monkeypat
     require_memory(workflow, resolved)
 
 
+def test_require_memory_estimates_nothing_for_a_long_schedule(monkeypatch):
+    monkeypatch.setattr(memory, "estimate_bytes", lambda workflow: pytest.fail("it is estimated"))
+    require_memory(*prepare("mnist", lr_decay_images=2**31 - 1))
+
+
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])
 def test_train_that_cannot_fit_is_refused_in_one_sentence_and_leaves_no_run(dry, tmp_path, capsys):
     words = ["--task", "mnist", "--hidden-dim", 1024, "--batch", 65536, "--d-steps", 100, "--runs", tmp_path / "runs"]
