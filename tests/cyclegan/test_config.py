@@ -39,10 +39,10 @@ def test_data_is_read_at_the_load_size():
     [
         ({"crop_size": 130}, "--crop-size 130 is not a multiple of 4"),
         ({"crop_size": 288}, "--load-size 286 is smaller than --crop-size 288"),
-        ({"crop_size": 28}, "from 32 to 4096"),
+        ({"crop_size": 28}, "from 32 to 4,096"),
         ({"lr_decay_images": 0, "lr_constant_images": 10}, "without a decay"),
         ({"upsample": "bilinear"}, "deconv, resize"),
-        ({"batch": 0}, "of at least 1"),
+        ({"batch": 0}, "from 1 to 65,536"),
     ],
 )
 def test_impossible_options_are_refused(options, words):

@@ -78,7 +78,7 @@ def test_main_bad_input_is_one_line_and_exit_code_2(mnist, photos, tmp_path, cap
         ((tmp_path / "photos", photos, tmp_path / "out"), "No MNIST was found"),
         ((mnist, mnist, tmp_path / "out"), "images"),
         ((mnist, photos, photos), "exists already"),
-        ((mnist, photos, tmp_path / "out", "--seed", -1), "--seed -1 is not valid"),
+        ((mnist, photos, tmp_path / "out", "--seed", -1), "--seed: -1 is not valid"),
         ((mnist, photos, tmp_path / "out", "--seed", "one"), "Argument --seed"),
         ((mnist, photos), "OUT"),
         ((mnist, photos, "/proc/out"), "/proc/out cannot be written (No such file or directory)"),
