@@ -96,14 +96,13 @@ ALL_NUMBERS = [
 
 
 @pytest.mark.parametrize(("cls", "name"), ALL_NUMBERS, ids=lambda value: getattr(value, "__name__", value))
-@pytest.mark.parametrize("value", [2**63, -(2**63), 10**30, 10**400, -(10**400), 1e39, 1e400, math.nan])
-def test_check_values_number_beyond_64_bits_or_float32_is_refused_in_every_option(cls, name, value):
+def test_check_values_number_beyond_64_bits_or_float32_is_refused_in_every_option(cls, name):
     (field,) = (field for field in dataclasses.fields(cls) if field.name == name)
-    if value_type(field) is float and isinstance(value, int) and abs(value) < 1e38:
-        pytest.skip("float32 holds it")
-    with pytest.raises(UserError, match=flag_name(name)) as refusal:
-        check_values(cls, {name: value}, "cli")
-    assert len(refusal.value.problem) < 400
+    too_large = [10**400, -(10**400), 1e39, 1e400, math.nan]
+    for value in too_large + ([2**63, -(2**63), 10**30] if value_type(field) is int else [1e-60]):
+        with pytest.raises(UserError, match=flag_name(name)) as refusal:
+            check_values(cls, {name: value}, "cli")
+        assert len(refusal.value.problem) < 400
 
 
 @pytest.mark.parametrize("name", sorted(FIELDS))

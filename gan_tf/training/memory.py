@@ -49,7 +49,7 @@ def estimate_bytes(workflow: Workflow) -> int:
         trained = sum(_count_bytes(variable.shape, variable.dtype) for variable in model.trainable_variables)
         before = {operation.name for operation in graph.get_operations()}
         for network in model.networks().values():
-            _call(network, workflow)
+            _call(network, workflow.image_shape)
         results = sum(
             _count_bytes(output.shape, output.dtype.name)
             for operation in graph.get_operations()
@@ -57,16 +57,16 @@ def estimate_bytes(workflow: Workflow) -> int:
             for output in operation.outputs
         )
     images = workflow.images_per_step * math.prod(workflow.image_shape) * tf.float32.size
-    return variables + _PER_TRAINED * trained + _PASSES * results + _BATCHES * images
+    batch = workflow.config.batch
+    return variables + _PER_TRAINED * trained + _PASSES * batch * results + _BATCHES * images
 
 
-def _call(network: keras.Model, workflow: Workflow) -> None:
-    """Adds a pass of one batch through a network to the graph that is being built."""
-    sizes = workflow.image_shape
+def _call(network: keras.Model, image_shape: tuple[int, int, int]) -> None:
+    """Adds a pass of one sample through a network to the graph that is being built: some layers unroll a batch."""
     inputs = []
     for spec in network.inputs:
-        shape = [size or sizes[index] for index, size in enumerate(spec.shape[1:])]
-        inputs.append(tf.zeros([workflow.config.batch, *shape], spec.dtype))
+        shape = [size or image_shape[index] for index, size in enumerate(spec.shape[1:])]
+        inputs.append(tf.zeros([1, *shape], spec.dtype))
     network(inputs if len(inputs) > 1 else inputs[0], training=True)
 
 

@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 from helpers.cli import call
 
@@ -93,9 +92,3 @@ def test_train_that_cannot_fit_is_refused_in_one_sentence_and_leaves_no_run(dry,
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line]
     assert line.startswith("error: This training needs at least ")
     assert not (tmp_path / "runs").exists()
-
-
-def test_estimate_grows_with_the_batch_by_what_a_batch_needs():
-    first, second, third = (estimate_bytes(prepare("diffusion", batch=batch)[0]) for batch in (4, 8, 12))
-    assert np.isclose(second - first, third - second)
-    assert second > first
