@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import UserError
-from pipelines.numbers import NumberRange, shorten
+from pipelines.errors import UserError, shorten
+from pipelines.numbers import NumberRange
 
 CLI = "cli"  # the source of a value that was given on the command line
 

@@ -13,6 +13,7 @@ READ_ERRORS = (
     *(zipfile.BadZipFile, zipfile.LargeZipFile, tarfile.TarError, zlib.error),
 )
 _CODE = re.compile(r"\[user-error:(\d+)\]")
+_SHOWN_CHARACTERS = 60
 _numbers = itertools.count()
 _raised_in_graph: dict[int, "UserError"] = {}
 
@@ -28,6 +29,11 @@ class UserError(Exception):
     def __init__(self, problem: str, hint: str):
         self.problem, self.hint = problem, hint
         super().__init__(f"{problem}. {hint}.".replace("\n", " "))
+
+
+def shorten(text: str) -> str:
+    """Returns a text for a message, which one with thousands of characters would fill."""
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
 def graph_error(error: UserError) -> RuntimeError:

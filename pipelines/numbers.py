@@ -5,10 +5,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from pipelines.errors import shorten
+
 LARGEST_WHOLE = 2**31 - 1
 # Networks compute in float32: a smaller number would be 0 there, a larger one infinite.
 SMALLEST_REAL, LARGEST_REAL = 1.2e-38, 3.4e38
-_SHOWN_CHARACTERS = 60
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,6 @@ def whole_numbers(minimum: int, maximum: int | None = None) -> NumberRange:
 def positive_numbers() -> NumberRange:
     """Returns the range of real numbers above 0."""
     return NumberRange(float, above=0.0)
-
-
-def shorten(text: str) -> str:
-    """Returns a text for a message, which one with thousands of digits would fill."""
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
 def _show(value: float) -> str:

@@ -10,9 +10,8 @@ from typing import Any, NoReturn
 import gan_tf
 from gan_tf.options import check_values, flag_name, number_range, value_type
 from gan_tf.tasks import TASKS, Task, find_task
-from pipelines.errors import UserError
+from pipelines.errors import UserError, shorten
 from pipelines.formats.voc import VocData
-from pipelines.numbers import shorten
 
 _METAVARS = {str: "NAME", int: "N", float: "X", Path: "PATH"}
 _PREFIX = "option_"  # in the namespace, so that options and a command's own arguments cannot collide
@@ -23,16 +22,14 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, prog: str, description: str):
         formatter = argparse.RawDescriptionHelpFormatter
-        super().__init__(prog=prog, description=description, allow_abbrev=False, formatter_class=formatter)
+        words: dict[str, Any] = {"allow_abbrev": False, "exit_on_error": False, "formatter_class": formatter}
+        super().__init__(prog=prog, description=description, **words)
         self.add_argument("--version", action="version", version=f"gan_tf {gan_tf.__version__}")
         tasks = "\n".join(f"  {task.name:10} {task.summary}" for task in TASKS.values())
         self.epilog = f"tasks:\n{tasks}\n\nThe cache folder is ~/.cache/gan_tf, or what the variable GAN_TF_CACHE names."
 
     def error(self, message: str) -> NoReturn:
-        words = " ".join(shorten(word) for word in message.split(" "))
-        if " is not valid: " in words:  # "argument --steps: 0 is not valid: …"
-            words = words.removeprefix("argument ").replace(": ", " ", 1)
-        raise UserError(words[:1].upper() + words[1:], f"See {self.prog} --help")
+        raise UserError(message[:1].upper() + message[1:], f"See {self.prog} --help")
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         """Parses arguments; for an unknown option, the error suggests the nearest known one.
@@ -40,7 +37,12 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UserError: wrong usage.
         """
-        args, unknown = self.parse_known_args(argv)
+        try:
+            args, unknown = self.parse_known_args(argv)
+        except argparse.ArgumentError as error:
+            if isinstance(error.__context__, argparse.ArgumentTypeError):  # a sentence of a NumberRange about the value
+                raise UserError(f"{error.argument_name} {error.message}", f"See {self.prog} --help") from None
+            self.error(" ".join(shorten(word) for word in str(error).split(" ")))
         if unknown:
             name = unknown[0].split("=")[0]
             known = [option for action in self._actions for option in action.option_strings]

@@ -23,15 +23,14 @@ from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.images import empty_image_dir, tile_images, to_rgb, write_images, write_named_images
 from gan_tf.workflow import Workflow
 from pipelines.errors import UserError
-from pipelines.labeled import LabeledImages
 from pipelines.location import Location
 from pipelines.source import Source
 from pipelines.stream import Stream
-from pipelines.synthetic.digits import SyntheticDigits
 from pipelines.transforms import normalize
 
 _GRID_COLUMNS = 10
 _DEFAULT_COUNT = 1000
+_LABELS_AT_ONCE = 1000
 
 
 class DiffusionWorkflow(Workflow):
@@ -173,7 +172,12 @@ class DiffusionWorkflow(Workflow):
 
 def _check_labels(source: Source, classes: int) -> None:
     """Checks that a source, if it has labels, has none beyond the number of classes, which would be trained on as others."""
-    highest = int(source.labels.max()) if isinstance(source, LabeledImages | SyntheticDigits) else 0
+    highest = 0
+    for start in range(0, len(source), _LABELS_AT_ONCE):
+        samples = source.take(np.arange(start, min(start + _LABELS_AT_ONCE, len(source))))
+        if not isinstance(samples, Mapping):
+            return
+        highest = max(highest, int(np.max(samples["label"])))
     if highest >= classes:
         problem = f"--classes {classes} is too few for images with labels up to {highest}"
         raise UserError(problem, f"Use --classes {highest + 1}, or 0 to generate without labels")

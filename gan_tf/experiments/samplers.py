@@ -112,14 +112,12 @@ def compute_rows(weights: Path, data: Path, options: SamplerOptions) -> Iterator
     from gan_tf.evaluation.image_files import SourceImages
     from gan_tf.utils.images import to_rgb
     from gan_tf.workflow import load_workflow
-    from pipelines.labeled import LabeledImages
-    from pipelines.synthetic.digits import SyntheticDigits
 
     generator, classifier = load_workflow(DIFFUSION, weights).load(weights), DIFFUSION.load_classifier()
     if len(generator.labels) != NUM_DIGITS:
         raise UserError(f"{weights} was not trained with labels from 0 to 9", "Name other weights")
     (source,) = DIFFUSION.data.open(data, "train", 0).values()
-    if not isinstance(source, LabeledImages | SyntheticDigits):
+    if not isinstance(source.take(np.arange(1)), dict):
         raise UserError(f"The images in {data} have no labels", "Name images with a table train.csv")
     if len(source) < 2 * options.count:
         problem = f"{data} has {len(source):,} training images, but two samples of --count {options.count:,} are compared"
@@ -133,8 +131,10 @@ def compute_rows(weights: Path, data: Path, options: SamplerOptions) -> Iterator
         seconds = (time.monotonic() - start) * 1000 / options.count
         quality = _describe(classifier(to_rgb(images)), np.arange(options.count) % NUM_DIGITS, features)
         yield f"| {sampler} | {steps} | {guidance:g} | {quality} | {seconds:.0f} |"
-    second_classified = classifier(SourceImages(source, second)[:])
-    yield f"| training images | | | {_describe(second_classified, source.labels[second], features)} | |"
+    samples = source.take(second)
+    assert isinstance(samples, dict)  # as checked above
+    labels = np.asarray(samples["label"])
+    yield f"| training images | | | {_describe(classifier(SourceImages(source, second)[:]), labels, features)} | |"
 
 
 def _describe(classified: tuple[np.ndarray, np.ndarray], labels: np.ndarray, real: np.ndarray) -> str:

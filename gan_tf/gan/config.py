@@ -18,8 +18,6 @@ from pipelines.source import DataSpec
 if TYPE_CHECKING:
     from gan_tf.tasks import Task
 
-NORMS = ("batch", "layer", "instance", "spectral", "spectral-hidden", "none")
-
 # What a loss sets, on top of GanConfig's own defaults (which are the DCGAN paper's: Adam 2e-4, 0.5, 0.999).
 LOSS_PRESETS: dict[str, dict[str, Any]] = {
     "gan": {},
@@ -83,7 +81,7 @@ CONFLICTS: tuple[Conflict, ...] = (
     ),
     Conflict({"clip": ACTIVE, "penalty": ACTIVE}, "both bound the critic's gradient", "Leave one of the two out"),
     Conflict(
-        {"loss": "wgan", "clip": INACTIVE, "penalty": INACTIVE, "norm": tuple(norm for norm in NORMS if norm != "spectral")},
+        {"loss": "wgan", "clip": INACTIVE, "penalty": INACTIVE, "norm": ("batch", "layer", "instance", "none")},
         "a critic must be bounded by clipping, a penalty or spectral norm",
         "Leave --clip out, or use --loss wgangp",
     ),
@@ -113,7 +111,7 @@ CONFLICTS: tuple[Conflict, ...] = (
         for name, value in (("soft_labels", True), ("flip_labels", ACTIVE))
     ),
     Conflict(
-        {"norm": tuple(norm for norm in NORMS if norm != "batch"), "d_batches": "mixed"},
+        {"norm": ("layer", "instance", "spectral", "none"), "d_batches": "mixed"},
         "only batch norm depends on what else is in a batch",
         "Use --norm batch, or leave --d-batches out",
     ),
@@ -150,7 +148,7 @@ class GanConfig:
         choices=(32, 64, 128),
         shown_default="the task's",
     )
-    norm: str = option("batch", "normalization in D", choices=NORMS)
+    norm: str = option("batch", "normalization in D", choices=("batch", "layer", "instance", "spectral", "none"))
     penalty: str = option("none", "gradient penalty on D", choices=("none", "two-sided", "one-sided", "r1", "r2", "r1r2"))
     penalty_weight: float = option(10.0, "weight of the penalty (lambda of WGAN-GP, gamma of R1 and R2)", minimum=0.0)
     penalty_every: int = option(

@@ -163,18 +163,9 @@ class InstanceNorm(keras.layers.Layer):
         return input_shape
 
 
-def conv_layer(norm: str, is_last: bool = False) -> type[Conv2D]:
-    """Returns the class of a discriminator's convolutions: spectral norm normalizes kernels, not activations.
-
-    Args:
-        norm: see ``apply_norm``.
-        is_last: whether the convolution gives the logits, whose scale "spectral-hidden" leaves free.
-    """
-    return SpectralConv2D if norm == "spectral" or (norm == "spectral-hidden" and not is_last) else Conv2D
-
-
-OF_KERNELS = ("none", "spectral", "spectral-hidden")
-"""The choices of normalization in D that leave activations as they are, so that layers keep their biases."""
+def conv_layer(norm: str) -> type[Conv2D]:
+    """Returns the class of a discriminator's convolutions: spectral norm normalizes kernels, not activations."""
+    return SpectralConv2D if norm == "spectral" else Conv2D
 
 
 def apply_norm(x: keras.KerasTensor, norm: str, gamma_initializer: Any = "ones") -> keras.KerasTensor:
@@ -183,7 +174,7 @@ def apply_norm(x: keras.KerasTensor, norm: str, gamma_initializer: Any = "ones")
     Args:
         x: the activations.
         norm: "batch" (over the images of all devices), "layer" (over height, width and channels, with one scale per
-            channel), "instance" (over height and width, Ulyanov et al. 2016); those in ``OF_KERNELS`` return ``x``.
+            channel), "instance" (over height and width, Ulyanov et al. 2016); "spectral" and "none" return ``x``.
         gamma_initializer: of batch norm's scales.
     """
     if norm == "batch":

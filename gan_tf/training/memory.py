@@ -14,7 +14,7 @@ from pipelines.errors import UserError
 
 _KEPT = {"Conv2D", "Conv2DBackpropInput", "MatMul", "BatchMatMulV2", "Einsum"}  # operations whose results gradients need
 _PER_TRAINED = 3  # a gradient and Adam's two moments
-_PASSES = 2  # forward and backward; all that is kept took 2.4 to 3.6 times the results of a forward pass where it was measured
+_PASSES = 2  # forward and backward
 _BATCHES = 2  # one is trained on while the next one is made
 
 
@@ -37,18 +37,19 @@ def require_memory(workflow: Workflow, resolved: Resolved) -> None:
 
 
 def estimate_bytes(workflow: Workflow) -> int:
-    """Returns a lower bound of the bytes that a training takes.
+    """Returns a lower bound of the bytes that a training with Adam takes.
 
-    Counted are the variables, gradients and the optimizer's moments, the results of convolutions and matrix products when a
-    batch passes each network once, forward and backward, and the images of a batch. The networks are built in a graph, where
-    variables have shapes but no memory.
+    Counted are the variables, gradients and Adam's moments of what is trained, the results of convolutions and matrix
+    products when a batch passes each network once, forward and backward, and the images of a batch. The networks are built in
+    a graph, where variables have shapes but no memory.
     """
     with tf.Graph().as_default() as graph:
         model = workflow.build_model()
         variables = sum(_count_bytes(variable.shape, variable.dtype) for variable in model.variables)
-        trained = sum(_count_bytes(variable.shape, variable.dtype) for variable in model.trainable_variables)
+        networks = model.networks().values()
+        trained = sum(_count_bytes(v.shape, v.dtype) for network in networks for v in network.trainable_variables)
         before = {operation.name for operation in graph.get_operations()}
-        for network in model.networks().values():
+        for network in networks:
             _call(network, workflow.image_shape)
         results = sum(
             _count_bytes(output.shape, output.dtype.name)

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 
@@ -36,9 +36,6 @@ from gan_tf.utils.files import file_errors, remove_leftovers, require_space, wri
 from gan_tf.workflow import Workflow, build_workflow
 from pipelines.location import Location
 from pipelines.stream import Stream
-
-if TYPE_CHECKING:
-    pass
 
 _FREE_SPACE = 500_000_000  # bytes: checkpoints of the largest network, four at once, with space for curves and images
 _TIMED_STEPS = 4  # of --dry-run

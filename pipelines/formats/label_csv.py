@@ -8,14 +8,13 @@ from typing import get_args
 import numpy as np
 
 from pipelines.decode import DecodedImage, UnreadableImage, decode_bytes, read_bytes
-from pipelines.errors import UserError
+from pipelines.errors import UserError, shorten
 from pipelines.image_array import ImageArray, sort_by_content
 from pipelines.labeled import LabeledImages
 from pipelines.source import Split
 
 COLUMNS = ("image_name", "label")
 _MAX_NAMED = 5  # faults that a message names
-_MAX_SHOWN = 60  # characters of a cell or of a header that a message shows
 
 
 def read_rows(path: str | Path) -> list[tuple[str, int]]:
@@ -26,7 +25,7 @@ def read_rows(path: str | Path) -> list[tuple[str, int]]:
     """
     rows = _read_columns(path, COLUMNS)
     invalid = [
-        f"line {number}: {_shorten(name)!r},{_shorten(label)!r}"
+        f"line {number}: {shorten(name)!r},{shorten(label)!r}"
         for number, (name, label) in enumerate(rows, 2)
         if not name or not is_digit(label)
     ]
@@ -48,7 +47,7 @@ def _read_columns(path: str | Path, columns: Sequence[str]) -> list[tuple[str, .
             missing = [name for name in columns if name not in header]
             if missing:
                 problem = f"{path} has no column {' and no '.join(missing)}"
-                problem += f"; its first line is {_shorten(','.join(header))!r}" if header else ""
+                problem += f"; its first line is {shorten(','.join(header))!r}" if header else ""
                 raise UserError(problem, f"Begin it with the line {','.join(columns)}, and separate columns by commas")
             rows = [tuple(row[name] or "" for name in columns) for row in reader]
     except (OSError, csv.Error) as error:
@@ -188,13 +187,9 @@ def is_digit(text: str) -> bool:
     return len(text.strip()) == 1 and text.strip() in "0123456789"
 
 
-def _shorten(text: str) -> str:
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
-
-
 def _show(name: str) -> str:
     """Returns the name of a file as messages show it: short, and with escapes for what cannot be printed."""
-    short = _shorten(name)
+    short = shorten(name)
     return short if short.isprintable() else repr(short)[1:-1]
 
 

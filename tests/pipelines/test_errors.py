@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines.errors import UserError, user_error_from
+from pipelines.errors import UserError, shorten, user_error_from
 from pipelines.transforms import take_rows
 
 
@@ -37,3 +37,8 @@ def test_user_error_from_other_errors_is_none():
         next(iter(steps))
     assert user_error_from(caught.value) is None
     assert user_error_from(ValueError("[user-error:1000000]")) is None
+
+
+def test_shorten_long_text_keeps_its_beginning():
+    assert shorten("12345") == "12345"
+    assert shorten("7" * 5000) == "7" * 60 + "…"

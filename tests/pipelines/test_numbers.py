@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.numbers import NumberRange, positive_numbers, shorten, whole_numbers
+from pipelines.numbers import NumberRange, positive_numbers, whole_numbers
 
 quick = settings(deadline=None, max_examples=100, database=None)
 
@@ -68,8 +68,3 @@ def test_number_ranges_return_the_number_of_a_text():
 )
 def test_number_range_in_words(limits, expected):
     assert str(limits) == expected
-
-
-def test_shorten_long_text_keeps_its_beginning():
-    assert shorten("12345") == "12345"
-    assert shorten("7" * 5000) == "7" * 60 + "…"

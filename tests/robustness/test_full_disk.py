@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from helpers.command_server import Result
-from helpers.drills import spread
+from helpers.drills import QUICK, spread
 from helpers.runs import assert_same_run, assert_whole_files, newest_run
 from helpers.write_faults import Fault, is_supported
 
@@ -41,7 +41,7 @@ def check_training(server, training, runs: Path, fault: tuple[int, str]) -> None
 def test_train_with_a_full_disk_at_some_writes_says_so_and_resumes_to_the_same_bits(server, training, trial, tmp_path):
     writes = [write for write in training.writes if " /runs/" in write]
     assert len(writes) > 100
-    for number in spread(len(writes) - 16, training.family):  # a full disk may remove files
+    for number in spread(len(writes) - 16, training.family, QUICK[training.family]):  # a full disk may remove files
         with trial():
             check_training(server, training, tmp_path / f"{number}", (number, list(ERRORS)[number % 2]))
 
@@ -77,7 +77,7 @@ def check_score(server, words: list, folder: Path, expected: dict, fault: tuple[
 
 
 def positions(count: int, is_every: bool) -> list[int]:
-    return list(range(1, count + 1)) if is_every else spread(count, "gan", number=2)
+    return list(range(1, count + 1)) if is_every else spread(count, "gan", QUICK["gan"])
 
 
 @pytest.mark.parametrize("is_every", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["some", "every"])

@@ -32,7 +32,7 @@ def test_estimate_holds_all_variables_their_gradients_and_moments(name):
     workflow, _ = prepare(name)
     model = workflow.build_model()
     variables = sum(variable.numpy().nbytes for variable in model.variables)
-    trained = sum(variable.numpy().nbytes for variable in model.trainable_variables)
+    trained = sum(variable.numpy().nbytes for network in model.networks().values() for variable in network.trainable_variables)
     images = 2 * 4 * workflow.images_per_step * math.prod(workflow.image_shape)
     kept = estimate_bytes(workflow) - variables - 3 * trained - images
     assert 0 < kept < 50e6
@@ -43,7 +43,7 @@ def test_estimate_of_an_mlp_pair_is_its_closed_form():
     workflow, _ = prepare("mnist")
     model = workflow.build_model()
     variables = sum(variable.numpy().nbytes for variable in model.variables)
-    trained = sum(variable.numpy().nbytes for variable in model.trainable_variables)
+    trained = sum(variable.numpy().nbytes for network in model.networks().values() for variable in network.trainable_variables)
     units = 8 + 16 + 32 + 1024 + 32 + 16 + 8 + 1
     assert estimate_bytes(workflow) == variables + 3 * trained + 2 * 4 * 4 * units + 2 * 4 * 4 * 32 * 32
 
@@ -73,16 +73,17 @@ def test_require_memory_refuses_what_cannot_fit_and_names_what_was_raised(name, 
     assert "--hidden-dim" not in refusal.value.hint  # it is below its default
 
 
-@pytest.mark.parametrize("name", SMALL)
-def test_require_memory_estimates_nothing_without_raised_numbers(name, monkeypatch):
-    monkeypatch.setattr(memory, "estimate_bytes", lambda workflow: pytest.fail("it is estimated"))
-    workflow, resolved = prepare(name, seed=7)
-    require_memory(workflow, resolved)
+LONG = {"seed": 2**31 - 1, "lr_decay_images": 2**31 - 1}
 
 
-def test_require_memory_estimates_nothing_for_a_long_schedule(monkeypatch):
-    monkeypatch.setattr(memory, "estimate_bytes", lambda workflow: pytest.fail("it is estimated"))
-    require_memory(*prepare("mnist", lr_decay_images=2**31 - 1))
+@pytest.mark.parametrize(("name", "values"), [*((name, {"seed": 7}) for name in SMALL), ("mnist", LONG)])
+def test_require_memory_builds_no_networks_unless_a_size_is_raised(name, values, monkeypatch):
+    estimated = []
+    monkeypatch.setattr(memory, "estimate_bytes", lambda workflow: estimated.append(workflow) or 0)
+    require_memory(*prepare(name, **values))
+    assert estimated == []
+    require_memory(*prepare(name, **values, batch=128))
+    assert len(estimated) == 1
 
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])

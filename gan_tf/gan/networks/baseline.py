@@ -47,5 +47,5 @@ def build_discriminator(shape: tuple[int, int, int], hidden_dim: int, norm: str 
         x = keras.layers.ReLU()(x)
     # Equals Flatten and Dense(1). As a convolution it is normalized by spectral norm too.
     kernel_init = keras.initializers.GlorotUniform(seed=1000 * seed + 100 + n)
-    x = conv_layer(norm, is_last=True)(1, 4, 1, "valid", kernel_initializer=kernel_init, dtype="float32")(x)
+    x = conv(1, 4, 1, "valid", kernel_initializer=kernel_init, dtype="float32")(x)
     return keras.Model(images, keras.layers.Flatten(dtype="float32")(x), name="discriminator")

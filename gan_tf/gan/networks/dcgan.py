@@ -2,7 +2,7 @@
 
 import keras
 
-from gan_tf.nn.layers import OF_KERNELS, Conv2DTranspose, apply_norm, batch_norm, conv_layer
+from gan_tf.nn.layers import Conv2DTranspose, apply_norm, batch_norm, conv_layer
 
 
 def num_upsamplings(image_size: int) -> int:
@@ -76,12 +76,12 @@ def build_discriminator(
     x = images
     for i in range(n):
         is_normalized = i > 0 or norm_first
-        use_bias = not is_normalized or norm in OF_KERNELS
+        use_bias = not is_normalized or norm in ("none", "spectral")
         kernel_init = normal_init(0.0, seed, 100 + i)
         x = conv(hidden_dim * 2**i, 4, 2, "same", use_bias=use_bias, kernel_initializer=kernel_init)(x)
         if is_normalized:
             x = apply_norm(x, norm, normal_init(1.0, seed, 150 + i))
         x = keras.layers.LeakyReLU(0.2)(x)
-    kernel_init, last_conv = normal_init(0.0, seed, 100 + n), conv_layer(norm, is_last=True)
-    x = last_conv(1, 4, 1, "valid", use_bias=not norm_first, kernel_initializer=kernel_init, dtype="float32")(x)
+    kernel_init = normal_init(0.0, seed, 100 + n)
+    x = conv(1, 4, 1, "valid", use_bias=not norm_first, kernel_initializer=kernel_init, dtype="float32")(x)
     return keras.Model(images, keras.layers.Flatten(dtype="float32")(x), name="discriminator")

@@ -8,7 +8,7 @@ import math
 import keras
 
 from gan_tf.gan.networks.dcgan import normal_init
-from gan_tf.nn.layers import OF_KERNELS, Conv2D, apply_norm, batch_norm, conv_layer
+from gan_tf.nn.layers import Conv2D, apply_norm, batch_norm, conv_layer
 
 _WIDTHS = (1, 2, 4)  # times hidden_dim, from the latent vector to the image
 
@@ -45,10 +45,10 @@ def build_discriminator(shape: tuple[int, int, int], hidden_dim: int, norm: str 
     images = keras.Input(shape, name="images")
     x = keras.layers.Reshape((1, 1, math.prod(shape)))(images)
     for i, multiplier in enumerate(reversed(_WIDTHS)):
-        use_bias = i == 0 or norm in OF_KERNELS
+        use_bias = i == 0 or norm in ("none", "spectral")
         x = conv(multiplier * hidden_dim, 1, use_bias=use_bias, kernel_initializer=normal_init(0.0, seed, 100 + i))(x)
         if i > 0:
             x = apply_norm(x, norm, normal_init(1.0, seed, 150 + i))
         x = keras.layers.LeakyReLU(0.2)(x)
-    x = conv_layer(norm, is_last=True)(1, 1, kernel_initializer=normal_init(0.0, seed, 100 + len(_WIDTHS)), dtype="float32")(x)
+    x = conv(1, 1, kernel_initializer=normal_init(0.0, seed, 100 + len(_WIDTHS)), dtype="float32")(x)
     return keras.Model(images, keras.layers.Flatten(dtype="float32")(x), name="discriminator")

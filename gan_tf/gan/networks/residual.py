@@ -8,7 +8,7 @@ combine DCGAN's strided convolution of kernel 4, a narrower 3x3 convolution and 
 
 import keras
 
-from gan_tf.nn.layers import OF_KERNELS, Conv2D, apply_norm, batch_norm, conv_layer
+from gan_tf.nn.layers import Conv2D, apply_norm, batch_norm, conv_layer
 
 # Variance of a kernel times its fan-in: after a ReLU (He et al. 2015), and after a linear layer (LeCun et al. 1998).
 _AFTER_RELU, _LINEAR = 2.0, 1.0
@@ -93,7 +93,7 @@ def downsample_block(
     """Applies a residual block of D: ``[batch, 2 * n, 2 * n, c] -> [batch, n, n, width]``; the first has no norm before it."""
     # With three eighths of the channels, the network at 64x64 costs as much as DCGAN.
     inner_width = max(3 * x.shape[-1] // 8, 1)
-    conv, use_bias = conv_layer(norm), norm in OF_KERNELS
+    conv, use_bias = conv_layer(norm), norm in ("none", "spectral")
     branch = keras.layers.LeakyReLU(0.2)(x if is_first else apply_norm(x, norm))
     kernel_init = scaled_init(_AFTER_RELU, seed, index)
     branch = conv(inner_width, 4, 2, "same", use_bias=use_bias, kernel_initializer=kernel_init)(branch)
@@ -163,5 +163,5 @@ def build_discriminator(shape: tuple[int, int, int], hidden_dim: int, norm: str 
         x = downsample_block(x, num_channels(hidden_dim, i), norm, seed, 100 + 10 * i, is_first=i == 1)
     # Pooled with one weight per position, because faces are aligned; as a convolution it is normalized by spectral norm too.
     x = keras.layers.LeakyReLU(0.2)(x)
-    x = conv_layer(norm, is_last=True)(1, 4, 1, "valid", kernel_initializer=scaled_init(_LINEAR, seed, 101), dtype="float32")(x)
+    x = conv(1, 4, 1, "valid", kernel_initializer=scaled_init(_LINEAR, seed, 101), dtype="float32")(x)
     return keras.Model(images, keras.layers.Flatten(dtype="float32")(x), name="discriminator")

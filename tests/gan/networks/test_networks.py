@@ -213,9 +213,9 @@ def test_discriminator_with_each_norm_has_its_layers_and_finite_logits(name, nor
         assert logits.shape == (3, 1)
         assert np.isfinite(logits).all()
     layer_types = [type(layer) for layer in discriminator.layers]
-    expected_type = {"batch": BatchNorm, "spectral": SpectralConv2D, "spectral-hidden": SpectralConv2D}.get(norm, GroupNorm)
+    expected_type = {"batch": BatchNorm, "spectral": SpectralConv2D}.get(norm, GroupNorm)
     # The first of the two hidden layers has no norm of activations.
-    assert layer_types.count(expected_type) == {"none": 0, "spectral": 3, "spectral-hidden": 2}.get(norm, 1)
+    assert layer_types.count(expected_type) == {"none": 0, "spectral": 3}.get(norm, 1)
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -176,7 +176,6 @@ def test_gradient_of_every_weight_with_each_norm_is_finite_and_not_zero(norm):
     ("norm", "layer_type", "count"),
     [
         ("spectral", SpectralConv2D, 5),  # every convolution: the first, three of a block, the last
-        ("spectral-hidden", SpectralConv2D, 4),  # all but the last
         ("batch", keras.layers.BatchNormalization, 1),  # in the only block, before its second convolution
         ("layer", GroupNorm, 1),
         ("instance", GroupNorm, 1),
