@@ -17,6 +17,7 @@ def test_page_has_a_row_for_each_kind_and_a_column_for_each_family():
     assert [row[0] for row in rows] == list(KINDS.values())
     cells = [cell for row in rows for cell in row[1:]]
     assert all(re.fullmatch(r"\d+ of \d+|–", cell) for cell in cells)
+    assert PAGE.read_text(encoding="utf-8") == render_page(read_cells(PAGE))  # the words around them too
 
 
 def test_drills_cover_every_family_and_every_kind_has_a_test():
