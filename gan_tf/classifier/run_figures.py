@@ -7,9 +7,11 @@ from gan_tf.family import SAMPLE_GRIDS, Figure, RunFigures
 if TYPE_CHECKING:
     from gan_tf.classifier.config import ClassifierConfig
 
+CONFUSION = "figures/confusion.png"
+
 
 def describe_figures(config: "ClassifierConfig") -> RunFigures:
-    """Returns the grids of predictions and the training images."""
+    """Returns the grids of predictions, the training images and the confusion matrix."""
     grid = Figure(
         SAMPLE_GRIDS,
         "Predictions",
@@ -23,4 +25,11 @@ def describe_figures(config: "ClassifierConfig") -> RunFigures:
         "Images of the first batch, as the network is trained on them.",
         "There is no picture of training images: train.py writes it at step 0, unless --grid-every is 0.",
     )
-    return RunFigures(grid, (reals,))
+    confusion = Figure(
+        CONFUSION,
+        "Confusion matrix",
+        "How often digits (rows) are classified as each digit (columns), in percent: the training images of the first 16 "
+        "batches, as the network is trained on them, at the last grid.",
+        "There is no confusion matrix yet: train.py draws it with each grid of predictions.",
+    )
+    return RunFigures(grid, (reals,), (confusion,))

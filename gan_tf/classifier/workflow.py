@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from gan_tf.classifier.config import ClassifierConfig, ClassifierInferOptions
+from gan_tf.classifier.confusion import ConfusionMatrix
 from gan_tf.classifier.digit_classifier import DigitClassifier, load_digit_classifier
 from gan_tf.classifier.model import Classifier
 from gan_tf.classifier.networks import build_classifier
@@ -68,7 +69,7 @@ class ClassifierWorkflow(Workflow):
         return {"image": images, "label": tf.cast(samples["label"], tf.int32)}
 
     def callbacks(self, run: RunContext, model: Classifier) -> list[Callback]:
-        """Returns grids of predictions, the curves, and the exported weights.
+        """Returns grids of predictions, the confusion matrix, the curves, and the exported weights.
 
         The grid always shows the same images, those of the first batch as the network is trained on them. Most are augmented:
         on such images it errs longer than on plain ones, so that the grid keeps telling something. The predictions are those
@@ -85,7 +86,8 @@ class ClassifierWorkflow(Workflow):
             return render_predictions(to_uint8(images), np.argmax(logits, axis=1), np.asarray(labels), columns)
 
         grid = SampleGrid(run.options.grid_every, run, render_grid, "predictions")
-        return [RealGrid(run), exporter, grid, Curves(run.options.grid_every, run)]
+        confusion = ConfusionMatrix(run, lambda step: exporter.networks(step)["network"])
+        return [RealGrid(run), exporter, grid, confusion, Curves(run.options.grid_every, run)]
 
     def load(self, directory: Path) -> DigitClassifier:
         """Returns the classifier of exported weights; raises as ``Workflow.load``."""

@@ -1,16 +1,15 @@
 """Figures of an adaptation: features of both domains by t-SNE, the confusion matrix, and how often each class is predicted."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gan_tf.utils.files import write_atomic, write_json
+from gan_tf.utils.plots import confusion_matrix, render_confusion, to_png
 
 _MAX_POINTS = 1000  # of each domain
 
@@ -58,7 +57,7 @@ def write_figures(folder: Path, title: str, domains: Sequence[DomainFeatures], c
             f"{title}: t-SNE of the features, {counts}, by domain",
         ),
         "confusion.png": (
-            _draw_confusion(confusion_matrix(target.labels, target.predicted, len(classes)), classes),
+            render_confusion(confusion_matrix(target.labels, target.predicted, len(classes)), classes),
             f"{title}: {len(target.labels):,} validation images of {target.name}, each row a true class, in percent of the row",
         ),
     }
@@ -81,7 +80,7 @@ def draw_predicted_classes(fractions: np.ndarray, classes: Sequence[str]) -> byt
     axes.set_xticks(range(len(classes)), classes)
     axes.set(xlabel="predicted class", ylabel="images in %")
     axes.legend(frameon=False)
-    return _render(figure)
+    return to_png(figure)
 
 
 def embed(features: np.ndarray) -> np.ndarray:
@@ -90,13 +89,6 @@ def embed(features: np.ndarray) -> np.ndarray:
 
     perplexity = min(30.0, (len(features) - 1) / 3)
     return TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(features)
-
-
-def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
-    """Returns how many images of each true class (row) have each predicted class (column), ``[num_classes, num_classes]``."""
-    counts = np.zeros((num_classes, num_classes), np.int64)
-    np.add.at(counts, (labels, predicted), 1)
-    return counts
 
 
 def _sample(domain: DomainFeatures) -> DomainFeatures:
@@ -113,28 +105,9 @@ def _draw_points(points: np.ndarray, groups: np.ndarray, names: Sequence[str]) -
         axes.scatter(x, y, s=6, color=f"C{number % 10}", alpha=0.7, linewidths=0, label=name)
     axes.set(xticks=[], yticks=[])
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, markerscale=3)
-    return _render(figure)
-
-
-def _draw_confusion(counts: np.ndarray, classes: Sequence[str]) -> bytes:
-    figure, axes = _build_figure()
-    percent = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
-    for (row, column), value in np.ndenumerate(percent):
-        if value >= 0.5:
-            axes.text(column, row, f"{value:.0f}", ha="center", va="center", color="white" if value > 50 else "black")
-    axes.set_xticks(range(len(classes)), classes)
-    axes.set_yticks(range(len(classes)), classes)
-    axes.set(xlabel="predicted class", ylabel="true class")
-    return _render(figure)
+    return to_png(figure)
 
 
 def _build_figure() -> tuple[Figure, Axes]:
     figure = Figure(figsize=(7, 6), dpi=100, layout="constrained")
     return figure, figure.add_subplot()
-
-
-def _render(figure: Figure) -> bytes:
-    data = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(data)
-    return data.getvalue()

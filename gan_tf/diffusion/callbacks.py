@@ -19,6 +19,7 @@ from gan_tf.training.context import RunContext
 from gan_tf.training.network_summary import format_network
 from gan_tf.utils.files import write_atomic, write_json
 from gan_tf.utils.images import to_rgb, to_uint8
+from gan_tf.utils.plots import confusion_matrix, render_confusion
 from pipelines.source import Source
 
 BuildGenerator = Callable[[int], DiffusionGenerator]
@@ -58,7 +59,7 @@ class EndFigures(Callback):
         caption = "generated images, and below each the training image that is nearest by its pixels (root mean square)"
         captions |= self._write("nearest.png", neighbors, caption)
         if self.classifier is not None:
-            caption = f"requested and recognized digits, {_IMAGES_PER_DIGIT} images of each"
+            caption = f"requested and predicted digits, {_IMAGES_PER_DIGIT} images of each, in percent"
             captions |= self._write("confusion.png", self._render_confusion(generator), caption)
         write_json(self.directory / "figures.json", captions)
 
@@ -104,7 +105,8 @@ class EndFigures(Callback):
         assert self.classifier is not None
         _, logits = self.classifier(to_rgb(images))
         assert logits is not None  # a classifier has logits
-        return figures.render_confusion(np.arange(len(images)) % classes, logits.argmax(axis=1), classes)
+        counts = confusion_matrix(np.arange(len(images)) % classes, logits.argmax(axis=1), classes)
+        return render_confusion(counts, [str(digit) for digit in range(classes)], rows="requested digit")
 
 
 class DigitScores(Callback):

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
 from gan_tf.utils.files import write_atomic
 from gan_tf.utils.images import to_rgb
+from gan_tf.utils.plots import to_png
 
 _DPI = 100
 _SCALE = 8  # pixels of an animation for each pixel of an image
@@ -45,34 +45,6 @@ def render_neighbors(images: np.ndarray, neighbors: np.ndarray, distances: np.nd
     return _render_rows([images, neighbors], [[""] * len(images), [f"{distance:.1f}" for distance in distances]])
 
 
-def render_confusion(requested: np.ndarray, classified: np.ndarray, classes: int) -> bytes:
-    """Draws the confusion matrix of requested and classified digits, with the percentage that is right for each digit.
-
-    Args:
-        requested: integers ``[n]`` in 0 .. classes - 1.
-        classified: integers ``[n]`` in the same range.
-        classes: number of digits.
-
-    Returns:
-        A PNG image.
-    """
-    counts = np.zeros((classes, classes), int)
-    np.add.at(counts, (requested, classified), 1)
-    percentages = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure = Figure(figsize=(6.4, 6.0), dpi=_DPI, layout="constrained")
-    axes = figure.add_subplot()
-    axes.imshow(percentages, cmap="Blues", vmin=0, vmax=100)
-    for row, column in zip(*np.nonzero(counts), strict=True):
-        color = "white" if percentages[row, column] > 50 else "black"
-        axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=color)
-    rows = [f"{digit}: {percentages[digit, digit]:.0f} %" for digit in range(classes)]
-    axes.set_yticks(range(classes), rows)
-    axes.set_xticks(range(classes))
-    axes.set_xlabel("classified as")
-    axes.set_ylabel("requested digit, and how often it is recognized")
-    return _to_png(figure)
-
-
 def render_losses(timesteps: Sequence[int], losses: Sequence[float]) -> bytes:
     """Draws the mean squared error of the prediction against t; returns a PNG image."""
     figure = Figure(figsize=(6.4, 4.0), dpi=_DPI, layout="constrained")
@@ -82,7 +54,7 @@ def render_losses(timesteps: Sequence[int], losses: Sequence[float]) -> bytes:
     axes.set_xlabel("t")
     axes.set_ylabel("mean squared error of the prediction")
     axes.grid(alpha=0.3)
-    return _to_png(figure)
+    return to_png(figure)
 
 
 def write_animation(path: Path, frames: np.ndarray) -> None:
@@ -109,10 +81,4 @@ def _render_rows(rows: Sequence[np.ndarray], titles: Sequence[Sequence[str]]) ->
             axes[row, column].imshow(image)
             axes[row, column].set_title(text, fontsize=9)
             axes[row, column].set_axis_off()
-    return _to_png(figure)
-
-
-def _to_png(figure: Figure) -> bytes:
-    data = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(data, metadata={"Software": None})
-    return data.getvalue()
+    return to_png(figure)

@@ -1,14 +1,13 @@
 """Curves of several runs side by side, for the pages of experiments."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gan_tf.curves import read_curves, running_mean
+from gan_tf.utils.plots import to_png
 
 _PANEL_WIDTH, _PANEL_HEIGHT, _DPI = 4.0, 2.2, 100  # inches; pixels of an inch
 _SMOOTHED_FROM = 100  # points
@@ -59,11 +58,4 @@ def render_curves_side_by_side(
                 panel.set_ylabel(label)
             if row == len(curves) - 1:
                 panel.set_xlabel("step")
-    return render(figure)
-
-
-def render(figure: Figure) -> bytes:
-    """Returns a figure as a PNG image."""
-    data = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(data)
-    return data.getvalue()
+    return to_png(figure)

@@ -16,11 +16,11 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from gan_tf.experiments.figures import render
 from gan_tf.gan.config import resolve_gan
 from gan_tf.gan.latents import sample_latents
 from gan_tf.gan.model import GAN
 from gan_tf.training.loop import build_step_function
+from gan_tf.utils.plots import to_png
 from pipelines.stream import Stream
 
 CENTERS = np.stack(np.meshgrid(np.arange(-4.0, 5.0, 2.0), np.arange(-4.0, 5.0, 2.0)), axis=-1).reshape(25, 2)
@@ -124,4 +124,4 @@ def render_points(points: Mapping[str, np.ndarray]) -> bytes:
         axes.scatter(*CENTERS.T, s=30, marker="+", color="C3", linewidths=0.8)
         axes.set(xlim=(-5.5, 5.5), ylim=(-5.5, 5.5), aspect="equal", xticks=[], yticks=[])
         axes.set_title(name, fontsize=10)
-    return render(figure)
+    return to_png(figure)

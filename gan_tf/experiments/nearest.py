@@ -7,7 +7,6 @@ those of weights, or with ``--images`` those of a folder.
 """
 
 import argparse
-import io
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from gan_tf.evaluation.metrics.nearest_neighbors import NUM_NEIGHBORS, Nearest, 
 from gan_tf.gan.config import GAN_FAMILY
 from gan_tf.tasks import Task, find_task
 from gan_tf.utils.files import write_atomic
+from gan_tf.utils.plots import to_png
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 from pipelines.location import Location, has_validation, open_data, parse_location
@@ -33,6 +33,7 @@ from pipelines.source import Source
 
 FIGURE = Path("docs/nearest.png")
 NUM_SHOWN = 16
+_DPI = 110
 MEMORY_BUDGET = 8 << 30  # bytes: all training images are held in memory
 NUM_ROWS, NUM_SHOWN_NEIGHBORS = 8, 5  # of --neighbors: samples, and training images beside each
 COPY = 0.2  # at a lower closeness, two images are the same one, compressed differently
@@ -96,7 +97,7 @@ def run(argv: Sequence[str]) -> int:
     write_atomic(figure, render_figure(samples, nearest_to_samples, nearest_to_heldout, findings))
     print(f"wrote {figure}")
     if args.neighbors:
-        write_atomic(args.neighbors, _to_png(draw_neighbors(samples, nearest_to_samples, training)))
+        write_atomic(args.neighbors, to_png(draw_neighbors(samples, nearest_to_samples, training)))
         print(f"wrote {args.neighbors}, which contains training images")
     return 0
 
@@ -170,7 +171,7 @@ def describe_findings(samples: np.ndarray, heldout: np.ndarray, num_training: in
 
 def render_figure(samples: np.ndarray, nearest_to_samples: Nearest, nearest_to_heldout: Nearest, title: str) -> bytes:
     """Returns a PNG of the distributions of closeness and of the closest samples; it contains no training image."""
-    figure = Figure(figsize=(9, 6), layout="constrained")
+    figure = Figure(figsize=(9, 6), dpi=_DPI, layout="constrained")
     histogram, row = figure.subplots(2, 1, height_ratios=(3, 1.3))
     bins = np.linspace(0.0, 1.0, 101)
     heldout = nearest_to_heldout.closeness[nearest_to_heldout.closeness >= COPY]
@@ -186,7 +187,7 @@ def render_figure(samples: np.ndarray, nearest_to_samples: Nearest, nearest_to_h
     row.set_xticklabels([f"{nearest_to_samples.closeness[i]:.2f}" for i in closest], fontsize=8)
     row.set_yticks([])
     row.set_title("the closest samples and their closeness", fontsize=9)
-    return _to_png(figure)
+    return to_png(figure)
 
 
 def draw_neighbors(samples: np.ndarray, nearest_to_samples: Nearest, training: np.ndarray) -> Figure:
@@ -201,7 +202,7 @@ def draw_neighbors(samples: np.ndarray, nearest_to_samples: Nearest, training: n
         training: uint8 ``[m, height, width, channels]``.
     """
     closest = np.argsort(nearest_to_samples.closeness)[:NUM_ROWS]
-    figure = Figure(figsize=(1.3 * (1 + NUM_SHOWN_NEIGHBORS), 1.0 + 1.5 * len(closest)), layout="constrained")
+    figure = Figure(figsize=(1.3 * (1 + NUM_SHOWN_NEIGHBORS), 1.0 + 1.5 * len(closest)), dpi=_DPI, layout="constrained")
     figure.supxlabel(
         "distance: root mean square of the difference, in gray levels (0 to 255)\n"
         "closeness: distance to the nearest training image / mean distance to the next 50 (0: a copy)",
@@ -228,12 +229,6 @@ def _show(axes: Axes, image: np.ndarray, title: str, color: str = "black") -> No
     axes.imshow(image)
     axes.set_axis_off()
     axes.set_title(title, fontsize=8, color=color)
-
-
-def _to_png(figure: Figure) -> bytes:
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
-    return data.getvalue()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

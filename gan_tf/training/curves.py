@@ -1,16 +1,15 @@
 """The curves of a run as one picture, ``curves.png``, drawn from its ``metrics.jsonl``."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from gan_tf.curves import SMOOTHED_FROM, Curves, group_curves, read_curves, running_mean, thin_curve
 from gan_tf.utils.files import write_atomic
+from gan_tf.utils.plots import to_png
 
 _LOWEST_IS_BEST = "fid_train"  # decides which weights are kept in RUN/best
 _MAX_MARKERS = 40  # points
@@ -60,9 +59,7 @@ def render_curves(metrics_path: Path) -> bytes | None:
         axes = figure.add_subplot(grid[row, :] if is_alone else grid[row, column])
         _draw_panel(axes, title, panel)
         axes.set_xlim(-0.02 * last_step, 1.02 * max(1, last_step))  # the same in all panels, so that they can be compared
-    data = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(data)
-    return data.getvalue()
+    return to_png(figure)
 
 
 def _draw_panel(axes: Axes, title: str, curves: Curves) -> None:

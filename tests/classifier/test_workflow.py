@@ -10,15 +10,16 @@ from helpers.cli import call, only_run
 from PIL import Image
 
 from gan_tf.classifier.config import ClassifierConfig
-from gan_tf.classifier.digit_classifier import DigitClassifier
+from gan_tf.classifier.digit_classifier import DigitClassifier, load_digit_classifier
 from gan_tf.classifier.workflow import ClassifierWorkflow
 from gan_tf.evaluation.digits import accuracy
 from gan_tf.tasks import DIGITS
 from gan_tf.training.checkpoints import Checkpoints
 from gan_tf.training.initialization import initialize_model
+from pipelines.location import open_data
 from pipelines.synthetic.digits import SyntheticDigits, draw_digit
 
-TINY = ["--hidden-dim", 2, "--batch", 4, "--log-every", 1]
+TINY = ["--hidden-dim", 2, "--batch", 4, "--log-every", 1, "--grid-every", 2]
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,18 @@ def test_train_ends_with_the_scores(run):
         "source": "this project",
         "passed": False,
     }
+
+
+def test_train_logs_the_accuracy_of_the_exported_network_and_draws_what_it_confuses(run, data):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    (logged,) = [line["ema_accuracy"] for line in lines if "ema_accuracy" in line]
+    sources = open_data(DIGITS.data, data, "train", 0)
+    stream = ClassifierWorkflow.of_weights(DIGITS, run).build_stream(None, sources)
+    network = load_digit_classifier(run).network
+    batches = [stream.batch_at(step)["real"] for step in range(16)]
+    right = [np.argmax(network(batch["image"][:, 0])[1], axis=1) == batch["label"][:, 0] for batch in batches]
+    assert logged == pytest.approx(np.mean(right))
+    assert Image.open(run / "figures/confusion.png").size == (700, 600)
 
 
 def test_evaluate_accuracy_is_that_of_the_labels_infer_writes(run, data, tmp_path, capsys):

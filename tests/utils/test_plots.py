@@ -1,0 +1,37 @@
+"""Figures: counts against scikit-learn, and a confusion matrix whose cells are as dark as their rows are confused."""
+
+import io
+
+import numpy as np
+import pytest
+from matplotlib import colormaps
+from PIL import Image
+from sklearn import metrics
+
+from gan_tf.utils.plots import confusion_matrix, render_confusion
+
+
+def test_confusion_matrix_equals_that_of_scikit_learn():
+    random = np.random.default_rng(0)
+    labels, predicted = random.integers(0, 4, (2, 50))
+    expected = metrics.confusion_matrix(labels, predicted, labels=range(5))
+    np.testing.assert_array_equal(confusion_matrix(labels, predicted, 5), expected)
+
+
+@pytest.mark.parametrize("factor", [1, 100], ids=["few images", "many images"])
+def test_render_confusion_colors_each_cell_by_its_share_of_the_row(factor):
+    counts = factor * np.array([[10, 0], [3, 1]])
+    data = render_confusion(counts, ["cat", "dog"])
+    image = Image.open(io.BytesIO(data))
+    assert image.info.keys().isdisjoint({"Software"})
+    pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+    for share in (1.0, 0.75, 0.25):  # a quarter of the matrix each; a row without images of a class is white there
+        color = np.rint(255 * np.array(colormaps["Blues"](share)[:3]))
+        assert np.mean(np.abs(pixels - color).max(axis=1) <= 1) > 0.1, share
+
+
+def test_render_confusion_of_a_class_without_images_leaves_its_row_white():
+    data = render_confusion(np.array([[4, 0], [0, 0]]), ["cat", "dog"])
+    pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).reshape(-1, 3)
+    dark = np.rint(255 * np.array(colormaps["Blues"](1.0)[:3]))
+    assert 0.1 < np.mean(np.abs(pixels - dark).max(axis=1) <= 1) < 0.3
