@@ -39,14 +39,14 @@ def option(
         maximum: the highest allowed number; None for the highest that fits 32 bits.
         above: a number that the value must exceed.
         words: ``shown_default`` (what the help shows instead of the default), ``metavar``, ``positional`` (True for a
-            positional argument).
+            positional argument), ``takes_memory`` (True for a number that, the higher it is, makes a training larger).
     """
     metadata = {"about": about, "choices": choices, "minimum": minimum, "maximum": maximum, "above": above}
-    presentation = {"shown_default": None, "metavar": None, "positional": False}
-    unknown = words.keys() - presentation.keys()
+    others = {"shown_default": None, "metavar": None, "positional": False, "takes_memory": False}
+    unknown = words.keys() - others.keys()
     if unknown:
         raise TypeError(f"option() got unexpected arguments: {', '.join(sorted(unknown))}")
-    return dataclasses.field(default=default, metadata=metadata | presentation | words)
+    return dataclasses.field(default=default, metadata=metadata | others | words)
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,13 @@ class ClassifierConfig:
     """Everything that decides a classifier's weights, besides the images and the number of steps."""
 
     network: str = option("cnn", "the network", choices=("cnn",))
-    hidden_dim: int = option(24, "channels of the first layer; each halving of the size doubles them", minimum=1, maximum=1024)
+    hidden_dim: int = option(
+        24, "channels of the first layer; each halving of the size doubles them", minimum=1, maximum=1024, takes_memory=True
+    )
     smoothing: float = option(0.05, "label smoothing: the fraction spread over all ten digits", minimum=0.0, maximum=0.9)
     augment: bool = option(True, "random affine transforms, backgrounds and colors of the training images")
     learning_rate: float = option(1e-3, "learning rate of Adam", above=0.0)
-    batch: int = option(64, "batch size, over all devices together", minimum=2, maximum=65536)
+    batch: int = option(64, "batch size, over all devices together", minimum=2, maximum=65536, takes_memory=True)
     ema_half_life: float = option(20_000.0, "half-life of the network's EMA, in images (0: no EMA)", minimum=0.0)
     seed: int = option(
         0, "seed of the initial weights, the order of the images and all random inputs", minimum=0, maximum=2**31 - 1

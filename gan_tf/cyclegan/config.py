@@ -33,25 +33,33 @@ class CycleGanConfig:
     """Everything that decides a CycleGAN's weights, besides the images and the number of steps."""
 
     network: str = option("resnet", "the networks", choices=("resnet",))
-    hidden_dim: int = option(64, "channels next to the image; each halving of the size doubles them", minimum=1, maximum=1024)
-    num_blocks: int = option(6, "residual blocks of a generator", minimum=0, maximum=50)
+    hidden_dim: int = option(
+        64, "channels next to the image; each halving of the size doubles them", minimum=1, maximum=1024, takes_memory=True
+    )
+    num_blocks: int = option(6, "residual blocks of a generator", minimum=0, maximum=50, takes_memory=True)
     upsample: str = option(
         "deconv", "how generators enlarge: transposed convolution, or resizing", choices=("deconv", "resize")
     )
     load_size: int = option(286, "height and width that training images are resized to", minimum=32, maximum=4096)
-    crop_size: int = option(256, "height and width of their random crops; a multiple of 4", minimum=32, maximum=4096)
+    crop_size: int = option(
+        256, "height and width of their random crops; a multiple of 4", minimum=32, maximum=4096, takes_memory=True
+    )
     flip: bool = option(True, "mirror half of the training images at random")
     lambda_cycle: float = option(10.0, "weight of the cycle consistency loss", minimum=0.0)
     lambda_identity: float = option(5.0, "weight of the identity loss (0: none is computed)", minimum=0.0)
     pool_size: int = option(
-        50, "earlier fakes of each domain that discriminators may see again (0: none)", minimum=0, maximum=10000
+        50,
+        "earlier fakes of each domain that discriminators may see again (0: none)",
+        minimum=0,
+        maximum=10000,
+        takes_memory=True,
     )
     learning_rate: float = option(2e-4, "learning rate of all networks", above=0.0)
     lr_constant_images: int = option(0, "images of a domain before the learning rate begins to fall", minimum=0)
     lr_decay_images: int = option(0, "images over which it then falls linearly to 0 (0: no decay)", minimum=0)
     beta1: float = option(0.5, "Adam's decay rate of the first moment", minimum=0.0, maximum=0.9999)
     beta2: float = option(0.999, "Adam's decay rate of the second moment", minimum=0.0, maximum=0.999999)
-    batch: int = option(1, "images of each domain in one step", minimum=1, maximum=65536)
+    batch: int = option(1, "images of each domain in one step", minimum=1, maximum=65536, takes_memory=True)
     precision: str = option(
         "float32",
         "what the trained networks compute in (their variables are float32)",

@@ -54,7 +54,11 @@ class DannConfig:
     method: str = option("full", "how the domains are adapted", choices=("dann", "full"))
     network: str = option("cnn", "the networks", choices=("cnn",))
     hidden_dim: int = option(
-        32, "channels of the first convolution; later layers have up to four times as many", minimum=2, maximum=1024
+        32,
+        "channels of the first convolution; later layers have up to four times as many",
+        minimum=2,
+        maximum=1024,
+        takes_memory=True,
     )
     domain_weight: float = option(0.1, "strength of the reversed gradient at the end of the training", minimum=0.0)
     pseudo_weight: float = option(1.0, "weight of the loss on pseudo-labels, after its ramp", minimum=0.0)
@@ -72,7 +76,7 @@ class DannConfig:
     )
     beta1: float = option(0.9, "Adam's decay rate of the first moment", minimum=0.0, maximum=0.9999)
     beta2: float = option(0.99, "Adam's decay rate of the second moment", minimum=0.0, maximum=0.999999)
-    batch: int = option(64, "images of each domain in a batch", minimum=2, maximum=65536)
+    batch: int = option(64, "images of each domain in a batch", minimum=2, maximum=65536, takes_memory=True)
     inversion: bool = option(True, "exchange dark and bright in half of the images that are learned from")
     classes: str = option(DIGIT_CLASSES, "names of the classes, with slashes between them", metavar="A/B/…")
     seed: int = option(

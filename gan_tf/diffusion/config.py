@@ -28,14 +28,19 @@ class DiffusionConfig:
 
     network: str = option("unet", "the network that predicts the noise", choices=("unet",))
     hidden_dim: int = option(
-        64, "channels at half the image's size; a quarter of the size has twice as many", minimum=1, maximum=1024
+        64,
+        "channels at half the image's size; a quarter of the size has twice as many",
+        minimum=1,
+        maximum=1024,
+        takes_memory=True,
     )
-    blocks: int = option(2, "residual blocks at a quarter of the image's size", minimum=1, maximum=100)
+    blocks: int = option(2, "residual blocks at a quarter of the image's size", minimum=1, maximum=100, takes_memory=True)
     classes: int = option(
         NUM_DIGITS,
         "number of labels to condition on (0: generate without labels)",
         minimum=0,
         maximum=1000,
+        takes_memory=True,
         shown_default=f"{NUM_DIGITS} where the images have labels, else 0",
     )
     label_drop: float = option(
@@ -46,7 +51,7 @@ class DiffusionConfig:
     prediction: str = option("v", "what the network predicts", choices=("epsilon", "v"))
     loss_weight: str = option("min-snr", "how noise levels are weighted", choices=("none", "min-snr"))
     learning_rate: float = option(2e-3, "learning rate of Adam", above=0.0)
-    batch: int = option(64, "batch size, over all devices together", minimum=2, maximum=65536)
+    batch: int = option(64, "batch size, over all devices together", minimum=2, maximum=65536, takes_memory=True)
     precision: str = option(
         "float32",
         "what the trained network computes in (its variables are float32)",

@@ -140,12 +140,15 @@ class GanConfig:
 
     loss: str = option("gan", "what D and G minimize", choices=tuple(LOSS_PRESETS))
     network: str = option("dcgan", "the pair of networks", choices=tuple(NETWORK_PRESETS))
-    latent_dim: int = option(100, "dimensions of the latent vector z", minimum=1, maximum=4096)
-    hidden_dim: int = option(32, "channels next to the image; each halving of the size doubles them", minimum=1, maximum=1024)
+    latent_dim: int = option(100, "dimensions of the latent vector z", minimum=1, maximum=4096, takes_memory=True)
+    hidden_dim: int = option(
+        32, "channels next to the image; each halving of the size doubles them", minimum=1, maximum=1024, takes_memory=True
+    )
     image_size: int | None = option(
         None,
         "height and width that images of your own are fitted to",
         choices=(32, 64, 128),
+        takes_memory=True,
         shown_default="the task's",
     )
     norm: str = option("batch", "normalization in D", choices=("batch", "layer", "instance", "spectral", "none"))
@@ -161,8 +164,8 @@ class GanConfig:
     lr_decay_images: int = option(0, "images over which both learning rates fall linearly to 0 (0: no decay)", minimum=0)
     beta1: float = option(0.5, "Adam's decay rate of the first moment", minimum=0.0, maximum=0.9999)
     beta2: float = option(0.999, "Adam's decay rate of the second moment", minimum=0.0, maximum=0.999999)
-    batch: int = option(64, "batch size, over all devices together", minimum=2, maximum=65536)
-    d_steps: int = option(1, "D updates in each step", minimum=1, maximum=100)
+    batch: int = option(64, "batch size, over all devices together", minimum=2, maximum=65536, takes_memory=True)
+    d_steps: int = option(1, "D updates in each step", minimum=1, maximum=100, takes_memory=True)
     g_steps: int = option(1, "G updates in each step", minimum=1, maximum=100)
     precision: str = option(
         "float32",

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -21,13 +20,13 @@ _BATCHES = 2  # one is trained on while the next one is made
 def require_memory(workflow: Workflow, resolved: Resolved) -> None:
     """Refuses a training that cannot fit into the memory, before it fills it.
 
-    Only numbers above their defaults can make it so large. Building the networks a second time for each training would
-    double the time in which it starts.
+    Only options that take memory can make it so large, and only above their defaults. Building the networks a second time
+    for each training would double the time in which it starts.
 
     Raises:
         UserError: it needs more bytes than are available.
     """
-    raised = [name for name, value in resolved.explicit.items() if _is_raised(resolved.config, name, value)]
+    raised = _raised_options(resolved)
     if not raised:
         return
     needed, available = estimate_bytes(workflow), available_memory()
@@ -75,9 +74,7 @@ def _count_bytes(shape: tuple[int, ...] | tf.TensorShape, dtype: str) -> int:
     return math.prod(shape) * tf.as_dtype(dtype).size
 
 
-def _is_raised(config: Any, name: str, value: Any) -> bool:
-    """Whether an option is a number above its default. A seed, or the images of a schedule, take no memory, however large."""
-    if name == "seed" or name.endswith("_images") or isinstance(value, bool) or not isinstance(value, int):
-        return False
-    (field,) = (field for field in dataclasses.fields(config) if field.name == name)
-    return value > (field.default or 0)
+def _raised_options(resolved: Resolved) -> list[str]:
+    """Returns the options that take memory and that the user has set above their defaults."""
+    sizes = [field for field in dataclasses.fields(resolved.config) if field.metadata["takes_memory"]]
+    return [field.name for field in sizes if resolved.explicit.get(field.name, 0) > (field.default or 0)]

@@ -1,5 +1,6 @@
 """The memory estimate: its parts against closed forms, and what it refuses."""
 
+import dataclasses
 import math
 
 import pytest
@@ -13,7 +14,7 @@ from pipelines.errors import UserError
 
 SMALL = {
     "mnist": {"network": "mlp", "latent_dim": 5, "hidden_dim": 8, "batch": 4},
-    "yosemite": {"hidden_dim": 4, "num_blocks": 1, "load_size": 32, "crop_size": 32, "pool_size": 3},
+    "yosemite": {"hidden_dim": 4, "num_blocks": 1, "load_size": 40, "crop_size": 32, "pool_size": 3},
     "diffusion": {"hidden_dim": 8, "blocks": 1, "batch": 4},
     "dann": {"hidden_dim": 4, "batch": 4},
     "digits": {"hidden_dim": 4, "batch": 4},
@@ -71,6 +72,17 @@ def test_require_memory_refuses_what_cannot_fit_and_names_what_was_raised(name, 
         require_memory(workflow, resolved)
     assert "--batch" in refusal.value.hint
     assert "--hidden-dim" not in refusal.value.hint  # it is below its default
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_options_that_take_memory_are_those_that_make_the_estimate_larger(name):
+    workflow, resolved = prepare(name)
+    before = estimate_bytes(workflow)
+    for field in dataclasses.fields(resolved.config):
+        value = getattr(resolved.config, field.name)
+        if type(value) is int and field.name not in ("penalty_every", "instance_noise_images"):  # refused by themselves
+            raised, _ = prepare(name, **{field.name: value + (4 if field.name == "crop_size" else 1)})
+            assert (estimate_bytes(raised) > before) == field.metadata["takes_memory"], field.name
 
 
 LONG = {"seed": 2**31 - 1, "lr_decay_images": 2**31 - 1}
