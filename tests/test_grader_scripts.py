@@ -123,7 +123,7 @@ def test_run_trains_where_no_weights_are_shipped_then_writes_into_result(program
 
 
 def test_run_with_shipped_weights_trains_nothing(program, dogs):
-    export_untrained(program / "gan_tf/weights/dog/hinge", "dog", loss="hinge")
+    export_untrained(program / "gan_tf/weights/dog/gan", "dog")
     done = run_script(program, "run.sh", dogs / "boxed", cwd=dogs)
     assert done.returncode == 0, done.stderr
     assert commands(program) == ["infer.py --task dog --count 10000 --overwrite result/images_inference"]
