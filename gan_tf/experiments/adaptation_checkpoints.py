@@ -12,10 +12,9 @@ from pathlib import Path
 
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.page import check_page
+from gan_tf.experiments.page import FOLDER, Page, check_page, render_table
 from gan_tf.options import from_values
 from gan_tf.run_dir import read_run_config
-from gan_tf.utils.files import write_atomic
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 
@@ -79,21 +78,24 @@ def score_checkpoints(directory: Path, data: Path) -> list[ScoredCheckpoint]:
     return scored
 
 
-def render_page(scored: Sequence[ScoredCheckpoint]) -> str:
-    """Returns the table as Markdown: each checkpoint, then the last, the chosen and the best possible one."""
+def write_page(path: Path, scored: Sequence[ScoredCheckpoint]) -> None:
+    """Writes the page: each checkpoint, then the last, the chosen and the best possible one."""
     last = max(scored, key=lambda checkpoint: checkpoint.step)
     chosen = max(scored, key=lambda checkpoint: checkpoint.agreement)
     best = max(scored, key=lambda checkpoint: checkpoint.accuracy)
-    lines = ["| step | agreement of views, no labels, % | validation accuracy % |", "|--:|--:|--:|"]
-    lines += [
-        f"| {item.step:,} | {item.agreement:.2f} | {item.accuracy:.2f} |" for item in sorted(scored, key=lambda s: s.step)
+    rows = [
+        [f"{item.step:,}", f"{item.agreement:.2f}", f"{item.accuracy:.2f}"]
+        for item in sorted(scored, key=lambda checkpoint: checkpoint.step)
     ]
-    summary = [
-        f"* last, which is what is used: step {last.step:,}, {last.accuracy:.2f} %",
-        f"* chosen by the highest agreement, without labels: step {chosen.step:,}, {chosen.accuracy:.2f} %",
+    command = "python -m gan_tf.experiments.adaptation_checkpoints RUN --data DIGITS"
+    page = Page(path, "Checkpoints of one adaptation", command)
+    page.add(
+        render_table(["step", "agreement of views, no labels, %", "validation accuracy, %"], rows),
+        f"* last, which is what is used: step {last.step:,}, {last.accuracy:.2f} %\n"
+        f"* chosen by the highest agreement, without labels: step {chosen.step:,}, {chosen.accuracy:.2f} %\n"
         f"* best possible, chosen by the labels and therefore not allowed: step {best.step:,}, {best.accuracy:.2f} %",
-    ]
-    return "\n".join(["# Checkpoints of one adaptation", "", *lines, "", *summary]) + "\n"
+    )
+    page.write()
 
 
 def run(argv: Sequence[str]) -> int:
@@ -105,12 +107,11 @@ def run(argv: Sequence[str]) -> int:
     parser = Parser(prog="python -m gan_tf.experiments.adaptation_checkpoints", description=__doc__ or "")
     parser.add_argument("run", type=Path, metavar="RUN", help="the run folder")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the digits, as for train.py --task dann")
-    table = Path("docs/adaptation-checkpoints.md")
-    parser.add_argument("--table", type=Path, default=table, metavar="FILE", help=f"Markdown file (default: {table})")
+    out = FOLDER / "adaptation_checkpoints.md"
+    parser.add_argument("--out", type=Path, default=out, metavar="FILE", help=f"Markdown file ({out})")
     args = parser.parse(argv)
-    check_page(args.table, "--table")
-    write_atomic(args.table, render_page(score_checkpoints(args.run, args.data)).encode())
-    print(f"wrote {args.table}")
+    check_page(args.out)
+    write_page(args.out, score_checkpoints(args.run, args.data))
     return 0
 
 

@@ -6,19 +6,23 @@ by the full method without the adversarial term, and on the target with its labe
 continues where it stopped.
 """
 
+import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 from gan_tf import cards
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.adaptation_page import Accuracies, render_page
-from gan_tf.experiments.page import check_page
+from gan_tf.experiments.arguments import add_outputs
+from gan_tf.experiments.page import Page, check_page, render_table
 from gan_tf.experiments.processes import ROOT, run_python
 from gan_tf.run_dir import RunDir, find_newest_run
-from gan_tf.utils.files import read_json, write_atomic
+from gan_tf.utils.files import read_json
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 from pipelines.formats.domains import DIGIT_TARGETS
@@ -49,6 +53,10 @@ ROWS = (
 )
 FIGURE_ROWS = ("source", "full")
 """The classifiers whose features are drawn: before and after the adaptation."""
+FIGURES = ("features-by-class.png", "features-by-domain.png")
+
+Accuracies = dict[tuple[str, str], list[float]]
+"""Accuracies in percent by row and target, one for each seed."""
 
 
 def measure(row: Row, target: str, seed: int, data: Path, runs: Path) -> RunDir:
@@ -81,7 +89,9 @@ def read_accuracy(run_dir: RunDir, target: str) -> float:
 
 
 def draw_figures(run_dir: RunDir, data: Path, title: str) -> None:
-    """Writes the figures of a run into its folder; see ``gan_tf.dann.figures``."""
+    """Writes the figures of a run into its folder, unless that has been done; see ``gan_tf.dann.figures``."""
+    if (run_dir.path / "figures/figures.json").is_file():
+        return
     import_tensorflow()
     from gan_tf.dann.workflow import DannWorkflow
     from gan_tf.tasks import DANN
@@ -90,6 +100,49 @@ def draw_figures(run_dir: RunDir, data: Path, title: str) -> None:
     assert isinstance(workflow, DannWorkflow)
     for path in workflow.write_figures(run_dir.path, data, title):
         print(f"wrote {path}", flush=True)
+
+
+def write_page(path: Path, accuracies: Accuracies, drawn: Mapping[str, Sequence[Path]]) -> None:
+    """Writes the page: the table, and for each target what the features of the classifiers look like.
+
+    Args:
+        path: the page.
+        accuracies: the values; rows without any are left out of the table.
+        drawn: by target, the folders of the figures of each classifier of ``FIGURE_ROWS`` that was measured.
+    """
+    page = Page(
+        path,
+        "Adaptation from MNIST-M to SVHN and USPS",
+        f"python -m gan_tf.experiments.adaptation_table --data DIGITS --seeds {max(map(len, accuracies.values()))}",
+    )
+    rows = []
+    for row in ROWS:
+        values = [accuracies.get((row.name, target), []) for target in DIGIT_TARGETS]
+        if any(values):
+            rows.append([row.about, *map(format_accuracy, values), str(max(map(len, values)))])
+    page.add(
+        "Accuracy in percent on the target's validation images (`val.csv`), mean over the seeds and their standard deviation. "
+        "Each run is scored once, at its last step. Only the last row has seen labels of the target; no weights, step, seed or "
+        "option was chosen by them.",
+        render_table(["trained by", *(f"MNIST-M to {target.upper()}" for target in DIGIT_TARGETS), "seeds"], rows),
+    )
+    for target, folders in drawn.items():
+        pictures = [[np.asarray(Image.open(folder / name).convert("RGB")) for name in FIGURES] for folder in folders]
+        caption = (
+            f"Features of validation images of MNIST-M and {target.upper()} by t-SNE, by class (left) and by domain (right)"
+        )
+        if len(folders) == len(FIGURE_ROWS):
+            caption += "; source only above, full method below"
+        page.add_figure(f"{target}-features", np.concatenate([np.concatenate(row, axis=1) for row in pictures]), caption)
+    page.write()
+
+
+def format_accuracy(values: Sequence[float]) -> str:
+    """Returns ``89.05 ± 0.80``: the mean, and with several values their standard deviation (n - 1)."""
+    if not values:
+        return "–"
+    mean = f"{statistics.mean(values):.2f}"
+    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.2f}"
 
 
 def build_parser() -> Parser:
@@ -104,9 +157,7 @@ def build_parser() -> Parser:
     )
     about = "only some of the targets (default: both)"
     parser.add_argument("--targets", nargs="+", choices=DIGIT_TARGETS, default=DIGIT_TARGETS, metavar="NAME", help=about)
-    runs, table = Path("runs/adaptation"), Path("docs/adaptation.md")
-    parser.add_argument("--runs", type=Path, default=runs, metavar="DIR", help=f"where the runs lie (default: {runs})")
-    parser.add_argument("--table", type=Path, default=table, metavar="FILE", help=f"Markdown file (default: {table})")
+    add_outputs(parser, "adaptation")
     return parser
 
 
@@ -119,20 +170,21 @@ def run(argv: Sequence[str]) -> int:
     args = build_parser().parse(argv)
     if args.data is None:
         raise UserError("No --data was given", "Add --data DIR with MNIST-M, SVHN and USPS")
-    check_page(args.table, "--table")
+    check_page(args.out)
     accuracies: Accuracies = {}
+    drawn: dict[str, list[Path]] = {}
     try:
         for seed in range(args.seeds):
             for target in args.targets:
                 for row in [row for row in ROWS if row.name in args.only]:
                     run_dir = measure(row, target, seed, args.data.absolute(), args.runs.absolute())
                     accuracies.setdefault((row.name, target), []).append(read_accuracy(run_dir, target))
-                    if seed == 0 and row.name in FIGURE_ROWS and not (run_dir.path / "figures/figures.json").is_file():
+                    if seed == 0 and row.name in FIGURE_ROWS:
                         draw_figures(run_dir, args.data, f"{row.about}, MNIST-M to {target.upper()}")
+                        drawn.setdefault(target, []).append(run_dir.path / "figures")
     finally:  # the table shows what there is, whatever ended the comparison
         if accuracies:
-            write_atomic(args.table, render_page({row.name: row.about for row in ROWS}, accuracies).encode())
-            print(f"wrote {args.table}", flush=True)
+            write_page(args.out, accuracies, drawn)
     return 0
 
 

@@ -6,14 +6,14 @@ import pytest
 from helpers.cli import call, only_run
 from helpers.domains import TINY_DANN, write_digits
 
-from gan_tf.experiments.adaptation_checkpoints import ScoredCheckpoint, render_page, run
+from gan_tf.experiments.adaptation_checkpoints import ScoredCheckpoint, run, write_page
 from pipelines.errors import UserError
 
 
-def test_render_page_tells_last_chosen_and_best_apart():
-    page = render_page(
-        [ScoredCheckpoint(300, 70.0, 80.0), ScoredCheckpoint(100, 60.0, 85.0), ScoredCheckpoint(200, 75.0, 82.0)]
-    )
+def test_write_page_tells_last_chosen_and_best_apart(tmp_path):
+    scored = [ScoredCheckpoint(300, 70.0, 80.0), ScoredCheckpoint(100, 60.0, 85.0), ScoredCheckpoint(200, 75.0, 82.0)]
+    write_page(tmp_path / "page.md", scored)
+    page = (tmp_path / "page.md").read_text()
     assert "last, which is what is used: step 300, 80.00 %" in page
     assert "chosen by the highest agreement, without labels: step 200, 82.00 %" in page
     assert "not allowed: step 100, 85.00 %" in page
@@ -25,11 +25,11 @@ def test_adaptation_checkpoints_scores_those_of_a_run(tmp_path):
     words = ["--task", "dann", "--data", data, "--runs", tmp_path, "--steps", 2, "--checkpoint-every", 1, *TINY_DANN]
     assert call("train", *words) == 0
     folder = only_run(tmp_path, "dann")
-    assert run([str(folder), "--data", str(data), "--table", str(tmp_path / "table.md")]) == 0
+    assert run([str(folder), "--data", str(data), "--out", str(tmp_path / "page.md")]) == 0
     accuracy = json.loads((folder / "scores.json").read_text())["svhn_accuracy"]["value"]
-    page = (tmp_path / "table.md").read_text()
+    page = (tmp_path / "page.md").read_text()
     assert f"last, which is what is used: step 2, {accuracy:.2f} %" in page
-    assert page.count("\n| ") == 3
+    assert page.count("\n| ") == 4  # the header, the line below it, and two checkpoints
 
 
 def test_adaptation_checkpoints_of_a_missing_run_are_refused(tmp_path):
@@ -37,9 +37,9 @@ def test_adaptation_checkpoints_of_a_missing_run_are_refused(tmp_path):
         run([str(tmp_path / "none"), "--data", str(tmp_path)])
 
 
-@pytest.mark.parametrize(("table", "message"), [("weights.npz", r"must be a \.md file"), ("folder.md", "is a folder")])
-def test_adaptation_checkpoints_never_replaces_something_else(tmp_path, table, message):
+@pytest.mark.parametrize(("out", "message"), [("weights.npz", r"must be a \.md file"), ("folder.md", "is a folder")])
+def test_adaptation_checkpoints_never_replaces_something_else(tmp_path, out, message):
     (tmp_path / "weights.npz").write_text("mine")
     (tmp_path / "folder.md").mkdir()
     with pytest.raises(UserError, match=message):
-        run([str(tmp_path / "run"), "--data", str(tmp_path), "--table", str(tmp_path / table)])
+        run([str(tmp_path / "run"), "--data", str(tmp_path), "--out", str(tmp_path / out)])

@@ -2,12 +2,13 @@
 
 import statistics
 
+import numpy as np
 import pytest
 from helpers.domains import TINY_DANN, write_digits
+from PIL import Image
 
 from gan_tf.experiments import adaptation_table
-from gan_tf.experiments.adaptation_page import format_accuracy, render_page
-from gan_tf.experiments.adaptation_table import ROWS, Row
+from gan_tf.experiments.adaptation_table import ROWS, Row, format_accuracy, write_page
 
 
 def test_format_accuracy_is_mean_and_sample_deviation():
@@ -16,9 +17,10 @@ def test_format_accuracy_is_mean_and_sample_deviation():
     assert (format_accuracy([88.0]), format_accuracy([])) == ("88.00", "–")
 
 
-def test_render_page_has_a_line_for_each_row_that_was_measured():
+def test_write_page_has_a_line_for_each_row_that_was_measured(tmp_path):
     accuracies = {("source", "svhn"): [40.0, 42.0], ("source", "usps"): [80.0, 80.0], ("full", "svhn"): [88.0]}
-    page = render_page({row.name: row.about for row in ROWS}, accuracies)
+    write_page(tmp_path / "page.md", accuracies, {})
+    page = (tmp_path / "page.md").read_text()
     assert "| source only (lower bound) | 41.00 ± 1.41 | 80.00 ± 0.00 | 2 |" in page
     assert "| full method | 88.00 | – | 1 |" in page
     assert "upper bound" not in page
@@ -33,12 +35,17 @@ def test_adaptation_table_trains_scores_draws_and_continues(tmp_path, monkeypatc
     data = write_digits(tmp_path / "data")
     row = Row("source", "source only", ("--phase", "source", "--steps", "1", *map(str, TINY_DANN)))
     monkeypatch.setattr(adaptation_table, "ROWS", (row,))
-    words = ["--data", data, "--seeds", 1, "--targets", "svhn", "--runs", tmp_path / "runs", "--table", tmp_path / "table.md"]
+    words = ["--data", data, "--seeds", 1, "--targets", "svhn", "--runs", tmp_path / "runs", "--out", tmp_path / "page.md"]
     assert adaptation_table.run(list(map(str, words))) == 0
-    page = (tmp_path / "table.md").read_text()
+    page = (tmp_path / "page.md").read_text()
     assert "| source only | " in page
     (folder,) = (tmp_path / "runs/svhn-source-0/dann").glob("0*")
     assert (folder / "figures/confusion.png").is_file()
+    assert "](page-svhn-features.png)" in page
+    shown = np.asarray(Image.open(tmp_path / "page-svhn-features.png"))
+    for column, name in enumerate(("features-by-class.png", "features-by-domain.png")):
+        figure = np.asarray(Image.open(folder / "figures" / name).convert("RGB"))
+        np.testing.assert_array_equal(shown[:, 700 * column :][:, :700], figure)
     monkeypatch.setattr(adaptation_table, "run_python", lambda *_: pytest.fail("trained again"))
     assert adaptation_table.run(list(map(str, words))) == 0
-    assert (tmp_path / "table.md").read_text() == page
+    assert (tmp_path / "page.md").read_text() == page
