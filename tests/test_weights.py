@@ -24,6 +24,7 @@ GRIDS = {  # committed grids, by task and variant
     ("anime", "wgangp"): ("gan_wgangp.png", "5x5"),
     ("face", "improved"): ("face_improved.png", "4x8"),
     ("face", "dcgan"): ("face_dcgan.png", "4x8"),
+    ("dog", "gan"): ("dog_gan.png", "4x8"),
     ("cifar10", "gan"): ("cifar10_gan.png", "4x8"),
     ("mnist", "16-16"): ("mnist_16-16.png", "4x8"),
 }

@@ -4,7 +4,7 @@ Validation images are not touched here: they are scored once, after the last ste
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,8 +155,8 @@ class ExportWeights(Callback):
     def is_done(self, step: int) -> bool:
         return cards.has_step(self.run.run_dir.path, step)
 
-    def write(self, directory: Path, step: int) -> None:
-        """Writes the files of the current weights into ``directory``; raises as ``export.write_export``."""
+    def write(self, directory: Path, step: int, more: Mapping[str, Any] | None = None) -> None:
+        """Writes the files of the current weights into ``directory``, with ``more`` on the card; raises as ``write_export``."""
         run, exported = self.run, self.networks(step)
         finetune = {name: network for name, network in self.model.networks().items() if name not in exported}
         about = {"task": run.task, "config": run.config["config"], "image_shape": list(self.image_shape)}
@@ -166,9 +166,8 @@ class ExportWeights(Callback):
             "images_seen": int(self.model.images_seen.numpy()),
             "seconds": round(run.plan.state["seconds"]),
             "data": run.config["data"]["sources"],
+            **(more or {}),
         }
-        if "best" in run.plan.state:
-            card["best"] = run.plan.state["best"]
         card |= {key: run.config[key] for key in _CARD_KEYS if key in run.config}
         export.write_export(directory, exported, finetune, about, card)
 
@@ -270,8 +269,9 @@ class TrainingSetScores(Callback):
         best = self.run.plan.state.get("best")
         is_best = best is None or fid < best["fid_train"]
         if is_best:
-            self.run.plan.state["best"] = {"step": step, "fid_train": fid, "images": self.metrics.count}
-            self.export_weights.write(self.best_dir, step)
+            score = {"step": step, "fid_train": fid, "images": self.metrics.count}
+            self.run.plan.state["best"] = score
+            self.export_weights.write(self.best_dir, step, {"best": score})
         self.run.loggers.scalars(step, {"fid_train": fid, "kid_train": kid})
         return "best so far" if best is None or is_best else f"best: {best['fid_train']:.1f} at step {best['step']:,}"
 

@@ -66,7 +66,6 @@ def describe_card(task: Task, steps: int) -> dict:
         "seconds": 90,
         "command": "",
         "data": {},
-        "best": {"step": 200, "fid_train": 12.3, "images": 1000},
     }
 
 

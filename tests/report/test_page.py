@@ -160,7 +160,6 @@ def test_run_page_says_which_file_is_damaged(run, read_page, name, content):
     ("name", "content"),
     [
         ("card.json", {"step": "many"}),
-        ("card.json", {"step": 1, "images_seen": 1, "seconds": 1, "best": 3}),
         ("scores.json", {"fid": {"value": "low", "protocol": {}}}),
         ("scores.json", {"fid": {"value": 1, "protocol": {"images": "many"}}}),
         ("networks.json", {"generator": 3}),

@@ -80,7 +80,7 @@ def test_export_weights_writes_ema_discriminator_and_card(tmp_path):
     card = cards.read_card(tmp_path / "run")
     assert (card["step"], card["images_seen"], card["seconds"]) == (20, 320, 60)
     assert card["data"] == run.config["data"]["sources"]
-    assert card["best"] == run.plan.state["best"]
+    assert "best" not in card  # a later score may be better; see RUN/best
     for name in ("run_id", "task", "initialized_from", "command", "config", "sources", "environment"):
         assert card[name] == run.config[name]
 
