@@ -1,4 +1,4 @@
-"""``python -m gan_tf.experiments.samplers``: quality and time of a diffusion model's samplers, as a table.
+"""``python -m gan_tf.experiments.samplers``: quality and time of a diffusion model's samplers.
 
 Each row generates the same number of images from the same seed. The digit classifier says how many show the requested digit,
 and gives the features of the Fréchet distance and of recall, both against training images; a second sample of training
@@ -16,17 +16,28 @@ import numpy as np
 from gan_tf import shipped
 from gan_tf.cli.arguments import Parser, add_options, build_options
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.page import check_page
+from gan_tf.experiments.page import FOLDER, Page, check_page, render_table, stack_labeled
+from gan_tf.experiments.recipe_record import describe_machine, detect_machine
 from gan_tf.options import option
 from gan_tf.tasks import DIFFUSION
-from gan_tf.utils.files import write_atomic
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 
-_HEADER = (
-    "| sampler | steps | guidance | recognized, % | distance | recall | s for 1,000 images |\n|---|---|---|---|---|---|---|\n"
-)
+_HEADER = ("sampler", "steps", "guidance", "recognized, %", "distance", "recall", "s for 1,000 images")
 _K = 3  # neighbors of recall
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table.
+
+    Attributes:
+        cells: its cells, those of ``_HEADER``.
+        images: one image of each digit, uint8 ``[10, height, width, channels]``.
+    """
+
+    cells: list[str]
+    images: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,7 @@ class SamplerOptions:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Computes the table as the arguments say, prints each row when it is done, and writes the table.
+    """Computes the table as the arguments say, prints each row when it is done, and writes the page.
 
     Raises:
         UserError: there are no weights or images, or no labels.
@@ -80,7 +91,8 @@ def run(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where --weights newest looks (runs)")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the task's images")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.md", help="where the table is written")
+    out = FOLDER / "samplers.md"
+    parser.add_argument("--out", type=Path, default=out, metavar="FILE", help=f"Markdown file, with a figure beside it ({out})")
     add_options(parser, SamplerOptions())
     args = parser.parse(argv)
     options = build_options(args, SamplerOptions)
@@ -88,15 +100,34 @@ def run(argv: Sequence[str]) -> int:
     weights = shipped.find_weights(DIFFUSION.name, args.weights, DIFFUSION.default_variant, args.runs)
     print(f"weights: {shipped.describe_weights(weights)}", flush=True)
     import_tensorflow()
-    text = _HEADER
+    rows = []
     for row in compute_rows(weights, args.data, options):
-        print(row, flush=True)
-        text += row + "\n"
-    write_atomic(args.out, text.encode())
+        print(", ".join(f"{name} {cell}" for name, cell in zip(_HEADER, row.cells, strict=True) if cell), flush=True)
+        rows.append(row)
+    write_page(args.out, shipped.describe_weights(weights), options, rows)
     return 0
 
 
-def compute_rows(weights: Path, data: Path, options: SamplerOptions) -> Iterator[str]:
+def write_page(path: Path, weights: str, options: SamplerOptions, rows: Sequence[Row]) -> None:
+    """Writes the page: the table, and one image of each digit in each row."""
+    from gan_tf.utils.images import tile_images
+
+    command = "python -m gan_tf.experiments.samplers --data DIR"
+    command += f" --samplers {options.samplers} --steps {options.steps} --guidance {options.guidance}"
+    page = Page(path, "Samplers of the diffusion model", command)
+    page.add(
+        f"Weights {weights}, {options.count:,} images of seed {options.seed} in each row, on "
+        f"{describe_machine(detect_machine())}. The digit classifier says how many show the requested digit. Distance "
+        f"(Fréchet) and recall are those of its features, against {options.count:,} training images; the last row has as "
+        "many other training images.",
+        render_table(_HEADER, [row.cells for row in rows]),
+    )
+    strips = {", ".join(filter(None, row.cells[:3])): tile_images(row.images, 1, len(row.images)) for row in rows}
+    page.add_figure("digits", stack_labeled(strips), "The first image of each digit: sampler, steps and guidance")
+    page.write()
+
+
+def compute_rows(weights: Path, data: Path, options: SamplerOptions) -> Iterator[Row]:
     """Yields the rows of the table.
 
     Args:
@@ -130,14 +161,15 @@ def compute_rows(weights: Path, data: Path, options: SamplerOptions) -> Iterator
         images = generator.generate(options.count, options.seed, sampling=Sampling(sampler, steps, guidance))
         seconds = (time.monotonic() - start) * 1000 / options.count
         quality = _describe(classifier(to_rgb(images)), np.arange(options.count) % NUM_DIGITS, features)
-        yield f"| {sampler} | {steps} | {guidance:g} | {quality} | {seconds:.0f} |"
+        yield Row([sampler, f"{steps}", f"{guidance:g}", *quality, f"{seconds:.0f}"], images[:NUM_DIGITS])
     samples = source.take(second)
     assert isinstance(samples, dict)  # as checked above
-    labels = np.asarray(samples["label"])
-    yield f"| training images | | | {_describe(classifier(SourceImages(source, second)[:]), labels, features)} | |"
+    images, labels = np.asarray(samples["image"]), np.asarray(samples["label"])
+    first = [np.flatnonzero(labels == digit)[0] for digit in range(NUM_DIGITS) if digit in labels]
+    yield Row(["training images", "", "", *_describe(classifier(images), labels, features), ""], images[first])
 
 
-def _describe(classified: tuple[np.ndarray, np.ndarray], labels: np.ndarray, real: np.ndarray) -> str:
+def _describe(classified: tuple[np.ndarray, np.ndarray], labels: np.ndarray, real: np.ndarray) -> list[str]:
     """Returns the cells of accuracy, distance and recall, from the classifier's features and logits."""
     from gan_tf.evaluation.metrics.frechet import frechet_distance_of_features
     from gan_tf.evaluation.metrics.precision_recall import manifold_scores
@@ -145,7 +177,7 @@ def _describe(classified: tuple[np.ndarray, np.ndarray], labels: np.ndarray, rea
     features, logits = classified
     accuracy = 100 * np.mean(logits.argmax(axis=1) == labels)
     recall = manifold_scores(features, real, k=_K, k_coverage=_K).recall
-    return f"{accuracy:.1f} | {frechet_distance_of_features(features, real):.2f} | {recall:.2f}"
+    return [f"{accuracy:.1f}", f"{frechet_distance_of_features(features, real):.2f}", f"{recall:.2f}"]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""The table of samplers: its rows for a tiny model, and what is refused."""
+"""The page of samplers: its rows for a tiny model, and what is refused."""
 
+import numpy as np
 import pytest
 from helpers.cli import call, only_run
+from PIL import Image
 
 from gan_tf.cli.main import run_command
 from gan_tf.experiments import samplers
@@ -26,11 +28,16 @@ def test_table_has_a_row_for_each_choice_and_one_for_real_images(run, tmp_path, 
     table = tmp_path / "table.md"
     words = ["--weights", str(run), "--data", str(tmp_path), "--out", str(table), "--count", "20", "--steps", "2,3"]
     assert run_command(samplers.run, [*words, "--samplers", "ddim,ancestral", "--guidance", "1"]) == 0
-    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.read_text().splitlines()]
+    lines = [line for line in table.read_text().splitlines() if line.startswith("| ")]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     assert [row[:3] for row in rows[2:6]] == [[name, steps, "1"] for name in ("ddim", "ancestral") for steps in ("2", "3")]
     assert rows[6][0] == "training images"
     assert float(rows[6][3]) > float(rows[2][3])  # real digits are recognized more often than those of a model of one step
     assert float(rows[6][4]) < float(rows[2][4])
+    figure = np.asarray(Image.open(tmp_path / "table-digits.png"))
+    assert figure.shape[0] == 5 * 28  # a strip for each row
+    first_real = figure[4 * 28 :, -10 * 28 :][:, :28]
+    assert any(np.array_equal(first_real, image) for image in digits.take(np.arange(100))["image"])
 
 
 def test_images_without_labels_are_refused_before_any_row(run, image_dir, tmp_path, capsys):
