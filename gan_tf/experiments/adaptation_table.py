@@ -149,7 +149,7 @@ def build_parser() -> Parser:
     """Returns the arguments of the command."""
     description = f"{__doc__}\n\n  python -m gan_tf.experiments.adaptation_table --data DIGITS --seeds 5"
     parser = Parser(prog="python -m gan_tf.experiments.adaptation_table", description=description)
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the digits, as for train.py --task dann")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the digits, as for train.py --task dann")
     parser.add_argument("--seeds", type=whole_numbers(1, 1000), default=5, metavar="N", help="seeds 0 to N - 1 (default: 5)")
     names = [row.name for row in ROWS]
     parser.add_argument(
@@ -168,8 +168,8 @@ def run(argv: Sequence[str]) -> int:
         UserError: for whatever the user can fix.
     """
     args = build_parser().parse(argv)
-    if args.data is None:
-        raise UserError("No --data was given", "Add --data DIR with MNIST-M, SVHN and USPS")
+    if not args.data.is_dir():
+        raise UserError(f"--data {args.data} is not a folder", "Name the folder with MNIST-M, SVHN and USPS")
     check_page(args.out)
     accuracies: Accuracies = {}
     drawn: dict[str, list[Path]] = {}

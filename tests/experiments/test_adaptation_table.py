@@ -1,5 +1,6 @@
 """The table of adaptations: its numbers, and a tiny one from the command to the page."""
 
+import re
 import statistics
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 
 from gan_tf.experiments import adaptation_table
 from gan_tf.experiments.adaptation_table import ROWS, Row, format_accuracy, write_page
+from pipelines.errors import UserError
 
 
 def test_format_accuracy_is_mean_and_sample_deviation():
@@ -29,6 +31,23 @@ def test_write_page_has_a_line_for_each_row_that_was_measured(tmp_path):
 
 def test_rows_of_the_table_are_trained_without_labels_but_for_the_last():
     assert [row.name for row in ROWS if "target" in row.flags] == ["target"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "required: --data"),
+        (["--data", "nowhere"], "--data nowhere is not a folder"),
+        (["--data", ".", "--only", "oracle"], "oracle"),
+        (["--data", ".", "--out", "page.txt"], "must be a .md file"),
+    ],
+)
+def test_adaptation_table_bad_input_is_refused_before_anything_is_trained(words, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(adaptation_table, "run_python", lambda *_: pytest.fail("trained"))
+    with pytest.raises(UserError, match=re.escape(message)):
+        adaptation_table.run(words)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_adaptation_table_trains_scores_draws_and_continues(tmp_path, monkeypatch):
