@@ -36,6 +36,11 @@ def shorten(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
+def counted(number: int, noun: str) -> str:
+    """Returns a number and what it counts: "1 image", "2,000 images"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def graph_error(error: UserError) -> RuntimeError:
     """Returns an exception for Python code that runs in a TensorFlow graph to raise in place of ``error``.
 

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 import tensorflow as tf
 
+from pipelines.errors import counted
 from pipelines.transforms import pixels_sha256, take_rows
 
 
@@ -45,7 +46,7 @@ class ImageArray:
         height, width, channels = self.images.shape[1:]
         size = f"{width}x{height}x{channels}"
         place = "in a temporary file" if isinstance(self.images, np.memmap) else "in memory"
-        line = f"{self.name}: {len(self):,} images of {size}, held {place} ({self.images.nbytes / 1e6:,.1f} MB)"
+        line = f"{self.name}: {counted(len(self), 'image')} of {size}, held {place} ({self.images.nbytes / 1e6:,.1f} MB)"
         return line + (f"; {self.note}" if self.note else "")
 
 

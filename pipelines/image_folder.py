@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.decode import DecodedImage, UnreadableImage, decode_bytes, read_bytes, read_size
-from pipelines.errors import UserError
+from pipelines.errors import UserError, counted
 from pipelines.image_listing import list_images
 from pipelines.transforms import take_rows
 
@@ -145,7 +145,7 @@ class ImageFolder:
     def summary(self) -> str:
         """One line: how many images, how they are fitted, where they are held, which were unreadable (the first five)."""
         height, width, channels = self.image_shape
-        line = f"{self.name}: {len(self):,} images of {width}x{height}x{channels}, "
+        line = f"{self.name}: {counted(len(self), 'image')} of {width}x{height}x{channels}, "
         line += self._describe_fitting()
         if self._pixels is not None:
             line += f"held in memory ({_megabytes(self.memory_bytes)})"
@@ -166,7 +166,7 @@ class ImageFolder:
         """Returns how many files were left out or replaced, and the first of them; "" if none was."""
         parts = []
         if self._num_left_out:
-            parts.append(f"{self._num_left_out:,} unreadable files left out")
+            parts.append(f"{counted(self._num_left_out, 'unreadable file')} left out")
         num_replaced = len(self._unreadable) - self._num_left_out
         if num_replaced:
             parts.append(f"{num_replaced:,} damaged files replaced by the next")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.errors import UserError
+from pipelines.errors import UserError, counted
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _COMPANIONS = (
@@ -89,7 +89,7 @@ def list_images_except(
         )
     if not found.images and found.others:
         kinds = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in found.others.most_common(5))
-        problem = f"No images were found in {root}; it holds {found.others.total()} other files ({kinds})"
+        problem = f"No images were found in {root}; it holds {counted(found.others.total(), 'other file')} ({kinds})"
         raise UserError(problem, "Convert them to PNG, or give another folder")
     if not found.images:
         problem = f"No images were found in {root} (it is empty)"
@@ -168,7 +168,7 @@ def _warn_of_rest(root: Path, found: _Found) -> None:
     parts = []
     if kinds:
         named = ", ".join(f"{count:,} {suffix or 'without suffix'}" for suffix, count in kinds.most_common(_MAX_NAMED))
-        parts.append(f"{kinds.total():,} files of kinds that are not read ({named})")
+        parts.append(f"{counted(kinds.total(), 'file')} of kinds that are not read ({named})")
     if found.odd:
         first = ", ".join(f"{_printable(path)} ({reason})" for path, reason in list(found.odd.items())[:_MAX_NAMED])
         more = f" and {len(found.odd) - _MAX_NAMED:,} more" if len(found.odd) > _MAX_NAMED else ""

@@ -27,7 +27,7 @@ from gan_tf.utils.files import write_atomic
 from gan_tf.utils.images import to_uint8
 from gan_tf.workflow import Workflow
 from pipelines import augment
-from pipelines.errors import UserError
+from pipelines.errors import UserError, counted
 from pipelines.formats.digits import read_validation_sets
 from pipelines.image_folder import ImageFolder
 from pipelines.location import Location
@@ -108,7 +108,7 @@ class ClassifierWorkflow(Workflow):
         for path, label in zip(images.paths, labels, strict=True):
             rows.writerow((path.relative_to(options.images).as_posix(), int(label)))
         write_atomic(options.out, table.getvalue().encode(errors="surrogateescape"))
-        print(f"{options.out}: {len(labels):,} labels")
+        print(f"{options.out}: {counted(len(labels), 'label')}")
 
     def evaluate(self, directory: Path, data: Location | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
         """Returns the accuracies on the validation parts of ``data``; raises as ``Workflow.evaluate``."""

@@ -14,7 +14,7 @@ from gan_tf.cyclegan.config import DIRECTIONS, SIZE_FACTOR, CycleGanInferOptions
 from gan_tf.utils.images import empty_image_dir, require_own_image, to_uint8, write_png
 from gan_tf.utils.memory import available_memory
 from pipelines.decode import UnreadableImage, decode, read_bytes, read_size
-from pipelines.errors import UserError
+from pipelines.errors import UserError, counted
 from pipelines.image_listing import list_images
 from pipelines.transforms import normalize
 
@@ -95,9 +95,9 @@ def translate_files(translator: ImageTranslator, options: CycleGanInferOptions) 
             continue
         write_png(target, translator.translate(_shrink(image, options.max_size), options.direction), durable=False)
     count = len(files) - len(unreadable)
-    print(f"{options.out}: {count:,} {'image' if count == 1 else 'images'} translated {options.direction}")
+    print(f"{options.out}: {counted(count, 'image')} translated {options.direction}")
     if unreadable:
-        print(f"left out: {len(unreadable):,} unreadable files: {_name_first(unreadable)}")
+        print(f"left out: {counted(len(unreadable), 'unreadable file')}: {_name_first(unreadable)}")
 
 
 def plan_files(source: Path, out: Path) -> dict[Path, Path]:

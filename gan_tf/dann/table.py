@@ -13,7 +13,7 @@ from tqdm import tqdm
 from gan_tf.dann.predictor import Predictor
 from gan_tf.utils.files import write_atomic
 from pipelines.decode import DecodedImage, UnreadableImage, decode_bytes, read_bytes
-from pipelines.errors import UserError
+from pipelines.errors import UserError, counted
 from pipelines.formats.domains import SHAPE
 from pipelines.image_listing import list_images
 
@@ -53,7 +53,7 @@ def write_predictions(predictor: Predictor, folder: Path, out: Path) -> None:
     _report_sizes(sizes)
     _report_unreadable(unreadable, folder)
     write_atomic(out, _format_table([path.relative_to(folder).as_posix() for path in files], labels))
-    print(f"{out}: {len(labels):,} labels")
+    print(f"{out}: {counted(len(labels), 'label')}")
 
 
 def _decode(path: Path) -> DecodedImage | UnreadableImage:
@@ -76,7 +76,9 @@ def _report_sizes(sizes: Counter[tuple[int, int]]) -> None:
     if others:
         (height, width), _ = max(others.items(), key=lambda item: item[1])
         num_others = sum(others.values())
-        print(f"{num_others:,} images resized to {SHAPE[1]}x{SHAPE[0]}, most of them from {width}x{height}", flush=True)
+        print(
+            f"{counted(num_others, 'image')} resized to {SHAPE[1]}x{SHAPE[0]}, most of them from {width}x{height}", flush=True
+        )
 
 
 def _report_unreadable(unreadable: list[UnreadableImage], folder: Path) -> None:

@@ -22,7 +22,7 @@ from gan_tf.training.context import RunContext
 from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.images import empty_image_dir, tile_images, to_rgb, write_images, write_named_images
 from gan_tf.workflow import Workflow
-from pipelines.errors import UserError
+from pipelines.errors import UserError, counted
 from pipelines.location import Location
 from pipelines.source import Source
 from pipelines.stream import Stream
@@ -121,7 +121,7 @@ class DiffusionWorkflow(Workflow):
             write_named_images(options.out, batches, image_names(counts))
         else:
             write_images(options.out, batches, total)
-        print(f"{options.out}: {total} images of seed {options.seed} ({options.sampler})")
+        print(f"{options.out}: {counted(total, 'image')} of seed {options.seed} ({options.sampler})")
 
     def _requested_counts(self, options: DiffusionInferOptions) -> dict[int, int]:
         """Returns how many images of each label are requested, in the order of the request.

@@ -20,7 +20,7 @@ from gan_tf.options import from_values, option
 from gan_tf.tasks import CIFAR10, Task, find_task
 from gan_tf.utils.files import write_atomic
 from gan_tf.utils.tf_import import import_tensorflow
-from pipelines.errors import UserError
+from pipelines.errors import UserError, counted
 
 ROWS: tuple[tuple[Task, str], ...] = tuple((CIFAR10, loss) for loss in ("gan", "lsgan", "wgan", "wgangp"))
 """The models of the file: tasks and their variants."""
@@ -140,7 +140,7 @@ def score_rows(directories: Directories, options: InceptionScoreOptions) -> list
 
 def render_rows(rows: Sequence[Row], options: InceptionScoreOptions) -> str:
     """Returns the content of the file: a line for each model and measure, and below them the protocols."""
-    splits = "1 split" if options.splits == 1 else f"{options.splits} splits"
+    splits = counted(options.splits, "split")
     lines = [f"{_TITLE} of {options.count:,} generated images of each model, {splits}, seed {options.seed}", ""]
     name_width, measure_width = (max(map(len, names)) for names in ([row.name for row in rows], options.measures))
     for row in rows:

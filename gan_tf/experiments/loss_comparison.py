@@ -31,7 +31,7 @@ from gan_tf.experiments.recipe_record import describe_machine, detect_machine
 from gan_tf.experiments.trainings import Budget, Training, add_budget, read_budget
 from gan_tf.tasks import ANIME, CIFAR10, Task
 from gan_tf.utils.tf_import import import_tensorflow
-from pipelines.errors import UserError
+from pipelines.errors import UserError, counted
 from pipelines.location import parse_location
 from pipelines.numbers import whole_numbers
 
@@ -95,7 +95,7 @@ def describe_head(results: Mapping[str, Result], options: InceptionScoreOptions)
     scores = [head.scores[HEAD] for head in heads if HEAD in head.scores]
     if not scores:
         return f"The Inception Score is not computed: {heads[0].reasons[HEAD]}."
-    splits = "1 split" if options.splits == 1 else f"{options.splits} splits"
+    splits = counted(options.splits, "split")
     text = f"Inception Score: {options.count:,} images, {splits}, by a classifier of CIFAR-10's classes (`{HEAD}`)."
     real = scores[0].baseline
     if real is None:

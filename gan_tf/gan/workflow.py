@@ -26,7 +26,7 @@ from gan_tf.training.callbacks import Callback, Curves, ExportWeights, RealGrid,
 from gan_tf.training.context import RunContext
 from gan_tf.utils.images import empty_image_dir, require_own_image, tile_images, to_rgb, write_images, write_png
 from gan_tf.workflow import Workflow
-from pipelines.errors import UserError
+from pipelines.errors import UserError, counted
 from pipelines.location import Location
 from pipelines.randomness import Purpose, seed_for
 from pipelines.source import Source
@@ -189,7 +189,7 @@ class GanWorkflow(Workflow):
             pairs, path = options.pairs or _DEFAULT_PAIRS, options.path or _PATHS[self.config.latent_distribution]
             images = generator.interpolate(pairs, options.interpolate, seed, path, options.extrapolate or 0.0)
             write_png(options.out, tile_images(images, pairs, options.interpolate))
-            print(f"{options.out}: {pairs} interpolations of {options.interpolate} images ({path})")
+            print(f"{options.out}: {counted(pairs, 'interpolation')} of {options.interpolate} images ({path})")
         elif options.grid_shape:
             rows, columns = options.grid_shape
             batches = generator.iterate(rows * columns, seed) if seeds is None else generator.iterate_seeds(seeds)
@@ -198,11 +198,11 @@ class GanWorkflow(Workflow):
         elif seeds is not None:
             count = seeds.stop - seeds.start
             write_images(options.out, generator.iterate_seeds(seeds), count, first=seeds.start, prefix="seed")
-            print(f"{options.out}: {count} images of {_describe_seeds(seed, seeds)}")
+            print(f"{options.out}: {counted(count, 'image')} of {_describe_seeds(seed, seeds)}")
         else:
             count = options.count or _DEFAULT_COUNT
             write_images(options.out, generator.iterate(count, seed), count)
-            print(f"{options.out}: {count} images of seed {seed}")
+            print(f"{options.out}: {counted(count, 'image')} of seed {seed}")
 
     def evaluate(self, directory: Path, data: Location | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
         """Returns the scores of generated images against the task's reference images; raises as ``Workflow.evaluate``."""

@@ -10,7 +10,7 @@ from gan_tf.report.page import PAGE
 from gan_tf.training.context import RunContext
 from gan_tf.training.request import TrainingRequest
 from gan_tf.workflow import evaluate_weights
-from pipelines.errors import UserError
+from pipelines.errors import UserError, counted
 from pipelines.location import parse_location
 
 
@@ -25,7 +25,8 @@ def conclude_run(request: TrainingRequest, run: RunContext, last_step: int) -> i
     if last_step < plan.steps:
         print(f"stopped at step {last_step} with a checkpoint; resume with: {resume}")
         return 130
-    print(f"done: {last_step:,} steps, the weights are in {run.run_dir.path}; open {run.run_dir.path / PAGE} in a browser")
+    trained, page = counted(last_step, "step"), run.run_dir.path / PAGE
+    print(f"done: {trained}, the weights are in {run.run_dir.path}; open {page} in a browser")
     print(f"use them:  python infer.py --task {task.name} --weights {folder} {task.family.example}")
     if request.options.score:
         _score(request, run)

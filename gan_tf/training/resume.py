@@ -7,7 +7,7 @@ from gan_tf.curves import METRICS, parse_line
 from gan_tf.run_dir import RunDir, hint_new_run
 from gan_tf.training.checkpoints import Checkpoints
 from gan_tf.training.loop import TrainingPlan
-from pipelines.errors import UserError
+from pipelines.errors import UserError, counted
 from pipelines.source import Source
 
 
@@ -51,7 +51,9 @@ def check_progress(plan: TrainingPlan, first_step: int) -> None:
         UserError: the run has done more steps than are planned, or has used up its time.
     """
     if first_step > plan.steps:
-        raise UserError(f"--steps {plan.steps} is less than the {first_step} steps that this run has done", "Give more steps")
+        raise UserError(
+            f"--steps {plan.steps} is less than the {counted(first_step, 'step')} that this run has done", "Give more steps"
+        )
     if first_step < plan.steps and plan.seconds is not None and plan.time_is_up:
         trained = plan.state["seconds"] / 60
         problem = f"--minutes {plan.seconds / 60:g} is not more than the {trained:.4g} minutes that this run has trained"

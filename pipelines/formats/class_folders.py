@@ -6,7 +6,7 @@ Free of TensorFlow until images are read.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.errors import UserError
+from pipelines.errors import UserError, counted
 from pipelines.source import Split
 from pipelines.split_names import check_training_folder, find_split_dir, is_held_out
 
@@ -38,10 +38,10 @@ def class_names(folder: Path) -> tuple[str, ...]:
     assert training is not None
     names = tuple(path.name for path in _folders(training) if not is_held_out(path.name))
     if len(names) < 2:
-        problem = f"{training} has {len(names)} folders of classes, but two or more are needed"
+        problem = f"{training} has {counted(len(names), 'class folder')}, but two or more are needed"
         raise UserError(problem, "Put the images of each class into a folder with its name")
     if len(names) > MAX_CLASSES:
-        problem = f"{training} has {len(names):,} folders of classes, but at most {MAX_CLASSES} are possible"
+        problem = f"{training} has {counted(len(names), 'class folder')}, but at most {MAX_CLASSES} are possible"
         raise UserError(problem, "Leave some classes out, or join several into one")
     return names
 

@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 
 from pipelines.decode import DecodedImage, UnreadableImage, decode_bytes, read_bytes
-from pipelines.errors import UserError, shorten
+from pipelines.errors import UserError, counted, shorten
 from pipelines.image_array import ImageArray, sort_by_content
 from pipelines.labeled import LabeledImages
 from pipelines.source import Split
@@ -157,7 +157,7 @@ def _read_images(
     if not images:
         problem = f"None of the {len(unreadable):,} images that {table} lists is readable: {_first(unreadable)}"
         raise UserError(problem, f"Copy them to {data} again, or correct the names")
-    notes = [f"{len(unreadable):,} unreadable files left out: {_first(unreadable)}"] if unreadable else []
+    notes = [f"{counted(len(unreadable), 'unreadable file')} left out: {_first(unreadable)}"] if unreadable else []
     notes += [f"{len(fitted):,} of another size fitted to {size}x{size}: {_first(fitted)}"] if fitted else []
     notes += [f"held out: {len(in_both):,} that val.csv lists too: {_first(in_both)}"] if in_both else []
     return np.stack([*images.values()]), positions, "; ".join(notes)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from pipelines.errors import UserError
+from pipelines.errors import UserError, counted
 from pipelines.formats.image_dirs import ImageFolderData
 from pipelines.formats.tfds import ALL, TfdsData, TfdsSample, TfdsSplits
 from pipelines.image_listing import SUFFIXES, list_images_except
@@ -195,12 +195,12 @@ def match_boxes(annotations: Path, images: Path, wanted: list[Path], known: list
     if not boxes:
         first = f": {_first(faults)}" if faults else " (it is empty)"
         raise UserError(f"No annotation in {annotations} is usable{first}", "Put Pascal VOC files there, or remove the folder")
-    notes = [f"{len(used):,} images with boxes"]
+    notes = [f"{counted(len(used), 'image')} with boxes"]
     without = len(wanted) - len(used)
     if without:
-        notes.append(f"{without:,} images without a box are not used")
+        notes.append(f"without a box and not used: {counted(without, 'image')}")
     if faults:
-        notes.append(f"{len(faults):,} faulty annotations left out: {_first(faults)}")
+        notes.append(f"{counted(len(faults), 'faulty annotation')} left out: {_first(faults)}")
     return BoxedFiles(files, boxes, "; ".join(notes))
 
 

@@ -89,8 +89,8 @@ def test_unreadable_image_is_left_out_and_named_in_training_scores_and_infer(dat
     assert call(*words) == 0
     run, output = only_run(tmp_path / "runs", "digits"), capsys.readouterr().out
     assert "mnistm: 13 labeled images of 28x28x3" in output
-    assert "1 unreadable files left out: 03.png (not an image" in output
-    assert "1 unreadable files left out: 15.png (not an image" in output
+    assert "1 unreadable file left out: 03.png (not an image" in output
+    assert "1 unreadable file left out: 15.png (not an image" in output
     assert json.loads((run / "scores.json").read_text())["mnistm_accuracy"]["protocol"]["images"] == 5
     assert call("infer", "--task", "digits", "--weights", run, folder / "data", tmp_path / "all.csv") == 0
     assert "2 unreadable files left out: 03.png (not an image" in capsys.readouterr().out

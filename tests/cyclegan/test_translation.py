@@ -77,7 +77,7 @@ def test_translate_files_of_a_folder_keeps_names_and_sizes(translator, tmp_path,
     assert Image.open(tmp_path / "out/c.d.png").size == (5, 20)
     output = capsys.readouterr().out
     assert "3 images translated BtoA" in output
-    assert "left out: 1 unreadable files" in output
+    assert "left out: 1 unreadable file" in output
     assert "broken.jpg" in output
 
 

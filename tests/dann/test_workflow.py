@@ -116,7 +116,7 @@ def test_infer_gives_unreadable_images_a_row_that_is_never_right(run, data, tmp_
     assert [label == UNREADABLE for _, label in rows] == [False, True, False, False, True, False]
     assert rows[0][1] == rows[2][1] == rows[3][1]
     output = capsys.readouterr()
-    assert "1 images resized to 28x28, most of them from 60x60" in output.out
+    assert "1 image resized to 28x28, most of them from 60x60" in output.out
     assert "2 unreadable images have the label -1: b.png (not an image in a supported format); empty.png" in output.err
 
 
@@ -161,7 +161,7 @@ BAD_INPUT = [
     ("train", ["--runs", "{tmp}/runs", "--data", "{tmp}"], "No images of MNIST-M, the source domain"),
     ("train", ["--runs", "{tmp}/runs", "--data", "{data}", "--phase", "source", "--method", "dann"], "nothing is adapted"),
     ("train", ["--runs", "{tmp}/runs", "--data", "{data}", "--source-data", "{tmp}"], "exclude each other"),
-    ("train", ["--runs", "{tmp}/runs", "--source-data", "{tmp}", "--target-data", "{tmp}"], "0 folders of classes"),
+    ("train", ["--runs", "{tmp}/runs", "--source-data", "{tmp}", "--target-data", "{tmp}"], "0 class folders"),
     ("train", ["--runs", "{tmp}/runs", "--data", "{data}", "--eval-every", "2"], "a classifier makes none"),
     ("train", ["--runs", "{tmp}/runs", "--classes", "cat"], "two or more different classes"),
     ("train", ["--runs", "{tmp}/runs", "--classes", "/".join(map(str, range(257)))], "names 257 classes"),

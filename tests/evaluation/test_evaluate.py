@@ -113,7 +113,7 @@ def test_command_unreadable_file_is_left_out_and_named(folders, small_network, d
     damage(folders[which])
     words = ["--images", folders[0], "--reference", folders[1], "--json", tmp_path / "s.json"]
     assert call("evaluate", *words) == 0
-    assert "1 unreadable files left out: 0003.png" in capsys.readouterr().out
+    assert "1 unreadable file left out: 0003.png" in capsys.readouterr().out
     protocol = json.loads((tmp_path / "s.json").read_text())["fid"]["protocol"]
     assert (protocol["images"], protocol["reference_images"]) == ((29, 40), (30, 39))[which]
 

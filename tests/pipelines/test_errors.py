@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines.errors import UserError, shorten, user_error_from
+from pipelines.errors import UserError, counted, shorten, user_error_from
 from pipelines.transforms import take_rows
 
 
@@ -37,6 +37,11 @@ def test_user_error_from_other_errors_is_none():
         next(iter(steps))
     assert user_error_from(caught.value) is None
     assert user_error_from(ValueError("[user-error:1000000]")) is None
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, "0 files"), (1, "1 file"), (2, "2 files"), (12345, "12,345 files")])
+def test_counted_has_a_singular_and_separates_thousands(number, words):
+    assert counted(number, "file") == words
 
 
 def test_shorten_long_text_keeps_its_beginning():

@@ -111,7 +111,7 @@ def test_read_split_leaves_out_impossible_names_and_shows_them(digits, pixels, n
     (digits / "train.csv").write_bytes(b"image_name,label\n" + name + b",7\n0.png,5\n")
     train = read_split(digits, "train")
     np.testing.assert_array_equal(train.images, pixels[[0]])
-    assert f"1 unreadable files left out: {shown} (" in train.summary
+    assert f"1 unreadable file left out: {shown} (" in train.summary
     assert train.summary.isprintable()
 
 

@@ -150,7 +150,7 @@ def test_class_folders_under_names_with_additions_are_found(tmp_path):
 def test_class_names_of_more_classes_than_labels_can_tell_apart_are_refused(tmp_path):
     for number in range(257):
         (tmp_path / f"{number:03d}").mkdir()
-    with pytest.raises(UserError, match="257 folders of classes, but at most 256 are possible"):
+    with pytest.raises(UserError, match="257 class folders, but at most 256 are possible"):
         class_folders.class_names(tmp_path)
     (tmp_path / "000").rmdir()
     assert len(class_folders.class_names(tmp_path)) == 256

@@ -84,7 +84,7 @@ def test_voc_data_counts_boxes_in_any_of_the_usual_layouts(tmp_path, ending, pla
     source, images = open_all(tmp_path)
     np.testing.assert_array_equal(images, [pixels[2:10, 3:11], pixels[:8, :8]])
     assert len(source) == 2
-    assert "1 images with boxes; 1 images without a box are not used" in source.summary
+    assert "1 image with boxes; without a box and not used: 1 image" in source.summary
 
 
 def test_voc_data_decodes_the_same_on_each_access(tmp_path):
