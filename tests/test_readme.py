@@ -20,7 +20,9 @@ from gan_tf.shipped import SHIPPED
 from gan_tf.tasks import TASKS, find_task
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINKS = re.compile(r"[^!]\[[^\]]*\]\(([^)]+)\)")
+EXPERIMENTS = ROOT / "docs/experiments"  # pages that experiments have written
 
 
 def code_blocks(language: str) -> list[tuple[str, str]]:
@@ -152,9 +154,16 @@ def test_pages_and_help_name_the_cache_folder(capsys):
 
 def test_readme_links_to_every_page_and_shows_images():
     readme = (ROOT / "README.md").read_text()
-    linked = {target.partition("#")[0] for target in re.findall(r"[^!]\[[^\]]*\]\(([^)]+)\)", readme)}
-    assert {page.relative_to(ROOT).as_posix() for page in PAGES[1:]} <= linked
+    linked = {target.partition("#")[0] for target in LINKS.findall(readme)}
+    assert {page.relative_to(ROOT).as_posix() for page in PAGES[1:] if page.parent != EXPERIMENTS} <= linked
     assert "samples/gan_original.png" in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", readme)
+
+
+def test_options_page_links_to_what_experiments_have_written():
+    linked = LINKS.findall((ROOT / "docs/options.md").read_text())
+    written = [f"experiments/{page.name}" for page in PAGES if page.parent == EXPERIMENTS]
+    assert written
+    assert sorted(target for target in linked if target.startswith("experiments/")) == written
 
 
 def test_code_that_contributing_names_exists():
