@@ -59,9 +59,10 @@ def check_subcommand(name: str, arguments: list[str]) -> None:
 
 
 def check_flags(source: str, arguments: list[str]) -> None:
-    """Checks that the source code of a script defines the flags that it is given."""
+    """Checks that the source code of a script defines the flags that it is given, by an argument or a field with options."""
     for flag in [word for word in arguments if word.startswith("--")]:
-        assert f'"{flag}"' in source, flag
+        field = rf"^    {flag.removeprefix('--').replace('-', '_')}: .+ = option\("
+        assert f'"{flag}"' in source or re.search(field, source, flags=re.M), flag
 
 
 @pytest.mark.parametrize("command", COMMANDS)
