@@ -74,6 +74,9 @@ def test_committed_grid_is_what_the_weights_generate(task, variant, tmp_path):
     generated, committed = (
         np.asarray(Image.open(path)).astype(int) for path in (tmp_path / "one.png", ROOT / "samples" / file)
     )
+    rows, columns = map(int, grid.split("x"))
+    height, width, _ = TASKS[task].image_shape
+    assert generated.shape[:2] == committed.shape[:2] == (rows * height, columns * width)
     assert generated.shape == committed.shape
     assert np.abs(generated - committed).max() <= 2
 

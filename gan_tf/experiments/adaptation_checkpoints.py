@@ -12,7 +12,8 @@ from pathlib import Path
 
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.page import FOLDER, Page, check_page, render_table
+from gan_tf.experiments.arguments import add_out
+from gan_tf.experiments.page import Page, check_page, render_table
 from gan_tf.options import from_values
 from gan_tf.run_dir import read_run_config
 from gan_tf.utils.tf_import import import_tensorflow
@@ -107,8 +108,7 @@ def run(argv: Sequence[str]) -> int:
     parser = Parser(prog="python -m gan_tf.experiments.adaptation_checkpoints", description=__doc__ or "")
     parser.add_argument("run", type=Path, metavar="RUN", help="the run folder")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the digits, as for train.py --task dann")
-    out = FOLDER / "adaptation_checkpoints.md"
-    parser.add_argument("--out", type=Path, default=out, metavar="FILE", help=f"Markdown file ({out})")
+    add_out(parser, "adaptation_checkpoints")
     args = parser.parse(argv)
     check_page(args.out)
     write_page(args.out, score_checkpoints(args.run, args.data))

@@ -5,10 +5,11 @@ and gives the features of the Fréchet distance and of recall, both against trai
 images has the last row.
 """
 
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,9 @@ import numpy as np
 from gan_tf import shipped
 from gan_tf.cli.arguments import Parser, add_options, build_options
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.page import FOLDER, Page, check_page, render_table, stack_labeled
-from gan_tf.experiments.recipe_record import describe_machine, detect_machine
+from gan_tf.experiments.arguments import add_out
+from gan_tf.experiments.page import Page, check_page, render_table, stack_labeled
+from gan_tf.experiments.recipe_record import describe_machine, detect_machine, to_arguments
 from gan_tf.options import option
 from gan_tf.tasks import DIFFUSION
 from gan_tf.utils.tf_import import import_tensorflow
@@ -33,11 +35,12 @@ class Row:
 
     Attributes:
         cells: its cells, those of ``_HEADER``.
-        images: one image of each digit, uint8 ``[10, height, width, channels]``.
+        images: one generated image of each digit, uint8 ``[10, height, width, channels]``; None for training images, which
+            no page shows.
     """
 
     cells: list[str]
-    images: np.ndarray
+    images: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,7 @@ def run(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where --weights newest looks (runs)")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the task's images")
-    out = FOLDER / "samplers.md"
-    parser.add_argument("--out", type=Path, default=out, metavar="FILE", help=f"Markdown file, with a figure beside it ({out})")
+    add_out(parser, "samplers")
     add_options(parser, SamplerOptions())
     args = parser.parse(argv)
     options = build_options(args, SamplerOptions)
@@ -109,12 +111,12 @@ def run(argv: Sequence[str]) -> int:
 
 
 def write_page(path: Path, weights: str, options: SamplerOptions, rows: Sequence[Row]) -> None:
-    """Writes the page: the table, and one image of each digit in each row."""
+    """Writes the page: the table, and one generated image of each digit in each row."""
     from gan_tf.utils.images import tile_images
 
-    command = "python -m gan_tf.experiments.samplers --data DIR"
-    command += f" --samplers {options.samplers} --steps {options.steps} --guidance {options.guidance}"
-    page = Page(path, "Samplers of the diffusion model", command)
+    given = {name: value for name, value in asdict(options).items() if value != getattr(SamplerOptions(), name)}
+    command = ["python", "-m", "gan_tf.experiments.samplers", "--data", "DIR", *to_arguments(given)]
+    page = Page(path, "Samplers of the diffusion model", shlex.join(command))
     page.add(
         f"Weights {weights}, {options.count:,} images of seed {options.seed} in each row, on "
         f"{describe_machine(detect_machine())}. The digit classifier says how many show the requested digit. Distance "
@@ -122,7 +124,7 @@ def write_page(path: Path, weights: str, options: SamplerOptions, rows: Sequence
         "many other training images.",
         render_table(_HEADER, [row.cells for row in rows]),
     )
-    strips = {", ".join(filter(None, row.cells[:3])): tile_images(row.images, 1, len(row.images)) for row in rows}
+    strips = {", ".join(row.cells[:3]): tile_images(row.images, 1, len(row.images)) for row in rows if row.images is not None}
     page.add_figure("digits", stack_labeled(strips), "The first image of each digit: sampler, steps and guidance")
     page.write()
 
@@ -164,9 +166,8 @@ def compute_rows(weights: Path, data: Path, options: SamplerOptions) -> Iterator
         yield Row([sampler, f"{steps}", f"{guidance:g}", *quality, f"{seconds:.0f}"], images[:NUM_DIGITS])
     samples = source.take(second)
     assert isinstance(samples, dict)  # as checked above
-    images, labels = np.asarray(samples["image"]), np.asarray(samples["label"])
-    first = [np.flatnonzero(labels == digit)[0] for digit in range(NUM_DIGITS) if digit in labels]
-    yield Row(["training images", "", "", *_describe(classifier(images), labels, features), ""], images[first])
+    quality = _describe(classifier(np.asarray(samples["image"])), np.asarray(samples["label"]), features)
+    yield Row(["training images", "", "", *quality, ""], None)
 
 
 def _describe(classified: tuple[np.ndarray, np.ndarray], labels: np.ndarray, real: np.ndarray) -> list[str]:
