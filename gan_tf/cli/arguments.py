@@ -3,6 +3,8 @@
 import argparse
 import dataclasses
 import difflib
+import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,8 +14,11 @@ from gan_tf.options import check_values, flag_name, number_range, value_type
 from gan_tf.tasks import TASKS, Task, find_task
 from pipelines.errors import UserError, shorten
 from pipelines.formats.voc import VocData
+from pipelines.location import TfdsLocation, parse_location
 
 _METAVARS = {str: "NAME", int: "N", float: "X", Path: "PATH"}
+# Say only where things lie on one's own machine, or whether a run is new.
+_LEFT_OUT = ("runs", "out", "resume")
 _PREFIX = "option_"  # in the namespace, so that options and a command's own arguments cannot collide
 
 
@@ -50,6 +55,53 @@ class Parser(argparse.ArgumentParser):
             suggestion = f" (did you mean {close[0]}?)" if close else ""
             raise UserError(f"There is no argument {name}{suggestion}", f"See {self.prog} --help")
         return args
+
+    def recorded_command(self, argv: Sequence[str]) -> str:
+        """Returns the command as others can type it.
+
+        A path of one's own machine is replaced by what the help calls it, such as DIR; a data set of tensorflow-datasets keeps
+        its name. ``--runs``, ``--out`` and ``--resume`` are left out.
+
+        Args:
+            argv: arguments that ``parse`` has accepted.
+        """
+        shown = [self.prog if self.prog.startswith("python") else f"python {self.prog}"]
+        remaining = list(argv)
+        positional = [action for action in self._actions if not action.option_strings]
+        while remaining:
+            name, has_value, value = remaining[0].partition("=")
+            action = self._option_string_actions.get(name)
+            if action is None:
+                shown += _shown_values(positional.pop(0), [remaining.pop(0)])
+                continue
+            del remaining[0]
+            values = [value] if has_value else [remaining.pop(0) for _ in range(_count_values(action, remaining))]
+            if action.dest in _LEFT_OUT:
+                continue
+            words = _shown_values(action, values)
+            shown += [f"{name}={words[0]}"] if has_value else [name, *words]
+        return " ".join(shown)
+
+
+def _count_values(action: argparse.Action, words: Sequence[str]) -> int:
+    """Returns how many of the words that follow an option are its values."""
+    if action.nargs is None:
+        return 1
+    if action.nargs == 0:
+        return 0
+    following = next((i for i, word in enumerate(words) if word.startswith("--")), len(words))
+    return min(following, 1) if action.nargs == "?" else following
+
+
+def _shown_values(action: argparse.Action, values: Sequence[str]) -> list[str]:
+    """Returns the values of an argument as a recorded command shows them."""
+    if action.type not in (Path, parse_location):
+        return ["DIR" if os.sep in value else shlex.quote(value) for value in values]  # --weights takes names and folders
+    locations = [parse_location(value) if action.type is parse_location else Path(value) for value in values]
+    return [
+        str(TfdsLocation(location.name)) if isinstance(location, TfdsLocation) else str(action.metavar)
+        for location in locations
+    ]
 
 
 def requested_task(argv: Sequence[str]) -> Task | None:

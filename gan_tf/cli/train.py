@@ -1,7 +1,6 @@
 """``train.py``: reads the arguments, resolves the configuration, and hands over to ``training.run``."""
 
 import argparse
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,10 @@ from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.files import read_json
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
-from pipelines.location import TfdsLocation, describe_locations, parse_location
+from pipelines.location import describe_locations, parse_location
 from pipelines.numbers import positive_numbers, whole_numbers
 
 _MAX_STEPS = 1_000_000_000
-# What replaces paths of one's own machine in a card's command.
-_PATH_ARGUMENTS = {
-    "--data": "DIR",
-    "--annotations": "DIR",
-    "--source-data": "DIR",
-    "--target-data": "DIR",
-    "--init-from": "RUN",
-    "--config": "FILE",
-}
 
 
 def build_parser(task: Task | None) -> Parser:
@@ -66,7 +56,8 @@ def run(argv: Sequence[str]) -> int:
     Raises:
         UserError: for whatever the user can fix.
     """
-    args = build_parser(requested_task(argv)).parse(argv)
+    parser = build_parser(requested_task(argv))
+    args = parser.parse(argv)
     task = find_task(args.task)
     _check_arguments(task, args)
     run_dir = _find_run(task, args)
@@ -100,7 +91,7 @@ def run(argv: Sequence[str]) -> int:
         run_dir=run_dir,
         initial_weights=args.init_from,
         initial_task=_check_initial_weights(task, args.init_from),
-        command=recorded_command(["train.py", *argv]),
+        command=parser.recorded_command(argv),
     )
     if args.dry_run:
         describe_training(request)
@@ -198,30 +189,3 @@ def _resolve_steps(task: Task, config: Any, args: argparse.Namespace, previous: 
         problem += f"{config.lr_decay_images} has brought the learning rates to 0"
         raise UserError(problem, "Change one of the two")
     return steps
-
-
-def recorded_command(words: Sequence[str]) -> str:
-    """Returns the command as others can type it: own paths are left out, or named DIR, RUN and FILE.
-
-    A data set of tensorflow-datasets keeps its name.
-    """
-    shown = ["python"]
-    remaining = list(words)
-    while remaining:
-        word = remaining.pop(0)
-        name, has_value, value = word.partition("=")
-        if name in ("--runs", "--resume"):
-            if not has_value and remaining and not remaining[0].startswith("--"):
-                remaining.pop(0)
-        elif name in _PATH_ARGUMENTS:
-            given = value if has_value else remaining.pop(0) if remaining else ""
-            shown.append(f"{name}{'=' if has_value else ' '}{_shown_path(name, given)}")
-        else:
-            shown.append(shlex.quote(word))
-    return " ".join(shown)
-
-
-def _shown_path(name: str, value: str) -> str:
-    """Returns what stands for the value of an argument that names a path."""
-    location = parse_location(value) if name == "--data" else None
-    return str(TfdsLocation(location.name)) if isinstance(location, TfdsLocation) else _PATH_ARGUMENTS[name]

@@ -79,7 +79,7 @@ def score_checkpoints(directory: Path, data: Path) -> list[ScoredCheckpoint]:
     return scored
 
 
-def write_page(path: Path, scored: Sequence[ScoredCheckpoint]) -> None:
+def write_page(page: Page, scored: Sequence[ScoredCheckpoint]) -> None:
     """Writes the page: each checkpoint, then the last, the chosen and the best possible one."""
     last = max(scored, key=lambda checkpoint: checkpoint.step)
     chosen = max(scored, key=lambda checkpoint: checkpoint.agreement)
@@ -88,8 +88,6 @@ def write_page(path: Path, scored: Sequence[ScoredCheckpoint]) -> None:
         [f"{item.step:,}", f"{item.agreement:.2f}", f"{item.accuracy:.2f}"]
         for item in sorted(scored, key=lambda checkpoint: checkpoint.step)
     ]
-    command = "python -m gan_tf.experiments.adaptation_checkpoints RUN --data DIGITS"
-    page = Page(path, "Checkpoints of one adaptation", command)
     page.add(
         render_table(["step", "agreement of views, no labels, %", "validation accuracy, %"], rows),
         f"* last, which is what is used: step {last.step:,}, {last.accuracy:.2f} %\n"
@@ -111,7 +109,8 @@ def run(argv: Sequence[str]) -> int:
     add_out(parser, "adaptation_checkpoints")
     args = parser.parse(argv)
     check_page(args.out)
-    write_page(args.out, score_checkpoints(args.run, args.data))
+    page = Page(args.out, "Checkpoints of one adaptation", parser.recorded_command(argv))
+    write_page(page, score_checkpoints(args.run, args.data))
     return 0
 
 

@@ -102,19 +102,14 @@ def draw_figures(run_dir: RunDir, data: Path, title: str) -> None:
         print(f"wrote {path}", flush=True)
 
 
-def write_page(path: Path, accuracies: Accuracies, drawn: Mapping[str, Sequence[Path]]) -> None:
+def write_page(page: Page, accuracies: Accuracies, drawn: Mapping[str, Sequence[Path]]) -> None:
     """Writes the page: the table, and for each target what the features of the classifiers look like.
 
     Args:
-        path: the page.
+        page: without any block yet.
         accuracies: the values; rows without any are left out of the table.
         drawn: by target, the folders of the figures of each classifier of ``FIGURE_ROWS`` that was measured.
     """
-    page = Page(
-        path,
-        "Adaptation from MNIST-M to SVHN and USPS",
-        f"python -m gan_tf.experiments.adaptation_table --data DIGITS --seeds {max(map(len, accuracies.values()))}",
-    )
     rows = []
     for row in ROWS:
         values = [accuracies.get((row.name, target), []) for target in DIGIT_TARGETS]
@@ -167,7 +162,8 @@ def run(argv: Sequence[str]) -> int:
     Raises:
         UserError: for whatever the user can fix.
     """
-    args = build_parser().parse(argv)
+    parser = build_parser()
+    args = parser.parse(argv)
     if not args.data.is_dir():
         raise UserError(f"--data {args.data} is not a folder", "Name the folder with MNIST-M, SVHN and USPS")
     check_page(args.out)
@@ -184,7 +180,8 @@ def run(argv: Sequence[str]) -> int:
                         drawn.setdefault(target, []).append(run_dir.path / "figures")
     finally:  # the table shows what there is, whatever ended the comparison
         if accuracies:
-            write_page(args.out, accuracies, drawn)
+            page = Page(args.out, "Adaptation from MNIST-M to SVHN and USPS", parser.recorded_command(argv))
+            write_page(page, accuracies, drawn)
     return 0
 
 

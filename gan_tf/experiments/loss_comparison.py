@@ -162,8 +162,7 @@ def run(argv: Sequence[str]) -> int:
     options = dataclasses.replace(InceptionScoreOptions(), cifar=args.head_data)
     import_tensorflow()
     evaluators = [Evaluator(task, data[task.name], args.count, seed=0) for task in tasks]
-    given = " ".join(f"--{task.name} DIR" for task in tasks)
-    page = Page(args.out, "Losses side by side", f"python -m gan_tf.experiments.loss_comparison {given}")
+    page = Page(args.out, "Losses side by side", parser.recorded_command(argv))
     page.add(
         f"Measured on {describe_machine(detect_machine())}. Each loss has the options that its paper gives it, unless "
         "weights were trained with others."

@@ -213,7 +213,7 @@ def run(argv: Sequence[str]) -> int:
     import_tensorflow()
     evaluator, classifier = Evaluator(MNIST, args.data, args.count, args.seed), MNIST.load_classifier()
     found = collect_weights(MNIST, TRAININGS, request)
-    page = Page(args.out, "Sizes of an MNIST GAN", "python -m gan_tf.experiments.mnist_sizes --data DIR")
+    page = Page(args.out, "Sizes of an MNIST GAN", parser.recorded_command(argv))
     measure(found, evaluator, classifier, page)
     page.write()
     return 0

@@ -164,8 +164,7 @@ def run(argv: Sequence[str]) -> int:
     import_tensorflow()
     tasks = [task for task in (MNIST, ANIME) if data[task.name] is not None]
     evaluators = [Evaluator(task, data[task.name], args.count, seed=0) for task in tasks]
-    command = " ".join(["python -m gan_tf.experiments.mode_collapse", *(f"--{task.name} DIR" for task in tasks)])
-    page = Page(args.out, "Mode collapse, made and cured", command)
+    page = Page(args.out, "Mode collapse, made and cured", parser.recorded_command(argv))
     page.add(
         f"On {describe_machine(detect_machine())}, one run of seed 0. Within a part, layers, learning rates and iterations are "
         "the same; only the loss differs, with what it brings (D's normalization and penalty, Adam's betas). "

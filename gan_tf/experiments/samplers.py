@@ -5,11 +5,10 @@ and gives the features of the Fréchet distance and of recall, both against trai
 images has the last row.
 """
 
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from gan_tf.cli.arguments import Parser, add_options, build_options
 from gan_tf.cli.main import run_command
 from gan_tf.experiments.arguments import add_out
 from gan_tf.experiments.page import Page, check_page, render_table, stack_labeled
-from gan_tf.experiments.recipe_record import describe_machine, detect_machine, to_arguments
+from gan_tf.experiments.recipe_record import describe_machine, detect_machine
 from gan_tf.options import option
 from gan_tf.tasks import DIFFUSION
 from gan_tf.utils.tf_import import import_tensorflow
@@ -106,17 +105,15 @@ def run(argv: Sequence[str]) -> int:
     for row in compute_rows(weights, args.data, options):
         print(", ".join(f"{name} {cell}" for name, cell in zip(_HEADER, row.cells, strict=True) if cell), flush=True)
         rows.append(row)
-    write_page(args.out, shipped.describe_weights(weights), options, rows)
+    page = Page(args.out, "Samplers of the diffusion model", parser.recorded_command(argv))
+    write_page(page, shipped.describe_weights(weights), options, rows)
     return 0
 
 
-def write_page(path: Path, weights: str, options: SamplerOptions, rows: Sequence[Row]) -> None:
+def write_page(page: Page, weights: str, options: SamplerOptions, rows: Sequence[Row]) -> None:
     """Writes the page: the table, and one generated image of each digit in each row."""
     from gan_tf.utils.images import tile_images
 
-    given = {name: value for name, value in asdict(options).items() if value != getattr(SamplerOptions(), name)}
-    command = ["python", "-m", "gan_tf.experiments.samplers", "--data", "DIR", *to_arguments(given)]
-    page = Page(path, "Samplers of the diffusion model", shlex.join(command))
     page.add(
         f"Weights {weights}, {options.count:,} images of seed {options.seed} in each row, on "
         f"{describe_machine(detect_machine())}. The digit classifier says how many show the requested digit. Distance "

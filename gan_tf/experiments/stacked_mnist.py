@@ -136,8 +136,19 @@ def classify_channels(images: np.ndarray, classifier: Any) -> np.ndarray:
     return np.stack([classify(classifier, np.repeat(images[..., c : c + 1], 3, axis=-1)) for c in range(3)], axis=1)
 
 
-def train(data: Location, budget: Budget, runs: Path, loss: str) -> Path:
-    """Trains a GAN until its budget is used up, or resumes it; returns its run; raises as ``train_run``."""
+def train(data: Location, budget: Budget, runs: Path, loss: str, command: str) -> Path:
+    """Trains a GAN until its budget is used up, or resumes it.
+
+    Args:
+        data: the four files of MNIST.
+        budget: how long it is trained in all.
+        runs: for its run folder.
+        loss: its loss.
+        command: what the card says about how to repeat it.
+
+    Returns:
+        Its run folder; raises as ``train_run``.
+    """
     from gan_tf.training.request import TrainingRequest
     from gan_tf.training.run import train_run
     from gan_tf.training.run_options import RunOptions
@@ -163,7 +174,7 @@ def train(data: Location, budget: Budget, runs: Path, loss: str) -> Path:
         run_dir=run_dir,
         initial_weights=None,
         initial_task=None,
-        command=f"python -m gan_tf.experiments.stacked_mnist --data DIR --loss {loss}",
+        command=command,
     )
     if train_run(request):
         raise KeyboardInterrupt
@@ -203,21 +214,19 @@ def run(argv: Sequence[str]) -> int:
     budget = read_budget(args, _BUDGET)
     STACKED.family.resolve(STACKED, {}, {"loss": args.loss})  # refuses unknown losses before TensorFlow is loaded
     import_tensorflow()
-    directory = train(args.data, budget, args.runs.absolute() / args.loss, args.loss)
-    write_page(args.out, directory, measure(directory, args.data), budget)
+    command = parser.recorded_command(argv)
+    directory = train(args.data, budget, args.runs.absolute() / args.loss, args.loss, command)
+    write_page(Page(args.out, "Modes of stacked MNIST", command), directory, measure(directory, args.data))
     return 0
 
 
-def write_page(path: Path, directory: Path, measures: tuple[ModeCount, ModeCount, np.ndarray], budget: Budget) -> None:
+def write_page(page: Page, directory: Path, measures: tuple[ModeCount, ModeCount, np.ndarray]) -> None:
     """Writes the page and its figure."""
     from gan_tf.experiments.models import read_facts
     from gan_tf.utils.images import tile_images
 
     generated, real, images = measures
     facts, config = read_facts(directory), find_config(directory)
-    amount = f"--minutes {budget.minutes:g}" if budget.minutes else f"--steps {budget.steps}"
-    command = f"python -m gan_tf.experiments.stacked_mnist --data DIR --loss {config.loss} {amount}"
-    page = Page(path, "Modes of stacked MNIST", command)
     page.add(
         f"Loss `{config.loss}`, DCGAN with hidden_dim {config.hidden_dim}, {facts.step:,} steps of {config.batch} in "
         f"{facts.minutes:.0f} minutes on {describe_machine(detect_machine())}. {NUM_SAMPLES:,} images of seed 0, the digits of "

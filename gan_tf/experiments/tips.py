@@ -198,9 +198,7 @@ def run(argv: Sequence[str]) -> int:
     evaluator = Evaluator(task, args.data, args.count, seed=0)
     trainings = [BASE, *(tip.training for tip in tips)]
     rows = train_and_measure(evaluator, trainings, budget, args.runs.absolute())
-    amount = shlex.join(budget.arguments()[:2]) if budget.minutes is None else f"--minutes {budget.minutes:g}"
-    command = f"python -m gan_tf.experiments.tips --data DIR --task {task.name} {amount}"
-    write_page(args.out, command, tips, rows, describe_protocol(task, budget, rows, evaluator))
+    write_page(args.out, parser.recorded_command(argv), tips, rows, describe_protocol(task, budget, rows, evaluator))
     return 0
 
 

@@ -15,10 +15,12 @@ from helpers.cli import TINY, call, only_run, train_two_steps
 from PIL import Image
 
 from gan_tf import cards
+from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import main, run_command
-from gan_tf.cli.train import recorded_command
+from gan_tf.cli.train import build_parser
 from gan_tf.evaluation.scores import Score
 from gan_tf.run_dir import FAILURE, RunDir, read_run_config
+from gan_tf.tasks import TASKS
 from gan_tf.training import conclusion
 from gan_tf.training import run as training_run
 from pipelines.errors import UserError
@@ -391,12 +393,26 @@ def test_train_diverged_run_records_the_failure(image_dir, tmp_path, capsys):
 
 
 def test_recorded_command_hides_own_paths():
-    words = ["train.py", "--task", "anime", "--data", "/mine/faces", "--runs=/mine/runs", "--resume", "--loss", "gan"]
-    assert recorded_command(words) == "python train.py --task anime --data DIR --loss gan"
-    words = ["train.py", "--resume", "/mine/run", "--runs", "/mine", "--init-from=/mine/other", "--config", "/mine/c.json"]
-    assert recorded_command(words) == "python train.py --init-from=RUN --config FILE"
-    assert recorded_command(["train.py", "--data", "tfds:mnist@/mine"]) == "python train.py --data tfds:mnist"
-    assert recorded_command(["train.py", "--data=tfds@/mine", "--flip"]) == "python train.py --data=tfds --flip"
+    recorded = build_parser(TASKS["anime"]).recorded_command
+    words = ["--task", "anime", "--data", "/mine/faces", "--runs=/mine/runs", "--resume", "--loss", "gan"]
+    assert recorded(words) == "python train.py --task anime --data DIR --loss gan"
+    words = ["--resume", "/mine/run", "--runs", "/mine", "--init-from=/mine/other", "--config", "/mine/c.json"]
+    assert recorded(words) == "python train.py --init-from=RUN --config FILE"
+    assert recorded(["--data", "tfds:mnist@/mine"]) == "python train.py --data tfds:mnist"
+    assert recorded(["--data=tfds@/mine", "--flip"]) == "python train.py --data=tfds --flip"
+
+
+def test_recorded_command_of_an_experiment_keeps_its_numbers():
+    parser = Parser("python -m gan_tf.experiments.one", "")
+    parser.add_argument("run", type=Path, metavar="RUN")
+    parser.add_argument("--weights", type=Path, nargs="+", metavar="DIR")
+    parser.add_argument("--only", nargs="+", metavar="NAME")
+    parser.add_argument("--steps", type=int, metavar="N")
+    parser.add_argument("--out", type=Path, metavar="FILE")
+    words = ["/mine/run", "--weights", "/mine/a", "b", "--only", "two words", "one", "--out", "x.md", "--steps", "5"]
+    parser.parse(words)
+    command = "python -m gan_tf.experiments.one RUN --weights DIR DIR --only 'two words' one --steps 5"
+    assert parser.recorded_command(words) == command
 
 
 def test_infer_weights_of_another_task_or_size_are_refused(run, tmp_path, capsys):

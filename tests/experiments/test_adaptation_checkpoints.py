@@ -7,12 +7,13 @@ from helpers.cli import call, only_run
 from helpers.domains import TINY_DANN, write_digits
 
 from gan_tf.experiments.adaptation_checkpoints import ScoredCheckpoint, run, write_page
+from gan_tf.experiments.page import Page
 from pipelines.errors import UserError
 
 
 def test_write_page_tells_last_chosen_and_best_apart(tmp_path):
     scored = [ScoredCheckpoint(300, 70.0, 80.0), ScoredCheckpoint(100, 60.0, 85.0), ScoredCheckpoint(200, 75.0, 82.0)]
-    write_page(tmp_path / "page.md", scored)
+    write_page(Page(tmp_path / "page.md", "Checkpoints", "python"), scored)
     page = (tmp_path / "page.md").read_text()
     assert "last, which is what is used: step 300, 80.00 %" in page
     assert "chosen by the highest agreement, without labels: step 200, 82.00 %" in page

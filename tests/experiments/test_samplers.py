@@ -43,7 +43,8 @@ def test_table_has_a_row_for_each_choice_and_one_for_real_images(run, tmp_path, 
     generator = load_workflow(DIFFUSION, run).load(run)
     generated = generator.generate(10, 0, sampling=Sampling("ancestral", 3, 1.0))
     np.testing.assert_array_equal(figure[3 * 28 :, -10 * 28 :], tile_images(generated, 1, 10))
-    assert "samplers --data DIR --count 20 --samplers ddim,ancestral --steps 2,3 --guidance 1\n" in table.read_text()
+    command = "samplers --weights DIR --data DIR --count 20 --steps 2,3 --samplers ddim,ancestral --guidance 1\n"
+    assert command in table.read_text()
 
 
 def test_images_without_labels_are_refused_before_any_row(run, image_dir, tmp_path, capsys):
