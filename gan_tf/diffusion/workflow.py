@@ -20,7 +20,14 @@ from gan_tf.nn.precision import dtype_policy_scope
 from gan_tf.training.callbacks import Callback, Curves, ExportWeights, RealGrid, SampleGrid
 from gan_tf.training.context import RunContext
 from gan_tf.training.run_options import RunOptions
-from gan_tf.utils.images import empty_image_dir, tile_images, to_rgb, write_images, write_named_images
+from gan_tf.utils.images import (
+    empty_image_dir,
+    require_image_space,
+    tile_images,
+    to_rgb,
+    write_images,
+    write_named_images,
+)
 from gan_tf.workflow import Workflow
 from pipelines.errors import UserError, counted
 from pipelines.location import Location
@@ -115,6 +122,7 @@ class DiffusionWorkflow(Workflow):
         sampling = Sampling(options.sampler, options.sample_steps, guidance)
         sampling.num_steps(self.config.timesteps)
         counts = self._requested_counts(options)
+        require_image_space(options.out, sum(counts.values()), self.task.image_shape)
         empty_image_dir(options.out, options.overwrite)
         batches, total = self._generate(generator, counts, options.seed, sampling), sum(counts.values())
         if self.config.classes:

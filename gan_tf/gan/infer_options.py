@@ -6,6 +6,7 @@ from pathlib import Path
 from gan_tf.options import option
 from pipelines.errors import UserError
 
+_DEFAULT_COUNT, _MAX_COUNT = 1000, 10_000_000
 _MAX_SEED = 2**63 - 1  # TensorFlow's seeds are of type int64
 
 
@@ -16,7 +17,7 @@ class GanInferOptions:
     out: Path | None = option(
         None, "folder for 0000.png …, or a .png file with --grid or --interpolate", positional=True, metavar="OUT"
     )
-    count: int | None = option(None, "images to write", minimum=1, maximum=10_000_000, shown_default="1000")
+    count: int | None = option(None, "images to write", minimum=1, maximum=_MAX_COUNT, shown_default=f"{_DEFAULT_COUNT}")
     seed: int | None = option(
         None, "seed of the latents: the same seed gives the same images", minimum=0, maximum=_MAX_SEED, shown_default="0"
     )
@@ -60,7 +61,14 @@ class GanInferOptions:
         if not (_is_seed(first) and _is_seed(last) and int(first) <= int(last)):
             problem = f"--seeds {self.seeds} is not valid: the first and the last of a range of seeds are needed"
             raise UserError(problem, "Use --seeds 0-24")
+        if int(last) - int(first) >= _MAX_COUNT:
+            raise UserError(f"--seeds {self.seeds} are more than {_MAX_COUNT:,} seeds", "Use --seeds 0-24")
         return range(int(first), int(last) + 1)
+
+    @property
+    def num_files(self) -> int:
+        """How many images are written into a folder."""
+        return len(self.seed_range) if self.seed_range else self.count or _DEFAULT_COUNT
 
     def validate(self) -> None:
         """Checks the combination of options.
@@ -94,9 +102,8 @@ class GanInferOptions:
                 raise UserError(f"--seeds and --{name} exclude each other", "Leave one of the two out")
         if self.grid_shape is not None:
             rows, columns = self.grid_shape
-            number = seeds.stop - seeds.start
-            if number != rows * columns:
-                problem = f"--seeds {self.seeds} are {number:,} seeds, but --grid {self.grid} has {rows * columns:,} tiles"
+            if len(seeds) != rows * columns:
+                problem = f"--seeds {self.seeds} are {len(seeds):,} seeds, but --grid {self.grid} has {rows * columns:,} tiles"
                 raise UserError(problem, f"Use --seeds {seeds.start}-{seeds.start + rows * columns - 1}")
 
 

@@ -24,7 +24,15 @@ from gan_tf.gan.sampling import generate_images, iterate_images
 from gan_tf.nn.precision import dtype_policy_scope
 from gan_tf.training.callbacks import Callback, Curves, ExportWeights, RealGrid, SampleGrid, TrainingSetScores
 from gan_tf.training.context import RunContext
-from gan_tf.utils.images import empty_image_dir, require_own_image, tile_images, to_rgb, write_images, write_png
+from gan_tf.utils.images import (
+    empty_image_dir,
+    require_image_space,
+    require_own_image,
+    tile_images,
+    to_rgb,
+    write_images,
+    write_png,
+)
 from gan_tf.workflow import Workflow
 from pipelines.errors import UserError, counted
 from pipelines.location import Location
@@ -38,7 +46,7 @@ if TYPE_CHECKING:
 
 NETWORKS = {"dcgan": dcgan, "baseline": baseline, "residual": residual, "cifar10": cifar10, "mlp": mlp, "improved": improved}
 _GRID_ROWS = 8
-_DEFAULT_COUNT, _DEFAULT_PAIRS = 1000, 5
+_DEFAULT_PAIRS = 5
 _PATHS = {"normal": "slerp", "uniform": "lerp"}  # the shells of normal vectors are spheres, those of uniform ones are not
 
 
@@ -183,6 +191,7 @@ class GanWorkflow(Workflow):
         if options.is_one_image:
             require_own_image(options.out)
         else:
+            require_image_space(options.out, options.num_files, self.task.image_shape)
             empty_image_dir(options.out, options.overwrite)
         seed, seeds = options.seed or 0, options.seed_range
         if options.interpolate is not None:
@@ -196,13 +205,11 @@ class GanWorkflow(Workflow):
             write_png(options.out, tile_images(np.concatenate(list(batches)), rows, columns))
             print(f"{options.out}: {rows} x {columns} images of {_describe_seeds(seed, seeds)}")
         elif seeds is not None:
-            count = seeds.stop - seeds.start
-            write_images(options.out, generator.iterate_seeds(seeds), count, first=seeds.start, prefix="seed")
-            print(f"{options.out}: {counted(count, 'image')} of {_describe_seeds(seed, seeds)}")
+            write_images(options.out, generator.iterate_seeds(seeds), len(seeds), first=seeds.start, prefix="seed")
+            print(f"{options.out}: {counted(len(seeds), 'image')} of {_describe_seeds(seed, seeds)}")
         else:
-            count = options.count or _DEFAULT_COUNT
-            write_images(options.out, generator.iterate(count, seed), count)
-            print(f"{options.out}: {counted(count, 'image')} of seed {seed}")
+            write_images(options.out, generator.iterate(options.num_files, seed), options.num_files)
+            print(f"{options.out}: {counted(options.num_files, 'image')} of seed {seed}")
 
     def evaluate(self, directory: Path, data: Location | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
         """Returns the scores of generated images against the task's reference images; raises as ``Workflow.evaluate``."""

@@ -131,8 +131,8 @@ def read_json(path: Path) -> Any:
         raise ValueError("it is nested too deeply") from error
 
 
-def require_space(directory: Path, num_bytes: int) -> None:
-    """Checks that ``directory`` can be created and written, and that its disk has ``num_bytes`` free.
+def require_space(directory: Path, num_bytes: int, what: str = "checkpoints") -> None:
+    """Checks that ``directory`` can be created and written, and that its disk has ``num_bytes`` free for ``what``.
 
     Raises:
         UserError: it cannot, or has not.
@@ -143,8 +143,8 @@ def require_space(directory: Path, num_bytes: int) -> None:
         raise UserError(f"{directory} cannot be written", "Choose another folder, or change its permissions")
     free = shutil.disk_usage(existing).free
     if free < num_bytes:
-        problem = f"{directory} has {free / 1e6:.0f} MB of free space, but checkpoints need {num_bytes / 1e6:.0f} MB"
-        raise UserError(problem, "Free some disk space, or choose another folder with --runs")
+        problem = f"{directory} has {free / 1e6:.0f} MB of free space, but {what} need {num_bytes / 1e6:.0f} MB"
+        raise UserError(problem, "Free some disk space, or choose another folder")
 
 
 def check_label_files(images: Path | None, out: Path | None, overwrite: bool) -> None:

@@ -1,6 +1,7 @@
 """Images as uint8 arrays and PNG files, each of which is written whole or not at all."""
 
 import io
+import math
 import os
 import shutil
 from collections.abc import Iterable, Sequence
@@ -11,10 +12,11 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from tqdm import tqdm
 
-from gan_tf.utils.files import LEFTOVERS, file_errors, write_atomic
+from gan_tf.utils.files import LEFTOVERS, file_errors, require_space, write_atomic
 from pipelines.errors import UserError
 
 _SOFTWARE_KEY, _SOFTWARE = "Software", "gan_tf"  # a keyword of the PNG specification
+_BLOCK = 4096  # bytes; what the smallest file takes on most file systems
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -86,6 +88,15 @@ def require_own_image(path: Path) -> None:
     """
     if os.path.lexists(path) and not is_own_image(path):
         raise UserError(f"{path} exists already, and gan_tf has not written it", "Name another file, or remove it")
+
+
+def require_image_space(directory: Path, count: int, image_shape: Sequence[int]) -> None:
+    """Checks that ``count`` PNG files fit on the disk of ``directory``, each of half as many bytes as its pixels or one block.
+
+    Raises:
+        UserError: they do not fit, or nothing can be written there.
+    """
+    require_space(directory, count * max(_BLOCK, math.prod(image_shape) // 2), f"{count:,} images")
 
 
 def empty_image_dir(directory: Path, overwrite: bool) -> None:

@@ -94,6 +94,7 @@ BAD_INPUT = [
     ("infer", [*ANIME, "--weights", "{run}", "--seeds", "7-3", "{tmp}/out"], "the first and the last"),
     ("infer", [*ANIME, "--weights", "{run}", "--seeds=-1-3", "{tmp}/out"], "--seeds -1-3 is not valid"),
     ("infer", [*ANIME, "--weights", "{run}", "--seeds", f"0-{2**63}", "{tmp}/out"], "is not valid"),
+    ("infer", [*ANIME, "--weights", "{run}", "--seeds", f"0-{2**63 - 1}", "{tmp}/out"], "more than 10,000,000 seeds"),
     ("infer", [*ANIME, "--weights", "{run}", "--seeds", "0-3", "--seed", "0", "{tmp}/out"], "--seeds and --seed exclude"),
     ("infer", [*ANIME, "--weights", "{run}", "--seeds", "0-3", "--count", "4", "{tmp}/out"], "--seeds and --count exclude"),
     ("infer", [*ANIME, "--weights", "{run}", "--seeds", "0-3", "--interpolate", "3", "{tmp}/x.png"], "--interpolate exclude"),
@@ -463,6 +464,14 @@ def test_infer_image_i_does_not_depend_on_the_count(run, tmp_path):
     tiles = pixels(tmp_path / "grid.png")
     assert np.array_equal(tiles[:64, 64:], pixels(tmp_path / "few/0001.png"))
     assert np.array_equal(tiles[64:, :64], pixels(tmp_path / "few/0002.png"))
+
+
+def test_infer_more_images_than_the_disk_holds_removes_nothing(run, tmp_path, monkeypatch, capsys):
+    infer(run, "--count", 2, tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 6_000_000}))
+    assert call("infer", *ANIME, "--weights", run, "--count", 1000, "--overwrite", tmp_path) == 2
+    assert "has 6 MB of free space, but 1,000 images need 6 MB" in capsys.readouterr().err
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_infer_seeds_writes_image_0_of_each_seed(run, tmp_path):

@@ -1,6 +1,7 @@
 """Diffusion through the commands: what is written under which names, what a run shows, and what is refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -145,6 +146,13 @@ def test_command_bad_input_prints_one_line_and_exits_with_2(command, words, mess
     assert call(command, "--task", "diffusion", *words) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert message.lower() in line.lower()
+
+
+def test_infer_more_images_than_the_disk_holds_is_refused(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 5_000_000}))
+    assert infer(run, "--per-digit", 500, tmp_path / "out") == 2
+    assert "has 5 MB of free space, but 5,000 images need 20 MB" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_train_on_images_without_labels_generates_without_labels(data, tmp_path, monkeypatch, capsys):

@@ -197,6 +197,8 @@ def test_require_space_too_little_is_refused(tmp_path, monkeypatch):
     require_space(tmp_path, 5_000_000)
     with pytest.raises(UserError, match="has 5 MB of free space, but checkpoints need 6 MB"):
         require_space(tmp_path, 6_000_000)
+    with pytest.raises(UserError, match="but 9 images need 6 MB"):
+        require_space(tmp_path, 6_000_000, "9 images")
 
 
 def test_require_space_checks_the_nearest_existing_folder(tmp_path):
