@@ -36,9 +36,9 @@ class ConfusionMatrix(Callback):
             _, logits = network(batch["image"][:, 0], training=False)
             counts += confusion_matrix(batch["label"][:, 0].numpy(), np.argmax(logits, axis=1), NUM_CLASSES)
         accuracy = float(np.trace(counts) / counts.sum())
-        self.run.loggers.scalars(step, {"ema_accuracy": accuracy})
         names = [str(digit) for digit in range(NUM_CLASSES)]
         write_atomic(self.run.run_dir.path / CONFUSION, render_confusion(counts, names))
+        self.run.loggers.scalars(step, {"ema_accuracy": accuracy})  # last, since is_done looks for it
         tqdm.write(f"step {step:,}: {100 * accuracy:.1f} % of {counts.sum():,} training images are classified correctly")
 
     def is_done(self, step: int) -> bool:

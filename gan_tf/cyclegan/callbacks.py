@@ -28,8 +28,9 @@ class Triptychs:
 
     def __init__(self, translator: ImageTranslator, sources: Mapping[str, Source]):
         self.translator = translator
+        rows = min(_NUM_ROWS, *(len(sources[name]) for name in ("a", "b")))
         self.images = {
-            direction: np.asarray(sources[name].take(_spread(len(sources[name]), _NUM_ROWS)))
+            direction: np.asarray(sources[name].take(_spread(len(sources[name]), rows)))
             for direction, name in zip(DIRECTIONS, ("a", "b"), strict=True)
         }
 
@@ -111,8 +112,8 @@ class TranslationScores(Callback):
 
 
 def _spread(total: int, count: int) -> np.ndarray:
-    """Returns ``count`` integers below ``total``, or all if there are fewer, evenly spread."""
-    return np.unique(np.linspace(0, total - 1, count).astype(np.int64))
+    """Returns ``count`` different integers below ``total``, evenly spread."""
+    return np.linspace(0, total - 1, count).astype(np.int64)
 
 
 def _correlation(image: np.ndarray, translated: np.ndarray) -> float:

@@ -104,8 +104,8 @@ class HealthReport(Callback):
         fractions = np.bincount(predictor.predict(self.images), minlength=len(classes)) / len(self.images)
         agreement = view_agreement(predictor, self.images)
         means, best_accuracy = self._recent_means(step)
-        self.run.loggers.scalars(step, {"agreement": agreement, "largest_class": float(fractions.max())})
         write_atomic(self.run.run_dir.path / PREDICTED_CLASSES, draw_predicted_classes(fractions, classes))
+        self.run.loggers.scalars(step, {"agreement": agreement, "largest_class": float(fractions.max())})  # what is_done reads
         first, *warnings = describe_health(Health(means, best_accuracy, fractions, classes))
         tqdm.write(f"step {step:,}: {first}; agreement of views {100 * agreement:.1f} %")
         for line in warnings:

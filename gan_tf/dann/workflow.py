@@ -17,7 +17,7 @@ from gan_tf.dann.predictor import Predictor
 from gan_tf.dann.scores import accuracy_scores
 from gan_tf.dann.stated_target import find_target
 from gan_tf.dann.table import write_predictions
-from gan_tf.evaluation.image_files import MEMORY_BUDGET, SourceImages
+from gan_tf.evaluation.image_files import MEMORY_BUDGET, SourceImages, sample_indices
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import Report, Score
 from gan_tf.options import flag_name
@@ -79,7 +79,7 @@ class DannWorkflow(Workflow):
         """Returns the exported weights, grids of training images by predicted class, words on how it goes, and the curves."""
         exporter = ExportWeights(run, model, self.task.image_shape)
         source = run.stream.sources["source" if self.config.phase == "source" else "target"]
-        images = SourceImages(source, np.arange(min(_NUM_WATCHED, len(source))))[:]
+        images = SourceImages(source, sample_indices(len(source), min(_NUM_WATCHED, len(source)), self.config.seed))[:]
 
         predictor = Predictor(model.teacher.networks(), self.config.class_names)
 

@@ -17,7 +17,7 @@ from gan_tf.evaluation.scores import ImageSet
 from gan_tf.training.callbacks import Callback
 from gan_tf.training.context import RunContext
 from gan_tf.training.network_summary import format_network
-from gan_tf.utils.files import write_atomic, write_json
+from gan_tf.utils.files import read_json, write_atomic, write_json
 from gan_tf.utils.images import to_rgb, to_uint8
 from gan_tf.utils.plots import confusion_matrix, render_confusion
 from pipelines.source import Source
@@ -31,6 +31,7 @@ _NUM_LOSS_TIMESTEPS = 40
 _IMAGES_PER_DIGIT = 100
 _NUM_NEIGHBORS, _MAX_SEARCHED = 10, 50_000  # generated images, and training images that they are compared with
 _SEARCH_BATCH = 1024
+_DONE = "step.json"  # says of which step the figures are; written last
 
 
 class EndFigures(Callback):
@@ -62,9 +63,11 @@ class EndFigures(Callback):
             caption = f"requested and predicted digits, {_IMAGES_PER_DIGIT} images of each, in percent"
             captions |= self._write("confusion.png", self._render_confusion(generator), caption)
         write_json(self.directory / "figures.json", captions)
+        write_json(self.directory / _DONE, {"step": step})
 
     def is_done(self, step: int) -> bool:
-        return (self.directory / "figures.json").is_file()
+        path = self.directory / _DONE
+        return path.is_file() and read_json(path) == {"step": step}
 
     def _write(self, name: str, image: bytes, caption: str) -> dict[str, str]:
         write_atomic(self.directory / name, image)

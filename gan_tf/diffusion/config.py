@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gan_tf.tasks import Task
 
 NUM_DIGITS = 10
-DEFAULT_GUIDANCE = 2.0
+DEFAULT_GUIDANCE, NO_GUIDANCE = 2.0, 1.0
 DEFAULT_STEPS = 20  # of all samplers but the ancestral one
 SAMPLERS = ("ancestral", "ddim", "dpm-solver++")
 
@@ -44,7 +44,10 @@ class DiffusionConfig:
         shown_default=f"{NUM_DIGITS} where the images have labels, else 0",
     )
     label_drop: float = option(
-        0.1, "fraction of labels that are dropped, for classifier-free guidance", minimum=0.0, maximum=1.0
+        0.1,
+        "fraction of labels that are dropped, for classifier-free guidance (0: guidance is not possible)",
+        minimum=0.0,
+        maximum=0.99,
     )
     timesteps: int = option(1000, "T: steps from an image to noise", minimum=2, maximum=10_000)
     schedule: str = option("cosine", "how the noise grows from step to step", choices=("linear", "cosine"))
@@ -67,6 +70,11 @@ class DiffusionConfig:
     def last_step(self) -> int | None:
         """The step after which the learning rate is 0: None, since it is constant."""
         return None
+
+    @property
+    def can_guide(self) -> bool:
+        """Whether the network learns to predict with labels and without, which guidance puts together."""
+        return self.classes > 0 and self.label_drop > 0
 
 
 @dataclass(frozen=True)

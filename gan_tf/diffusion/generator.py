@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gan_tf.diffusion.config import DEFAULT_GUIDANCE, DEFAULT_STEPS, DiffusionConfig
+from gan_tf.diffusion.config import DEFAULT_GUIDANCE, DEFAULT_STEPS, NO_GUIDANCE, DiffusionConfig
 from gan_tf.diffusion.samplers import SAMPLERS, Denoiser, Noise, Trajectory
 from gan_tf.diffusion.schedule import SCHEDULES
 from gan_tf.utils.images import to_uint8
@@ -31,12 +31,13 @@ class Sampling:
     Attributes:
         sampler: a name in ``SAMPLERS``.
         steps: evaluations of the network for each image; None takes 20, or all timesteps for the ancestral sampler.
-        guidance: w of classifier-free guidance, prediction = (1 - w) * without label + w * with label.
+        guidance: w of classifier-free guidance, prediction = (1 - w) * without label + w * with label; None takes 2, or 1
+            for a model that was trained without dropped labels.
     """
 
     sampler: str = "dpm-solver++"
     steps: int | None = None
-    guidance: float = DEFAULT_GUIDANCE
+    guidance: float | None = None
 
     def num_steps(self, timesteps: int) -> int:
         """Returns the number of steps for a schedule of ``timesteps``.
@@ -49,10 +50,23 @@ class Sampling:
         default = timesteps if self.sampler == "ancestral" else min(DEFAULT_STEPS, timesteps)
         return self.steps or default
 
+    def strength(self, config: DiffusionConfig) -> float:
+        """Returns the strength of guidance for a model of this configuration.
+
+        Raises:
+            UserError: guidance for a model that was trained without dropped labels.
+        """
+        if self.guidance is None:
+            return DEFAULT_GUIDANCE if config.can_guide else NO_GUIDANCE
+        if self.guidance != NO_GUIDANCE and not config.can_guide:
+            problem = f"--guidance {self.guidance:g} needs weights that were trained with --label-drop above 0"
+            raise UserError(problem, "Leave --guidance out, or use other weights")
+        return self.guidance
+
     def describe(self, config: DiffusionConfig) -> str:
         """Returns the settings in words, for the protocol of a score; guidance applies only to models with labels."""
         words = f"{self.sampler} with {self.num_steps(config.timesteps)} steps"
-        return f"{words} and guidance {self.guidance:g}" if config.classes else words
+        return f"{words} and guidance {self.strength(config):g}" if config.classes else words
 
 
 class DiffusionGenerator:
@@ -134,10 +148,10 @@ class DiffusionGenerator:
             sampling: how they are sampled.
 
         Raises:
-            UserError: more steps than timesteps.
+            UserError: more steps than timesteps, or guidance that the model has not learned.
         """
         num_steps = sampling.num_steps(self.config.timesteps)
-        denoise = self._build_denoiser(labels, sampling.guidance)
+        denoise = self._build_denoiser(labels, sampling.strength(self.config))
         return SAMPLERS[sampling.sampler](denoise, self.schedule, noise, num_steps)
 
     def batch_noise(self, seed: int, label: int, batch: int) -> Noise:
@@ -175,7 +189,7 @@ class DiffusionGenerator:
             conditional, unconditional = np.split(both, 2)
             return unconditional + guidance * (conditional - unconditional)
 
-        if guidance == 1.0 or not self.config.classes:
+        if guidance == NO_GUIDANCE:
             return lambda images, t: predict(images, t, labels)
         if guidance == 0.0:
             return lambda images, t: predict(images, t, no_labels)

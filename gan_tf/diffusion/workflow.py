@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from gan_tf import export
 from gan_tf.diffusion.callbacks import DigitScores, EndFigures
-from gan_tf.diffusion.config import DEFAULT_GUIDANCE, NUM_DIGITS, DiffusionConfig, DiffusionInferOptions
+from gan_tf.diffusion.config import NUM_DIGITS, DiffusionConfig, DiffusionInferOptions
 from gan_tf.diffusion.generator import DiffusionGenerator, Sampling
 from gan_tf.diffusion.model import Diffusion
 from gan_tf.diffusion.unet import build_unet
@@ -118,10 +118,10 @@ class DiffusionWorkflow(Workflow):
         """Writes images of the requested digits; raises as ``Workflow.infer``."""
         assert options.out is not None  # argparse requires it
         generator = self.load(directory)  # before anything is removed
-        guidance = DEFAULT_GUIDANCE if options.guidance is None else options.guidance
-        sampling = Sampling(options.sampler, options.sample_steps, guidance)
+        sampling = Sampling(options.sampler, options.sample_steps, options.guidance)
         sampling.num_steps(self.config.timesteps)
         counts = self._requested_counts(options)
+        sampling.strength(self.config)
         require_image_space(options.out, sum(counts.values()), self.task.image_shape)
         empty_image_dir(options.out, options.overwrite)
         batches, total = self._generate(generator, counts, options.seed, sampling), sum(counts.values())

@@ -63,11 +63,14 @@ def measure(row: Row, target: str, seed: int, data: Path, runs: Path) -> RunDir:
     """Trains and scores a run, unless that has been done; returns it.
 
     Raises:
-        UserError: train.py failed, or did not score.
+        UserError: train.py failed, or did not score, or the run that is there was trained on other images.
         KeyboardInterrupt: it was stopped.
     """
     folder = runs / f"{target}-{row.name}-{seed}"
     run_dir = find_newest_run(folder, "dann")
+    if run_dir is not None and run_dir.config["data"]["path"] != str(data.resolve()):
+        problem = f"{run_dir.path} was trained on the images in {run_dir.config['data']['path']}, not {data}"
+        raise UserError(problem, "Name another folder by --runs")
     if run_dir is not None and cards.has_scores(run_dir.path):
         return run_dir
     print(f"{target}, {row.about}, seed {seed}", flush=True)
@@ -115,10 +118,11 @@ def write_page(page: Page, accuracies: Accuracies, drawn: Mapping[str, Sequence[
         values = [accuracies.get((row.name, target), []) for target in DIGIT_TARGETS]
         if any(values):
             rows.append([row.about, *map(format_accuracy, values), str(max(map(len, values)))])
+    has_target = any(name == ROWS[-1].name for name, _ in accuracies)
     page.add(
-        "Accuracy in percent on the target's validation images (`val.csv`), mean over the seeds and their standard deviation. "
-        "Each run is scored once, at its last step. Only the last row has seen labels of the target; no weights, step, seed or "
-        "option was chosen by them.",
+        "Accuracy in percent on the target's validation images (`val.csv`): the mean over the seeds and, of several, their "
+        f"standard deviation. Each run is scored once, at its last step. {'Only the last' if has_target else 'No'} row has "
+        "seen labels of the target; no weights, step, seed or option was chosen by them.",
         render_table(["trained by", *(f"MNIST-M to {target.upper()}" for target in DIGIT_TARGETS), "seeds"], rows),
     )
     for target, folders in drawn.items():

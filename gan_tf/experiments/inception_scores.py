@@ -118,6 +118,8 @@ def score_rows(directories: Directories, options: InceptionScoreOptions) -> list
         find_cifar10(options.cifar)
         values["head"] = "cifar10"
     except UserError as error:
+        if options.cifar is not None:
+            raise
         reasons[head] = error.problem
     rows = []
     for task, variant in ROWS:

@@ -161,6 +161,10 @@ def run(argv: Sequence[str]) -> int:
     named, budget = split_by_task(args.weights, data), read_budget(args, _BUDGET)
     options = dataclasses.replace(InceptionScoreOptions(), cifar=args.head_data)
     import_tensorflow()
+    if args.head_data is not None:
+        from gan_tf.evaluation.features.cifar10_head import find_cifar10
+
+        find_cifar10(args.head_data)  # before hours are spent
     evaluators = [Evaluator(task, data[task.name], args.count, seed=0) for task in tasks]
     page = Page(args.out, "Losses side by side", parser.recorded_command(argv))
     page.add(

@@ -51,7 +51,7 @@ class Result:
         diversity: of samples, 1 for training images.
         digits: how many samples show each digit, ``[10]``; None for other images.
         images: the first ones.
-        alarm: the step at which the alarm rang in its training; None where it was silent, or for weights without a run.
+        alarm: the step at which the alarm rang for a lack of diversity; None where it was silent, or for weights without a run.
     """
 
     fid: float
@@ -77,7 +77,7 @@ def measure(evaluator: Evaluator, directory: Path) -> Result:
 def render_results(results: Mapping[str, Result]) -> str:
     """Returns the table of a part; columns of digits only where there are any."""
     has_digits = any(result.digits is not None for result in results.values())
-    header = ["", "FID", "diversity", "alarm at step", *(["digits found", "most frequent"] if has_digits else [])]
+    header = ["", "FID", "diversity", "alarm of diversity at step", *(["digits found", "most frequent"] if has_digits else [])]
     table = []
     for name, result in results.items():
         cells = [name, f"{result.fid:.1f}", f"{result.diversity:.2f}"]
@@ -99,9 +99,11 @@ def add_points(page: Page, steps: int) -> None:
         points[name] = train_points(flags, steps)
     modes = {name: count_modes(found) for name, found in points.items()}
     table = [[name, f"{count.found}", f"{100 * count.high_quality:.0f} %"] for name, count in modes.items()]
+    losses = "; ".join(f"{name}: `{shlex.join(to_arguments(flags))}`" for name, flags in POINTS.items())
     page.add(
         "## 25 Gaussians",
-        f"{steps:,} steps, the same fully connected networks, `{shlex.join(to_arguments(SETTINGS))}`; {NUM_SAMPLES:,} samples, "
+        f"{steps:,} steps, the same fully connected networks, `{shlex.join(to_arguments(SETTINGS))}`; "
+        f"{losses}; {NUM_SAMPLES:,} samples, "
         "counted as by Lin et al. 2018 (PacGAN): a sample is of high quality within three standard deviations of a center.",
         render_table(["loss", "modes of 25", "high quality"], table),
     )
@@ -165,8 +167,9 @@ def run(argv: Sequence[str]) -> int:
     tasks = [task for task in (MNIST, ANIME) if data[task.name] is not None]
     evaluators = [Evaluator(task, data[task.name], args.count, seed=0) for task in tasks]
     page = Page(args.out, "Mode collapse, made and cured", parser.recorded_command(argv))
+    equal = "iterations" if budget.minutes is None else "training time"
     page.add(
-        f"On {describe_machine(detect_machine())}, one run of seed 0. Within a part, layers, learning rates and iterations are "
+        f"On {describe_machine(detect_machine())}, one run of seed 0. Within a part, layers, learning rates and {equal} are "
         "the same; only the loss differs, with what it brings (D's normalization and penalty, Adam's betas). "
         "Diversity is `sample_diversity` of `docs/curves-and-scores.md`: below 0.5, the alarm rings."
     )

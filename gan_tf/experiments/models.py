@@ -151,7 +151,7 @@ class Evaluator:
     Args:
         task: the task.
         data: its images.
-        count: images of each generator, and training images that they are compared with.
+        count: images of each generator, and training images that they are compared with; at most as many as there are.
         seed: of the generated images, and of the sample of training images.
 
     Raises:
@@ -163,10 +163,11 @@ class Evaluator:
         from gan_tf.evaluation.metrics.diversity import neighbor_distance
         from gan_tf.gan.collapse import NUM_SAMPLES
 
-        self.task, self.data, self.count, self.seed = task, data, count, seed
+        self.task, self.data, self.seed = task, data, seed
         source = open_training_images(task, data)
         self.metrics = open_metrics(source, count, seed)
-        self.num_compared = min(NUM_SAMPLES, len(source), count)
+        self.count = self.metrics.count
+        self.num_compared = min(NUM_SAMPLES, len(source), self.count)
         chosen = np.random.default_rng(seed).choice(len(source), self.num_compared, replace=False)
         self.real_distance = neighbor_distance(SourceImages(source, np.sort(chosen))[:])
 

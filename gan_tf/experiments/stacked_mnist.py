@@ -21,7 +21,7 @@ from gan_tf.cli.main import run_command
 from gan_tf.experiments.arguments import add_outputs
 from gan_tf.experiments.page import Page, check_page, render_table
 from gan_tf.experiments.recipe_record import describe_machine, detect_machine
-from gan_tf.experiments.trainings import Budget, add_budget, read_budget, read_progress
+from gan_tf.experiments.trainings import Budget, add_budget, find_run, read_budget, remaining_budget
 from gan_tf.gan.config import GAN_FAMILY
 from gan_tf.options import Resolved, from_values
 from gan_tf.run_dir import find_newest_run
@@ -147,15 +147,17 @@ def train(data: Location, budget: Budget, runs: Path, loss: str, command: str) -
         command: what the card says about how to repeat it.
 
     Returns:
-        Its run folder; raises as ``train_run``.
+        Its run folder; raises as ``find_run`` and ``train_run``.
     """
     from gan_tf.training.request import TrainingRequest
     from gan_tf.training.run import train_run
     from gan_tf.training.run_options import RunOptions
 
-    run_dir = find_newest_run(runs, STACKED.name)
-    if run_dir and budget.is_used_up(read_progress(run_dir)):
+    run_dir = find_run(STACKED, runs, {"loss": loss}, data, budget)
+    remaining = remaining_budget(run_dir, budget)
+    if run_dir and remaining is None:
         return run_dir.path
+    budget = remaining or budget
     resolved = STACKED.family.resolve(STACKED, {}, {"loss": loss})
     if run_dir:
         previous = run_dir.config
@@ -175,6 +177,7 @@ def train(data: Location, budget: Budget, runs: Path, loss: str, command: str) -
         initial_weights=None,
         initial_task=None,
         command=command,
+        is_registered=False,
     )
     if train_run(request):
         raise KeyboardInterrupt

@@ -169,7 +169,7 @@ def write_page(path: Path, command: str, tips: Sequence[Tip], rows: Mapping[str,
     page = Page(path, "Training tips, with and without", command)
     page.add(protocol, render_rows(tips, rows))
     strips = {name: tile_images(row.measures.images[:_NUM_SHOWN], 1, _NUM_SHOWN) for name, row in rows.items() if row.measures}
-    caption = "Samples of the EMA generator of each training, of the same latents where these have the same distribution"
+    caption = "Samples of the EMA generator of each training, of the same seed"
     page.add_figure("samples", stack_labeled(strips) if strips else None, caption)
     curves = render_curves_side_by_side({name: row.directory for name, row in rows.items()}, CURVES)
     page.add_figure("curves", curves, "Losses, outputs of D and diversity of samples during each training")

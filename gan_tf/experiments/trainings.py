@@ -1,17 +1,19 @@
 """Trainings of an experiment: each is a run of ``train.py`` with its flags in a folder of its own, resumed where it stopped."""
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gan_tf import cards
 from gan_tf.cli.arguments import Parser
 from gan_tf.experiments.processes import ROOT, run_python
 from gan_tf.experiments.recipe_record import to_arguments
 from gan_tf.run_dir import FAILURE, RunDir, find_newest_run
 from gan_tf.tasks import Task
 from gan_tf.utils.files import read_json
-from pipelines.errors import UserError
+from pipelines.errors import UserError, counted
 from pipelines.location import Location
 from pipelines.numbers import positive_numbers, whole_numbers
 
@@ -59,6 +61,13 @@ class Budget:
             return progress.get("step", 0) >= self.steps
         return progress.get("seconds", 0.0) >= 60 * self.minutes
 
+    def is_exceeded(self, progress: dict[str, Any]) -> bool:
+        """Returns whether a run has been trained for longer; a training ends a little after its minutes."""
+        if self.minutes is None:
+            assert self.steps is not None
+            return progress.get("step", 0) > self.steps
+        return progress.get("seconds", 0.0) > 60 * (1.1 * self.minutes + 1)
+
     def __str__(self) -> str:
         return f"{self.steps:,} steps" if self.minutes is None else f"{self.minutes:g} minutes"
 
@@ -98,20 +107,61 @@ def train_to(
         Its run, and the content of the run's ``failure.json`` if the training diverged, else None.
 
     Raises:
-        UserError: train.py failed in another way.
+        UserError: train.py failed in another way, or the run that is there is another one.
         KeyboardInterrupt: it was stopped.
     """
-    run_dir = find_newest_run(folder, task.name)
-    if run_dir and budget.is_used_up(read_progress(run_dir)):
+    run_dir = find_run(task, folder, training.flags, data, budget)
+    remaining = remaining_budget(run_dir, budget)
+    if run_dir and remaining is None:
         return run_dir, None
     arguments = [str(ROOT / "train.py"), "--task", task.name, "--data", str(data), "--runs", str(folder), "--resume"]
-    arguments += [*budget.arguments(), "--grid-every", str(grid_every), *to_arguments(training.flags)]
+    arguments += [*(remaining or budget).arguments(), "--grid-every", str(grid_every), *to_arguments(training.flags)]
     code = run_python(arguments, folder / "train.log")
     run_dir = find_newest_run(folder, task.name)
     failure = _read_failure(run_dir) if run_dir and code else None
     if run_dir is None or (code and failure is None):
         raise command_failed(f"Training {training.name}", code)
     return run_dir, failure
+
+
+def find_run(task: Task, folder: Path, flags: Mapping[str, Any], data: Location, budget: Budget) -> RunDir | None:
+    """Returns the run in a folder that an earlier call of the experiment has left; None without one.
+
+    Args:
+        task: the task.
+        folder: for the run.
+        flags: the options that it must have been started with.
+        data: the images that it must have been trained on.
+        budget: how long it may have been trained.
+
+    Raises:
+        UserError: it has other options or images, or has been trained for longer.
+    """
+    run_dir = find_newest_run(folder, task.name)
+    if run_dir is None:
+        return None
+    hint = "Name another folder by --runs, or remove the run"
+    config = run_dir.config
+    if config["explicit"] != dict(flags):
+        raise UserError(f"{run_dir.path} was started with other options", hint)
+    if config["data"]["path"] != str(data.resolve()):
+        raise UserError(f"{run_dir.path} was trained on the images in {config['data']['path']}, not {data}", hint)
+    progress = read_progress(run_dir)
+    if budget.is_exceeded(progress):
+        problem = f"{run_dir.path} has been trained for {counted(progress['step'], 'step')} in {progress['seconds'] / 60:.0f} "
+        raise UserError(f"{problem}minutes, more than {budget}", hint)
+    return run_dir
+
+
+def remaining_budget(run_dir: RunDir | None, budget: Budget) -> Budget | None:
+    """Returns how long a run is trained in all; None if it is complete: trained, and its weights are exported.
+
+    A run that was killed before it exported the weights of its last checkpoint has only that left to do.
+    """
+    progress = read_progress(run_dir) if run_dir else {}
+    if run_dir is None or not budget.is_used_up(progress):
+        return budget
+    return None if cards.has_step(run_dir.path, progress["step"]) else Budget(steps=progress["step"])
 
 
 def command_failed(what: str, code: int) -> UserError:

@@ -26,9 +26,10 @@ from pipelines.location import Location, parse_location
 from pipelines.numbers import whole_numbers
 
 _SIZES = {"load_size": 144, "crop_size": 96, "hidden_dim": 32}
+_SETTINGS = {**_SIZES, "lr_decay_images": 0}  # so that any budget is possible
 TRAININGS = (
-    Training("deconv", "transposed convolutions", {**_SIZES, "upsample": "deconv"}),
-    Training("resize", "resizing, then a convolution", {**_SIZES, "upsample": "resize"}),
+    Training("deconv", "transposed convolutions", {**_SETTINGS, "upsample": "deconv"}),
+    Training("resize", "resizing, then a convolution", {**_SETTINGS, "upsample": "resize"}),
 )
 _BUDGET = Budget(steps=3000)
 _SEED = 0
@@ -152,9 +153,9 @@ def run(argv: Sequence[str]) -> int:
     page.add(
         f"Two CycleGANs with {_SIZES['hidden_dim']} channels next to the image, trained on crops of {_SIZES['crop_size']} "
         f"pixels to {budget} each, one run of seed {_SEED}, on {describe_machine(detect_machine())}; they differ in "
-        f"`--upsample` alone. {args.count:,} training images of each domain were translated. The pattern is the power at the "
-        "frequencies of whatever repeats every 2 or 4 pixels, over that at neighboring ones: 0 dB is no pattern. KID is that "
-        "against training images of the other domain, as `kid_train` of `train.py --eval-every`.",
+        f"`--upsample` alone. Up to {args.count:,} training images of each domain were translated. The pattern is the power at "
+        "the frequencies of whatever repeats every 2 or 4 pixels, over that at neighboring ones: 0 dB is no pattern. KID is "
+        "that against training images of the other domain, as `kid_train` of `train.py --eval-every`.",
         render_results(results),
     )
     caption = "Mean power spectra of brightness; a pattern is a grid of bright points"

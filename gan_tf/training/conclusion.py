@@ -17,6 +17,9 @@ from pipelines.location import parse_location
 def conclude_run(request: TrainingRequest, run: RunContext, last_step: int) -> int:
     """Prints what was reached and what to do next, and scores a finished run; returns the exit code."""
     task, folder, plan = request.task, shlex.quote(str(run.run_dir.path)), run.plan
+    if not request.is_registered:
+        print(f"{counted(last_step, 'step')} of {plan.steps:,} trained: {run.run_dir.path}")
+        return 0 if last_step == plan.steps or plan.time_is_up else 130
     resume = f"python train.py --task {task.name} --runs {shlex.quote(str(request.runs))} --resume {folder}"
     if last_step < plan.steps and plan.time_is_up and request.minutes:
         print(f"stopped at step {last_step} with a checkpoint after --minutes {request.minutes:g}; resume with:")

@@ -40,6 +40,13 @@ def test_render_shows_images_there_and_back(count, chosen):
             np.testing.assert_array_equal(tile, expected)
 
 
+def test_render_of_domains_of_different_size_has_the_rows_of_the_smaller_one():
+    data = {"a": sources(3)["a"], "b": sources(9)["b"]}
+    picture = Triptychs(FakeTranslator(), data).render(0)
+    assert picture.shape == (3 * SIZE, 6 * SIZE, 3)
+    np.testing.assert_array_equal(picture[-SIZE:, 3 * SIZE : 4 * SIZE], data["b"].images[8])
+
+
 def test_inversion_warning_names_the_direction_that_inverts():
     with pytest.warns(UserWarning, match="generator BtoA inverts brightness") as caught:
         InversionWarning(10, Triptychs(FakeTranslator(inverts=True), sources())).on_interval(500)

@@ -99,6 +99,18 @@ def test_sampling_defaults_are_all_timesteps_for_the_ancestral_sampler_only():
     assert Sampling("ddim", 7).num_steps(1000) == 7
 
 
+def test_sampling_guides_only_models_that_were_trained_with_dropped_labels():
+    dropped, kept, unlabeled = (
+        DiffusionConfig(classes=classes, label_drop=drop) for classes, drop in ((10, 0.1), (10, 0.0), (0, 0.1))
+    )
+    assert [Sampling().strength(config) for config in (dropped, kept, unlabeled)] == [2.0, 1.0, 1.0]
+    assert Sampling(guidance=3.0).strength(dropped) == 3.0
+    assert Sampling(guidance=1.0).strength(kept) == 1.0
+    for config in (kept, unlabeled):
+        with pytest.raises(UserError, match="--guidance 3 needs weights that were trained with --label-drop above 0"):
+            Sampling(guidance=3.0).strength(config)
+
+
 def test_sampling_of_more_steps_than_timesteps_is_refused():
     with pytest.raises(UserError, match="51 sampling steps"):
         Sampling("ddim", 51).num_steps(50)

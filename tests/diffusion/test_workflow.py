@@ -67,6 +67,19 @@ def test_train_writes_the_figures_with_their_captions(run):
     assert "trainable" in (run / "network.txt").read_text().lower()
 
 
+def test_resume_draws_the_figures_again_that_are_of_an_earlier_step(run, tmp_path):
+    """As after a kill between the last checkpoint of a longer training and its figures."""
+    copy = tmp_path / "runs/diffusion" / run.name
+    shutil.copytree(run, copy)
+    record = json.loads((copy / "figures/step.json").read_text())
+    assert record == {"step": json.loads((copy / "card.json").read_text())["step"]}
+    (copy / "figures/step.json").write_text('{"step": 0}')
+    (copy / "figures/nearest.png").unlink()
+    assert call("train", "--task", "diffusion", "--resume", copy) == 0
+    assert json.loads((copy / "figures/step.json").read_text()) == record
+    assert (copy / "figures/nearest.png").read_bytes() == (run / "figures/nearest.png").read_bytes()
+
+
 def test_train_writes_the_reverse_process_as_an_animation(run):
     with Image.open(run / "figures/reverse-process.webp") as animation:
         assert animation.n_frames == 11  # t = 10 to 0

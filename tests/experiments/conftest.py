@@ -1,12 +1,15 @@
 """What the tests of the experiments share: an extractor without weights, and processes that only pretend to train."""
 
+import hashlib
 import itertools
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.exports import CARD
 
+from gan_tf import cards
 from gan_tf.experiments import recipes, trainings
 from gan_tf.experiments.trainings import Training
 from gan_tf.run_dir import FAILURE, FORMAT
@@ -37,6 +40,13 @@ def quarter_means(monkeypatch, tmp_path):
     monkeypatch.setattr(callbacks, "fid_extractor", QuarterMeans)
     monkeypatch.setattr(workflow, "find_weights_file", lambda: None)
     return QuarterMeans
+
+
+def write_weights(directory: Path, step: int) -> None:
+    """Writes what ``cards.has_step`` takes for the export of a step."""
+    (directory / cards.WEIGHTS).write_bytes(b"weights")
+    card = {**CARD, "step": step, "sha256": hashlib.sha256(b"weights").hexdigest()}
+    (directory / cards.CARD).write_text(json.dumps(card))
 
 
 class FakeProcesses:
@@ -74,7 +84,9 @@ class FakeProcesses:
         state = run_dir / "checkpoints" / f"step-{int(10 * minutes):09d}/state.json"
         state.parent.mkdir(parents=True)
         state.write_text(json.dumps({"step": int(10 * minutes), "seconds": 60.0 * minutes}))
+        write_weights(run_dir, int(10 * minutes))
         source = {"name": "faces", "count": 25000, "digest": self.digest}
+        explicit = {"loss": flags["--loss"]} | ({"hidden_dim": 8} if "--hidden-dim" in flags else {})
         config = {
             "format": FORMAT,
             "run_id": "0a",
@@ -83,9 +95,9 @@ class FakeProcesses:
             "steps": 1,
             "config": {"loss": flags["--loss"], "batch": 64, "seed": 0, "precision": "bfloat16"},  # chosen by the machine
             "sources": {},
-            "explicit": {},
+            "explicit": explicit,
             "options": {},
-            "data": {"path": None, "sources": {"real": source}},
+            "data": {"path": flags["--data"], "sources": {"real": source}},
             "environment": {"devices": ["CPU"]},
         }
         (run_dir / "config.json").write_text(json.dumps(config))

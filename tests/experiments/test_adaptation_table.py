@@ -27,6 +27,9 @@ def test_write_page_has_a_line_for_each_row_that_was_measured(tmp_path):
     assert "| source only (lower bound) | 41.00 ± 1.41 | 80.00 ± 0.00 | 2 |" in page
     assert "| full method | 88.00 | – | 1 |" in page
     assert "upper bound" not in page
+    assert "No row has seen labels of the target" in page
+    write_page(Page(tmp_path / "page.md", "Adaptation", "python"), {("target", "svhn"): [90.0]}, {})
+    assert "Only the last row has seen labels of the target" in (tmp_path / "page.md").read_text()
 
 
 def test_rows_of_the_table_are_trained_without_labels_but_for_the_last():

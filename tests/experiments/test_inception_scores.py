@@ -66,6 +66,7 @@ def test_inception_scores_are_those_of_the_images_of_infer(weights):
 
 REFUSED = [
     (["--weights", "wgan", "shipped/cifar10/gan", "wgan"], "both hold weights of cifar10/wgan"),
+    (["--cifar", "cifar.tgz"], "There is no CIFAR-10 at 'cifar.tgz'"),
     (["--weights", "mnist"], "Name some of: cifar10/gan, cifar10/lsgan, cifar10/wgan, cifar10/wgangp"),
     (["--weights", "nowhere"], "nowhere"),
     (["--splits", "21"], "cannot be divided into 21 splits"),

@@ -80,7 +80,12 @@ def test_loss_comparison_page_takes_named_weights_and_trains_the_others(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("words", "named"), [([], "No images were given"), (["--anime", ".", "--count", "5"], "--count 5 is not valid")]
+    ("words", "named"),
+    [
+        ([], "No images were given"),
+        (["--anime", ".", "--count", "5"], "--count 5 is not valid"),
+        (["--anime", ".", "--head-data", "cifar.tgz"], "There is no CIFAR-10 at 'cifar.tgz'"),
+    ],
 )
 def test_loss_comparison_wrong_arguments_are_refused(words, named, capsys):
     assert run_command(loss_comparison.run, words) == 2

@@ -98,7 +98,9 @@ def test_stacked_mnist_trains_counts_and_does_not_train_again(image_dir, tmp_pat
     words = ["--data", image_dir, "--steps", 2, "--runs", tmp_path / "runs", "--out", tmp_path / "stacked.md"]
     for _ in range(2):
         assert run_command(stacked_mnist.run, [str(word) for word in words]) == 0
-    assert capsys.readouterr().out.count("run folder:") == 1
+    printed = capsys.readouterr().out
+    assert printed.count("run folder:") == 1
+    assert "python train.py" not in printed  # which does not know the task
     text = (tmp_path / "stacked.md").read_text()
     assert "| training images |" in text
     assert (tmp_path / "stacked-samples.png").is_file()

@@ -5,6 +5,7 @@ import pytest
 from helpers.cli import call, only_run
 from helpers.gan_weights import TINY, write_gan_weights
 from helpers.mean_gray import MeanGray
+from helpers.run_folders import describe, write_json
 
 from gan_tf.cli import train as train_command
 from gan_tf.cli.arguments import given_options
@@ -97,3 +98,29 @@ def test_train_to_trains_once_without_scores(image_dir, tmp_path, monkeypatch):
     assert len(calls) == 1
     assert not (run_dir.path / "scores.json").exists()
     assert trainings.read_progress(run_dir)["step"] == 2
+    (run_dir.path / "weights.npz").unlink()  # as after a kill between the checkpoint and the export
+    run_dir, _ = trainings.train_to(ANIME, training, image_dir, Budget(minutes=1e-9), tmp_path / "runs")
+    assert (len(calls), (run_dir.path / "weights.npz").is_file()) == (2, True)
+
+
+def test_find_run_refuses_a_run_of_something_else(tmp_path):
+    """A page must not show what an earlier call with other arguments has trained."""
+    flags = {"loss": "gan", "batch": 4}
+    data, folder = tmp_path / "images", tmp_path / "runs"
+    assert trainings.find_run(ANIME, folder, flags, data, Budget(steps=5)) is None
+    run = folder / "anime/000-gan-images"
+    (run / "checkpoints/step-000000005").mkdir(parents=True)
+    about = describe(ANIME, ANIME.family.resolve(ANIME, {}, flags), 5)
+    write_json(run / "config.json", {**about, "explicit": flags, "data": {**about["data"], "path": str(data)}})
+    (run / "checkpoints/step-000000005/state.json").write_text('{"seconds": 600.0}')
+    assert trainings.find_run(ANIME, folder, flags, data, Budget(steps=5)).path == run
+    assert trainings.find_run(ANIME, folder, flags, data, Budget(minutes=10)).path == run
+    for changed, message in (
+        ({"flags": {"loss": "gan"}}, "other options"),
+        ({"data": tmp_path / "others"}, "was trained on the images in"),
+        ({"budget": Budget(steps=4)}, "has been trained for 5 steps in 10 minutes, more than 4 steps"),
+        ({"budget": Budget(minutes=8)}, "more than 8 minutes"),
+    ):
+        given = {"flags": flags, "data": data, "budget": Budget(steps=5), **changed}
+        with pytest.raises(UserError, match=message):
+            trainings.find_run(ANIME, folder, **given)
