@@ -40,6 +40,9 @@ class CycleGanConfig:
     upsample: str = option(
         "deconv", "how generators enlarge: transposed convolution, or resizing", choices=("deconv", "resize")
     )
+    input_skip: bool = option(
+        False, "let generators compute how their input is changed, not the whole image: sharp from the first step on"
+    )
     load_size: int = option(286, "height and width that training images are resized to", minimum=32, maximum=4096)
     crop_size: int = option(
         256, "height and width of their random crops; a multiple of 4", minimum=32, maximum=4096, takes_memory=True
@@ -130,7 +133,7 @@ def _resolve(task: "Task", file: Mapping[str, Any], cli: Mapping[str, Any]) -> R
 
 
 def _variant(config: CycleGanConfig) -> str:
-    return f"w{config.hidden_dim}-{config.crop_size}px"
+    return f"w{config.hidden_dim}-{config.crop_size}px" + ("-skip" if config.input_skip else "")
 
 
 def _data(task: "Task", config: CycleGanConfig) -> DataSpec:

@@ -30,7 +30,8 @@ class CycleGAN(keras.Model):
 
     and D_B minimizes E (D_B(y) - 1)² / 2 + E D_B(fake)² / 2, where fakes come from a pool of earlier ones; D_A likewise.
     Means are over pixels or patches. Instance norm normalizes each image by itself, so images share a batch wherever they pass
-    the same network: x and y in a generator, real and fake images in a discriminator.
+    the same network: x and y in a generator, real and fake images in a discriminator. ``plain_losses`` in
+    ``tests/cyclegan/test_model.py`` has each pass by itself, and gives the same gradients.
 
     Args:
         networks: "generator_ab", "generator_ba", "discriminator_a" and "discriminator_b".

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from gan_tf.nn.layers import Conv2D, Conv2DTranspose, InstanceNorm
 
+_CONTRAST = 0.99  # of the images that a change is added to, since atanh(1) is infinite
 _BLOCK_SEED, _UP_SEED, _LAST_SEED, _DISCRIMINATOR_SEED = 100, 500, 600, 700  # of the layers' initial weights
 
 
@@ -35,6 +36,21 @@ class ReflectionPad(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("gan_tf")
+class TanhOfChange(keras.layers.Layer):
+    """Computes tanh(change + atanh(0.99 images)): where the change is 0, the images but for 1 % of contrast.
+
+    Called with [change, images], both ``[batch, height, width, channels]``, the images in [-1, 1]; computes in float32.
+    """
+
+    def __init__(self, **options: Any):
+        super().__init__(**{"dtype": "float32", **options})
+
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
+        change, images = inputs
+        return tf.tanh(change + tf.atanh(_CONTRAST * images))
+
+
+@keras.saving.register_keras_serializable("gan_tf")
 class FewChannelsConv2D(Conv2D):
     """A convolution of odd kernel and stride 1 without padding to a few channels, for images of even height and width.
 
@@ -55,7 +71,12 @@ class FewChannelsConv2D(Conv2D):
 
 
 def build_generator(
-    hidden_dim: int = 64, num_blocks: int = 6, upsample: str = "deconv", seed: int = 0, name: str = "generator"
+    hidden_dim: int = 64,
+    num_blocks: int = 6,
+    upsample: str = "deconv",
+    input_skip: bool = False,
+    seed: int = 0,
+    name: str = "generator",
 ) -> keras.Model:
     """Builds the network from images in [-1, 1] to images of the same size in [-1, 1]; 7,837,696 parameters by default.
 
@@ -64,6 +85,7 @@ def build_generator(
         num_blocks: residual blocks.
         upsample: "deconv" (transposed convolutions, as in the paper) or "resize" (nearest neighbor and a convolution with as
             many weights, Odena et al. 2016: a flat area stays flat, without a checkerboard).
+        input_skip: whether the network computes how its input is changed, which is nothing at first, and not the whole image.
         seed: of the initial weights.
         name: of the network.
     """
@@ -75,8 +97,10 @@ def build_generator(
         x = _residual_block(x, 4 * hidden_dim, seed, _BLOCK_SEED + 2 * i)
     for i, width in enumerate((2 * hidden_dim, hidden_dim)):
         x = _norm_relu(upsample_block(x, width, upsample, seed, _UP_SEED + i))
-    x = FewChannelsConv2D(3, 7, use_bias=False, kernel_initializer=_kernel_init(seed, _LAST_SEED))(ReflectionPad(3)(x))
-    return keras.Model(images, keras.layers.Activation("tanh", dtype="float32")(x), name=name)
+    last_init = "zeros" if input_skip else _kernel_init(seed, _LAST_SEED)
+    x = FewChannelsConv2D(3, 7, use_bias=False, kernel_initializer=last_init)(ReflectionPad(3)(x))
+    outputs = TanhOfChange()([x, images]) if input_skip else keras.layers.Activation("tanh", dtype="float32")(x)
+    return keras.Model(images, outputs, name=name)
 
 
 def build_discriminator(hidden_dim: int = 64, seed: int = 0, name: str = "discriminator") -> keras.Model:

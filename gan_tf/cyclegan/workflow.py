@@ -52,7 +52,7 @@ class CycleGanWorkflow(Workflow):
 
     def _build_generators(self) -> dict[str, keras.Model]:
         config = self.config
-        sizes = config.hidden_dim, config.num_blocks, config.upsample
+        sizes = config.hidden_dim, config.num_blocks, config.upsample, config.input_skip
         return {name: build_generator(*sizes, 2 * config.seed + i, name) for i, name in enumerate(_GENERATORS)}
 
     def build_stream(self, model: CycleGAN, sources: Mapping[str, Source]) -> Stream:

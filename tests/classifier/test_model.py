@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.ema import assert_ema_follows_the_recursion
 from helpers.gaussians import run_context
 from scipy.special import log_softmax
 
@@ -78,6 +79,14 @@ def test_train_step_is_gradient_descent_on_the_mean_loss():
     assert int(model.images_seen) == 6
     for average, variable in zip(model.network_ema.trainable_variables, model.network.trainable_variables, strict=True):
         np.testing.assert_array_equal(average, variable)
+
+
+def test_ema_over_several_steps_follows_the_recursion():
+    config = ClassifierConfig(hidden_dim=2, batch=4, ema_half_life=10.0)
+    model, stream = build_model(config, sgd=0.1), build_stream(config)
+    assert_ema_follows_the_recursion(
+        lambda step: model.train_step(stream.batch_at(step)), model.network, model.network_ema, 10.0, 4
+    )
 
 
 def train_one_step(strategy=None):

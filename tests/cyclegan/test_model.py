@@ -1,5 +1,6 @@
 """CycleGAN's training: resume, learning rates, logs, options."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -53,6 +54,52 @@ def test_train_step_without_identity_loss_and_pool_changes_all_networks():
     kernels = [n for n, variable in enumerate(model.variables) if any(variable is v for v in trained) and variable.ndim == 4]
     assert kernels
     assert all(not np.array_equal(before[n], model.variables[n]) for n in kernels)
+
+
+def plain_losses(model: CycleGAN, x: tf.Tensor, y: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns the losses as sections 3.1, 3.2 and 5.2 of the paper state them, each pass of a network by itself."""
+    g_ab, g_ba, d_a, d_b = model.networks().values()
+    fake_b, fake_a = g_ab(x), g_ba(y)
+    losses = {
+        "ab_adversarial_loss": tf.reduce_mean((d_b(fake_b) - 1) ** 2),
+        "ba_adversarial_loss": tf.reduce_mean((d_a(fake_a) - 1) ** 2),
+        "cycle_loss": tf.reduce_mean(tf.abs(g_ba(fake_b) - x)) + tf.reduce_mean(tf.abs(g_ab(fake_a) - y)),
+        "identity_loss": tf.reduce_mean(tf.abs(g_ab(y) - y)) + tf.reduce_mean(tf.abs(g_ba(x) - x)),
+    }
+    losses["g_loss"] = (
+        losses["ab_adversarial_loss"] + losses["ba_adversarial_loss"] + 3 * losses["cycle_loss"] + 7 * losses["identity_loss"]
+    )
+    for name, discriminator, real, fake in (("d_a_loss", d_a, x, fake_a), ("d_b_loss", d_b, y, fake_b)):
+        fake = tf.stop_gradient(fake)
+        losses[name] = tf.reduce_mean((discriminator(real) - 1) ** 2) / 2 + tf.reduce_mean(discriminator(fake) ** 2) / 2
+    return losses
+
+
+def test_train_step_is_gradient_descent_on_the_losses_of_the_paper():
+    """With SGD at rate 1 each variable changes by its negative gradient. The pools are empty, so fakes are this step's."""
+    model = build_cyclegan(batch=2, lambda_cycle=3.0, lambda_identity=7.0)
+    for name in ("g_optimizer", "d_optimizer"):
+        setattr(model, name, keras.optimizers.SGD(1.0))
+    batch = random_batch(2)
+    pairs = [
+        ("g_loss", ("generator_ab", "generator_ba")),
+        ("d_a_loss", ("discriminator_a",)),
+        ("d_b_loss", ("discriminator_b",)),
+    ]
+    with tf.GradientTape(persistent=True) as tape:
+        losses = plain_losses(model, batch["a"][:, 0], batch["b"][:, 0])
+    expected = {}
+    for loss, names in pairs:
+        for name in names:
+            variables = model.networks()[name].trainable_variables
+            gradients = tape.gradient(losses[loss], [variable.value for variable in variables])
+            expected[name] = [variable.numpy() - gradient for variable, gradient in zip(variables, gradients, strict=True)]
+    logs = model.train_step(batch)
+    for name, value in losses.items():
+        np.testing.assert_allclose(logs[name], value, rtol=1e-4, err_msg=name)
+    for name, values in expected.items():
+        for variable, value in zip(model.networks()[name].trainable_variables, values, strict=True):
+            np.testing.assert_allclose(variable, value, rtol=1e-4, atol=1e-4, err_msg=variable.path)
 
 
 def test_exported_without_ema_are_the_generators_themselves():

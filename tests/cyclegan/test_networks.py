@@ -52,6 +52,26 @@ def test_generator_keeps_the_size_and_gives_float32(shape):
     assert np.abs(images).max() <= 1
 
 
+@pytest.mark.parametrize("policy", ["float32", "bfloat16"])
+def test_generator_with_input_skip_changes_nothing_but_contrast_before_training(policy):
+    with dtype_policy_scope(policy):
+        generator = build_generator(4, 1, input_skip=True)
+    assert generator.count_params() == build_generator(4, 1).count_params()
+    images = noise(2, 32, 44, 3)
+    images[0, 0, :2] = [[1, 1, 1], [-1, -1, -1]]  # finite at the ends, too
+    np.testing.assert_allclose(generator(images), 0.99 * images, atol=1e-5)
+
+
+def test_generator_with_input_skip_is_the_tanh_of_image_and_change():
+    generator = build_generator(4, 1, input_skip=True)
+    last = generator.layers[-2]
+    last.kernel.assign(noise(*last.kernel.shape))
+    images = noise(1, 32, 32, 3)
+    change = keras.Model(generator.inputs, last.output)(images)
+    assert np.abs(change).max() > 1
+    np.testing.assert_allclose(generator(images), np.tanh(change + np.arctanh(0.99 * images)), atol=1e-5)
+
+
 @pytest.mark.parametrize("known_batch", [True, False])
 def test_instance_norm_equals_its_formula(known_batch):
     images = 3.0 + 2.0 * noise(3, 5, 6, 4)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.ema import assert_ema_follows_the_recursion
 
 from gan_tf.diffusion.config import DiffusionConfig
 from gan_tf.diffusion.generator import DiffusionGenerator, Sampling
@@ -68,6 +69,15 @@ def test_train_step_loss_is_that_of_algorithm_1(prediction, loss_weight, schedul
         errors.append(weights[t] * np.mean((found - target) ** 2))
     logs = model.train_step(batch)
     assert float(logs["loss"]) == pytest.approx(np.mean(errors), rel=1e-4)
+
+
+def test_ema_over_several_steps_follows_the_recursion_and_is_what_is_exported():
+    model = build_diffusion(sgd=0.1, ema_half_life=10.0)
+    stream = build_stream(model)
+    assert_ema_follows_the_recursion(
+        lambda step: model.train_step(stream.batch_at(step)), model.unet, model.unet_ema, 10.0, model.config.batch
+    )
+    assert model.exported()["unet"] is model.unet_ema
 
 
 def test_train_step_applies_the_gradient_of_the_loss():

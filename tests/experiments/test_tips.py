@@ -96,7 +96,7 @@ def test_train_to_trains_once_without_scores(image_dir, tmp_path, monkeypatch):
     assert failure is None
     assert run_dir.path == only_run(tmp_path / "runs")
     assert len(calls) == 1
-    assert not (run_dir.path / "scores.json").exists()
+    assert "--no-score" in calls[0]
     assert trainings.read_progress(run_dir)["step"] == 2
     (run_dir.path / "weights.npz").unlink()  # as after a kill between the checkpoint and the export
     run_dir, _ = trainings.train_to(ANIME, training, image_dir, Budget(minutes=1e-9), tmp_path / "runs")

@@ -90,7 +90,11 @@ def test_upsampling_page_has_a_row_for_real_images_and_for_each_training(no_trai
     assert Image.open(tmp_path / "page-spectra.png").width > 500
 
 
-@pytest.mark.parametrize("words", [[], ["--data", ".", "--count", "1"], ["--data", ".", "--out", "x.txt"]])
-def test_upsampling_wrong_arguments_are_refused(words, capsys):
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [([], "--data"), (["--data", ".", "--count", "1"], "--count 1"), (["--data", ".", "--out", "x.txt"], "must be a .md file")],
+)
+def test_upsampling_wrong_arguments_train_nothing(words, named, monkeypatch, capsys):
+    monkeypatch.setattr(upsampling, "train_to", lambda *_: pytest.fail("it was trained"))
     assert run_command(upsampling.run, words) == 2
-    assert capsys.readouterr().err.startswith("error: ")
+    assert named in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import numpy as np
 import tensorflow as tf
+from helpers.ema import assert_ema_follows_the_recursion
 from helpers.models import BATCH, all_equal, build_gan, make_batch, trainable_values
 
 
@@ -12,14 +13,9 @@ def test_ema_of_a_new_gan_equals_the_generator():
 
 def test_ema_over_several_steps_follows_the_recursion():
     gan = build_gan(ema_half_life=10.0)
-    expected = trainable_values(gan.generator)
-    for step in range(4):
-        gan.train_step(make_batch(gan, step))
-        half_life = min(10.0, 0.05 * step * BATCH)
-        decay = 0.5 ** (BATCH / half_life) if half_life else 0.0
-        expected = [decay * a + (1 - decay) * v for a, v in zip(expected, trainable_values(gan.generator), strict=True)]
-    for found, value in zip(trainable_values(gan.generator_ema), expected, strict=True):
-        np.testing.assert_allclose(found, value, rtol=1e-4, atol=1e-6)
+    assert_ema_follows_the_recursion(
+        lambda step: gan.train_step(make_batch(gan, step)), gan.generator, gan.generator_ema, 10.0, BATCH
+    )
 
 
 def test_ema_with_half_life_0_equals_the_generator():

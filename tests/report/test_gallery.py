@@ -1,5 +1,7 @@
 """Which grids a page holds, and how images become small enough for it."""
 
+import base64
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -36,7 +38,7 @@ def test_embed_small_file_is_kept_byte_for_byte(tmp_path):
     write_noise(tmp_path / "a.png", 16)
     image = ImageEmbedder().embed(tmp_path / "a.png", 10_000)
     assert image.exact
-    assert image.uri.startswith("data:image/png;base64,")
+    assert base64.b64decode(image.uri.removeprefix("data:image/png;base64,")) == (tmp_path / "a.png").read_bytes()
 
 
 @pytest.mark.parametrize("max_bytes", [500, 5_000, 100_000])
