@@ -203,7 +203,7 @@ YOSEMITE = Task(
     data=UnpairedData(size=286, names=("yosemite", "summer2winter_yosemite")),
     image_shape=(256, 256, 3),
     networks=("resnet",),
-    default_variant="w32-128px",
+    default_variant="w32-96px-skip",
     # 100 epochs of the 1,231 summer images at a constant learning rate, then 100 in which it falls.
     defaults={"lr_constant_images": 123_100, "lr_decay_images": 123_100},
 )

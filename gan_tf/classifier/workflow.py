@@ -1,10 +1,7 @@
 """How the digit classifier is trained, used and scored: from labeled images to a network that scores generated digits."""
 
-import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,13 +14,12 @@ from gan_tf.classifier.networks import build_classifier
 from gan_tf.classifier.prediction_grid import render_predictions
 from gan_tf.evaluation.digits import labeled_scores
 from gan_tf.evaluation.image_files import SourceImages
-from gan_tf.evaluation.options import EvaluationOptions
+from gan_tf.evaluation.options import NOT_FOR_LABELED, EvaluationOptions
 from gan_tf.evaluation.scores import Report, Score
-from gan_tf.options import flag_name
 from gan_tf.training.callbacks import Callback, Curves, ExportWeights, RealGrid, SampleGrid
 from gan_tf.training.context import RunContext
 from gan_tf.training.run_options import RunOptions
-from gan_tf.utils.files import write_atomic
+from gan_tf.utils.files import format_label_table, write_atomic
 from gan_tf.utils.images import to_uint8
 from gan_tf.workflow import Workflow
 from pipelines import augment
@@ -102,21 +98,14 @@ class ClassifierWorkflow(Workflow):
         images = ImageFolder(options.images, height, channels, check_pixels=True)  # so that none is replaced by another one
         print(images.summary, flush=True)
         labels = classifier.predict(SourceImages(images))
-        table = io.StringIO()
-        rows: Any = csv.writer(table, lineterminator="\n")
-        rows.writerow(("image_name", "label"))
-        for path, label in zip(images.paths, labels, strict=True):
-            rows.writerow((path.relative_to(options.images).as_posix(), int(label)))
-        write_atomic(options.out, table.getvalue().encode(errors="surrogateescape"))
+        names = [path.relative_to(options.images).as_posix() for path in images.paths]
+        write_atomic(options.out, format_label_table(names, [str(label) for label in labels]))
         print(f"{options.out}: {counted(len(labels), 'label')}")
 
     def evaluate(self, directory: Path, data: Location | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
         """Returns the accuracies on the validation parts of ``data``; raises as ``Workflow.evaluate``."""
-        others = ("reference", "count", "image_size", "head", "detector", "classifier")
-        given = next((name for name in others if getattr(options, name) is not None), None)
-        if given is not None:
-            problem = f"{flag_name(given)} does not apply to a classifier, which is scored on labeled digits"
-            raise UserError(problem, "Leave it out, or name generated digits by --images")
+        hint = "Leave it out, or name generated digits by --images"
+        options.refuse(NOT_FOR_LABELED, "a classifier, which is scored on labeled digits", hint)
         if data is None:
             raise UserError("There are no labeled digits to score on", "Name a folder with MNIST or MNIST-M by --data")
         data_sets = read_validation_sets(data)

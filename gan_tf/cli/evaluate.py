@@ -10,7 +10,6 @@ from gan_tf.cli.infer import add_weights_arguments
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.report import render_table, to_json
 from gan_tf.evaluation.scores import Score
-from gan_tf.options import flag_name
 from gan_tf.run_dir import read_run_config
 from gan_tf.tasks import Task, find_task
 from gan_tf.utils.files import encode_json, read_json, require_space, write_atomic
@@ -65,9 +64,9 @@ def run(argv: Sequence[str]) -> int:
     _check_size(task, args, options)
     scores = _score_images(task, args, options) if args.images or task is None else _score_weights(task, args, options)
     thresholds = task.thresholds if task else ()
+    print(render_table(scores, thresholds, args.verbose), end="", flush=True)  # first, so that a full disk loses no score
     if args.json:
         write_atomic(args.json, encode_json(to_json(scores, thresholds)))
-    print(render_table(scores, thresholds, args.verbose), end="")
     return 0
 
 
@@ -149,10 +148,7 @@ def _score_grid(path: Path, options: EvaluationOptions, detector: str | None, si
     if detector is None:
         raise UserError(f"--images {path} is a file, not a folder", "Name a folder, or add --detector anime or face")
     others = ["reference", "count", "head", "classifier", *(["image_size"] if detector == "anime" else [])]
-    given = next((name for name in others if getattr(options, name) is not None), None)
-    if given is not None:
-        problem = f"{flag_name(given)} does not apply to one image, in which faces are counted"
-        raise UserError(problem, "Leave it out, or name a folder by --images")
+    options.refuse(others, "one image, in which faces are counted", "Leave it out, or name a folder by --images")
     if detector == "anime":
         return grid_scores(read_image(path), path.name, options.cascade)
     return face_grid_scores(read_image(path), path.name, size or _FACE_SIZE)
@@ -178,11 +174,11 @@ def read_image(path: Path) -> "np.ndarray":
 
 def _data_of_run(weights: Path) -> tuple[Location | None, Path | None]:
     """Returns what a run was trained on, and the folder of its annotations; None where there was none, or it is gone."""
-    for directory in (weights, weights.parent):  # the weights kept in RUN/best belong to RUN
-        if (directory / "config.json").is_file():
-            data = read_run_config(directory)["data"]
-            location = parse_location(data["path"]) if data["path"] else None
-            is_gone = isinstance(location, Path) and not location.exists()
-            annotations = data.get("annotations")
-            return None if is_gone else location, Path(annotations) if annotations else None
-    return None, None
+    directory = weights.parent if weights.name == "best" else weights  # the weights kept in RUN/best belong to RUN
+    if not (directory / "config.json").is_file():
+        return None, None
+    data = read_run_config(directory)["data"]
+    location = parse_location(data["path"]) if data["path"] else None
+    is_gone = isinstance(location, Path) and not location.exists()
+    annotations = data.get("annotations")
+    return None if is_gone else location, Path(annotations) if annotations else None

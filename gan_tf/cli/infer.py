@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gan_tf.cli.arguments import Parser, add_options, build_options, requested_task
+from gan_tf.family import task_default_variant
 from gan_tf.tasks import TASKS, Task, find_task
 from gan_tf.utils.tf_import import import_tensorflow
 
@@ -23,7 +24,10 @@ def build_parser(task: Task | None) -> Parser:
 
 def add_weights_arguments(parser: Parser, task: Task | None) -> None:
     """Adds ``--weights`` and ``--runs``."""
-    default = f" (default: {task.default_variant})" if task else ""
+    default = ""
+    if task is not None:
+        is_fixed = task.family.default_variant is task_default_variant
+        default = f" (default: {task.default_variant if is_fixed else 'those that suit the images'})"
     parser.add_argument("--weights", metavar="NAME|DIR|newest", help=WEIGHTS_HELP + default)
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where --weights newest looks (runs)")
 

@@ -59,7 +59,7 @@ def run(argv: Sequence[str]) -> int:
     parser = build_parser(requested_task(argv))
     args = parser.parse(argv)
     task = find_task(args.task)
-    _check_arguments(task, args)
+    _check_arguments(args)
     run_dir = _find_run(task, args)
     previous = read_run_config(run_dir.path) if run_dir else None
     former = previous["data"].get("annotations") if previous and args.data is None else None
@@ -99,7 +99,7 @@ def run(argv: Sequence[str]) -> int:
     return train_run(request)
 
 
-def _check_arguments(task: Task, args: argparse.Namespace) -> None:
+def _check_arguments(args: argparse.Namespace) -> None:
     """Refuses arguments that exclude each other."""
     if args.data and (args.source_data or args.target_data):
         raise UserError("--data and --source-data or --target-data exclude each other", "Leave one of them out")

@@ -7,12 +7,14 @@ import numpy as np
 from tqdm import tqdm
 
 from gan_tf.cyclegan.config import DIRECTIONS
+from gan_tf.cyclegan.model import luminance_correlation
 from gan_tf.cyclegan.translation import ImageTranslator
 from gan_tf.evaluation.image_files import source_images
 from gan_tf.training.callbacks import Callback, TrainingSetMetrics
 from gan_tf.training.context import RunContext
 from gan_tf.utils.images import tile_images
 from pipelines.source import Source
+from pipelines.transforms import normalize
 
 _NUM_ROWS = 4
 _INVERTED = -0.2  # a correlation below this is no chance any more
@@ -47,7 +49,7 @@ class Triptychs:
     def brightness_correlation(self, direction: str) -> float:
         """Returns the mean correlation of brightness between images and their translations, over the pixels of each."""
         translated = self.translator.translate_all(self.images[direction], direction)
-        return float(np.mean([_correlation(*pair) for pair in zip(self.images[direction], translated, strict=True)]))
+        return float(np.mean(luminance_correlation(normalize(self.images[direction]), normalize(translated))))
 
 
 class InversionWarning(Callback):
@@ -114,10 +116,3 @@ class TranslationScores(Callback):
 def _spread(total: int, count: int) -> np.ndarray:
     """Returns ``count`` different integers below ``total``, evenly spread."""
     return np.linspace(0, total - 1, count).astype(np.int64)
-
-
-def _correlation(image: np.ndarray, translated: np.ndarray) -> float:
-    first, second = (pixels.mean(axis=2).ravel() for pixels in (image, translated))
-    if not first.std() or not second.std():
-        return 0.0
-    return float(np.corrcoef(first, second)[0, 1])

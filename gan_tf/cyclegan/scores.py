@@ -10,7 +10,6 @@ from gan_tf.evaluation.image_files import MEMORY_BUDGET, source_images
 from gan_tf.evaluation.image_scores import RealImages
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.scores import ImageSet, Report, Score
-from gan_tf.options import flag_name
 from pipelines.errors import UserError
 from pipelines.location import Location, has_validation, open_data
 from pipelines.source import DataSpec, Split
@@ -61,10 +60,8 @@ def translation_scores(
 
 def _check_options(options: EvaluationOptions) -> None:
     check_requested(options)
-    given = next((name for name in _NOT_APPLICABLE if getattr(options, name) is not None), None)
-    if given is not None:
-        problem = f"{flag_name(given)} does not apply to translations, which are scored against the other domain"
-        raise UserError(problem, "Leave it out, or name a folder of images by --images")
+    hint = "Leave it out, or name a folder of images by --images"
+    options.refuse(_NOT_APPLICABLE, "translations, which are scored against the other domain", hint)
 
 
 def _add_suffix(scores: Mapping[str, Score], suffix: str) -> dict[str, Score]:

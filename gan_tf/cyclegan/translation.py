@@ -11,6 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from gan_tf.cyclegan.config import DIRECTIONS, SIZE_FACTOR, CycleGanInferOptions
+from gan_tf.utils.files import require_space
 from gan_tf.utils.images import empty_image_dir, require_own_image, to_uint8, write_png
 from gan_tf.utils.memory import available_memory
 from pipelines.decode import UnreadableImage, decode, read_bytes, read_size
@@ -75,9 +76,11 @@ def translate_files(translator: ImageTranslator, options: CycleGanInferOptions) 
     assert options.source is not None  # argparse requires both
     assert options.out is not None
     files = plan_files(options.source, options.out)
-    unreadable = _check_sizes(list(files), options.max_size, translator.largest_side())
+    unreadable, num_pixels = _check_sizes(list(files), options.max_size, translator.largest_side())
     if len(unreadable) == len(files):
         raise UserError(f"No image in {options.source} can be read: {_name_first(unreadable)}", "Copy the images again")
+    folder = options.out if options.source.is_dir() else options.out.parent
+    require_space(folder, num_pixels * 3 // 2, counted(len(files), "translation"))  # PNG files of half of their pixels
     if options.source.is_dir():
         empty_image_dir(options.out, options.overwrite)
     elif not options.overwrite and options.out.exists():
@@ -121,9 +124,9 @@ def plan_files(source: Path, out: Path) -> dict[Path, Path]:
     return {path: target for target, path in targets.items()}
 
 
-def _check_sizes(paths: Sequence[Path], max_size: int | None, largest: int) -> list[UnreadableImage]:
-    """Checks by the headers of files that each image fits the memory; returns those that cannot be read."""
-    unreadable = []
+def _check_sizes(paths: Sequence[Path], max_size: int | None, largest: int) -> tuple[list[UnreadableImage], int]:
+    """Checks by the headers of files that each image fits the memory; returns those that cannot be read, and all pixels."""
+    unreadable, num_pixels = [], 0
     for path in paths:
         try:
             height, width = read_size(read_bytes(path), path)
@@ -131,11 +134,12 @@ def _check_sizes(paths: Sequence[Path], max_size: int | None, largest: int) -> l
             unreadable.append(error)
             continue
         height, width = _shrunken_size(height, width, max_size)
+        num_pixels += height * width
         if height * width > largest**2:
             possible = SIZE_FACTOR * int(largest * max(height, width) / (height * width) ** 0.5 / SIZE_FACTOR)
             problem = f"{path} has {width}x{height} pixels, which the free memory is too small for"
             raise UserError(problem, f"Add --max-size {possible}, which shrinks it")
-    return unreadable
+    return unreadable, num_pixels
 
 
 def _shrink(image: np.ndarray, max_size: int | None) -> np.ndarray:

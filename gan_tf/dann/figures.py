@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gan_tf.evaluation.image_files import sample_indices
 from gan_tf.utils.files import write_atomic, write_json
 from gan_tf.utils.plots import confusion_matrix, render_confusion, to_png
 
@@ -94,7 +95,7 @@ def embed(features: np.ndarray) -> np.ndarray:
 def _sample(domain: DomainFeatures) -> DomainFeatures:
     """Returns at most ``_MAX_POINTS`` images, the same each time."""
     count = min(_MAX_POINTS, len(domain.labels))
-    rows = np.sort(np.random.default_rng(0).choice(len(domain.labels), count, replace=False))
+    rows = sample_indices(len(domain.labels), count, 0)
     return DomainFeatures(domain.name, domain.features[rows], domain.labels[rows], domain.predicted[rows])
 
 

@@ -1,5 +1,6 @@
 """How an adaptation goes, in words: what a person would look for in the curves. Nothing here uses a label of the target."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +19,12 @@ from gan_tf.training.context import RunContext
 from gan_tf.utils.files import write_atomic
 from pipelines.randomness import Purpose, seed_for
 from pipelines.strokes import stroke_images
-from pipelines.views import View, random_views
+from pipelines.views import random_views
 
 _SATURATED = 0.95  # accuracy of the domain classifier from which on its reversed gradient is of little use
-_FALLEN = 0.1  # by how much the accuracy on source images may lie below its best
+_FALLEN = 0.1  # by how much the accuracy on labeled images may lie below its best
 _COLLAPSED = 0.4  # fraction of the target images in one class
-FIXED_VIEW = View(**{**vars(STRONG_VIEW), "inversion": 0.0})
+FIXED_VIEW = dataclasses.replace(STRONG_VIEW, inversion=0.0)
 """The strong view of ``agreement``: the same for all methods, so that runs can be compared."""
 
 
@@ -33,8 +34,8 @@ class Health:
 
     Attributes:
         means: means of the logged scalars since the last report.
-        best_accuracy: the best of such means of the accuracy on source images so far.
-        fractions: fraction of the target's training images in each predicted class.
+        best_accuracy: the best of such means of the accuracy on labeled training images so far.
+        fractions: fraction of the training images of the domain to classify in each predicted class.
         classes: names of the classes.
     """
 
@@ -103,7 +104,7 @@ class HealthReport(Callback):
         predictor = self.predictor_at(step)
         fractions = np.bincount(predictor.predict(self.images), minlength=len(classes)) / len(self.images)
         agreement = view_agreement(predictor, self.images)
-        means, best_accuracy = self._recent_means(step)
+        means, best_accuracy = self._recent_means()
         write_atomic(self.run.run_dir.path / PREDICTED_CLASSES, draw_predicted_classes(fractions, classes))
         self.run.loggers.scalars(step, {"agreement": agreement, "largest_class": float(fractions.max())})  # what is_done reads
         first, *warnings = describe_health(Health(means, best_accuracy, fractions, classes))
@@ -114,7 +115,7 @@ class HealthReport(Callback):
     def is_done(self, step: int) -> bool:
         return step in self.run.loggers.logged_steps("agreement")
 
-    def _recent_means(self, step: int) -> tuple[dict[str, float], float]:
+    def _recent_means(self) -> tuple[dict[str, float], float]:
         """Returns the means of the scalars in the last interval, and the best mean accuracy of all intervals."""
         lines = (self.run.run_dir.path / METRICS).read_bytes().split(b"\n")
         values = [line for line in map(parse_line, lines) if line is not None and "loss" in line]

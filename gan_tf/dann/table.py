@@ -1,17 +1,14 @@
 """The CSV file of predictions: every image once, sorted, whether it is readable or not."""
 
-import csv
-import io
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from gan_tf.dann.predictor import Predictor
-from gan_tf.utils.files import write_atomic
+from gan_tf.utils.files import format_label_table, write_atomic
 from pipelines.decode import DecodedImage, UnreadableImage, decode_bytes, read_bytes
 from pipelines.errors import UserError, counted
 from pipelines.formats.domains import SHAPE
@@ -52,7 +49,7 @@ def write_predictions(predictor: Predictor, folder: Path, out: Path) -> None:
         raise UserError(f"None of the {len(files):,} images in {folder} is readable: {unreadable[0]}", "Copy them again")
     _report_sizes(sizes)
     _report_unreadable(unreadable, folder)
-    write_atomic(out, _format_table([path.relative_to(folder).as_posix() for path in files], labels))
+    write_atomic(out, format_label_table([path.relative_to(folder).as_posix() for path in files], labels))
     print(f"{out}: {counted(len(labels), 'label')}")
 
 
@@ -87,12 +84,3 @@ def _report_unreadable(unreadable: list[UnreadableImage], folder: Path) -> None:
         more = f" and {len(unreadable) - _MAX_NAMED:,} more" if len(unreadable) > _MAX_NAMED else ""
         text = f"warning: {len(unreadable):,} unreadable images have the label {UNREADABLE}: {names}{more}"
         print(text, file=sys.stderr, flush=True)
-
-
-def _format_table(names: list[str], labels: list[str]) -> bytes:
-    """Returns the table; names that are no UTF-8 keep their bytes."""
-    table = io.StringIO()
-    rows: Any = csv.writer(table, lineterminator="\n")
-    rows.writerow(("image_name", "label"))
-    rows.writerows(zip(names, labels, strict=True))
-    return table.getvalue().encode(errors="surrogateescape")

@@ -18,16 +18,15 @@ from gan_tf.dann.scores import accuracy_scores
 from gan_tf.dann.stated_target import find_target
 from gan_tf.dann.table import write_predictions
 from gan_tf.evaluation.image_files import MEMORY_BUDGET, SourceImages, sample_indices
-from gan_tf.evaluation.options import EvaluationOptions
+from gan_tf.evaluation.options import NOT_FOR_LABELED, EvaluationOptions
 from gan_tf.evaluation.scores import Report, Score
-from gan_tf.options import flag_name
 from gan_tf.training.callbacks import Callback, Curves, ExportWeights, SampleGrid
 from gan_tf.training.context import RunContext
 from gan_tf.training.run_options import RunOptions
 from gan_tf.utils.images import tile_images
 from gan_tf.workflow import Workflow
 from pipelines.errors import UserError
-from pipelines.formats.domains import DomainData
+from pipelines.formats.domains import DIGIT_TARGETS, DomainData
 from pipelines.location import Location, open_data
 from pipelines.source import Source
 from pipelines.stream import Stream
@@ -124,13 +123,12 @@ class DannWorkflow(Workflow):
 
     def evaluate(self, directory: Path, data: Location | None, options: EvaluationOptions, report: Report) -> dict[str, Score]:
         """Returns the accuracy on the target's validation images of ``data``; raises as ``Workflow.evaluate``."""
-        others = ("reference", "count", "image_size", "head", "detector", "classifier")
-        given = next((name for name in others if getattr(options, name) is not None), None)
-        if given is not None:
-            problem = f"{flag_name(given)} does not apply to --task {self.task.name}, which is scored on labeled images"
-            raise UserError(problem, "Leave it out")
+        options.refuse(NOT_FOR_LABELED, f"--task {self.task.name}, which is scored on labeled images", "Leave it out")
         if data is None:
             raise UserError("There are no labeled images of the target to score on", "Name a folder with them by --data")
+        if isinstance(data, Path) and {data.name, self.config.target} == set(DIGIT_TARGETS):
+            problem = f"The weights {shipped.describe_weights(directory)} were trained for {self.config.target}, not for {data}"
+            raise UserError(problem, f"Name others by --weights, such as {data.name}, or the folder above by --data")
         images = open_data(self.data_spec, data, "val", MEMORY_BUDGET)["target"]
         print(images.summary, flush=True)
         return accuracy_scores(self.config.target, images, self.load(directory))

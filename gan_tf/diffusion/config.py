@@ -85,7 +85,11 @@ class DiffusionInferOptions:
     labels: str | None = option(None, "digits to generate, such as 3,1,4", metavar="LIST", shown_default="all")
     per_digit: int | None = option(None, "images of each digit", minimum=1, maximum=1_000_000, shown_default="100")
     count: int | None = option(
-        None, "images in all, one digit after the other in turn", minimum=1, maximum=10_000_000, shown_default="1000"
+        None,
+        "images in all, one digit after the other in turn",
+        minimum=1,
+        maximum=10_000_000,
+        shown_default="100 of each digit; without labels 1000",
     )
     sampler: str = option("dpm-solver++", "how noise becomes an image", choices=SAMPLERS)
     sample_steps: int | None = option(
@@ -96,7 +100,7 @@ class DiffusionInferOptions:
         "strength of classifier-free guidance (1: none, 0: without labels)",
         minimum=0.0,
         maximum=100.0,
-        shown_default=f"{DEFAULT_GUIDANCE:g}",
+        shown_default=f"{DEFAULT_GUIDANCE:g}, and {NO_GUIDANCE:g} for weights trained without dropped labels",
     )
     seed: int = option(0, "seed of the noise: the same seed gives the same images", minimum=0, maximum=2**31 - 1)
     overwrite: bool = option(False, "remove images that gan_tf wrote into the folder OUT_DIR before")

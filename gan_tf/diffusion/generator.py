@@ -103,6 +103,9 @@ class DiffusionGenerator:
             seed: of the noise.
             labels: what the images are to show; None takes all labels.
             sampling: how they are sampled.
+
+        Raises:
+            UserError: as ``sample``.
         """
         labels = self.labels if labels is None else labels
         images = np.empty((count, *self.image_shape), np.uint8)
@@ -117,7 +120,7 @@ class DiffusionGenerator:
         """Yields images 0 to ``count - 1`` of a label in batches, uint8 ``[n, height, width, channels]``.
 
         Raises:
-            UserError: more steps than timesteps.
+            UserError: as ``sample``.
         """
         for batch, first in enumerate(range(0, count, SAMPLE_BATCH)):
             noise = self.batch_noise(seed, label, batch)
@@ -132,6 +135,9 @@ class DiffusionGenerator:
             columns: images in a row, at most ``SAMPLE_BATCH``; column i begins from the same noise in each row.
             seed: of the noise.
             sampling: how they are sampled.
+
+        Raises:
+            UserError: as ``sample``.
         """
         noise, rows = self.batch_noise(seed, self.config.classes, 0), []
         for label in labels:

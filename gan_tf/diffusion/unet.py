@@ -86,7 +86,7 @@ class _Builder:
     """Adds layers whose initial weights depend on the seed and on how many layers there are before.
 
     Args:
-        seed: of the initial weights.
+        seeds: of the initial weights, one for each layer.
         embedding: of timestep and label, ``[batch, d]``.
     """
 

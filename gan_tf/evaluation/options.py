@@ -1,9 +1,14 @@
 """How images are scored: the options of ``evaluate.py``. Free of TensorFlow and NumPy."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gan_tf.options import option
+from gan_tf.options import flag_name, option
+from pipelines.errors import UserError
+
+NOT_FOR_LABELED = ("reference", "count", "image_size", "head", "detector", "classifier")
+"""Options that do not apply to classifiers, which are scored by the labels of images."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,21 @@ class EvaluationOptions:
     classifier: str | None = option(None, "classify generated digits, whose file names request them", choices=("digits",))
     cascade: Path | None = option(None, "the anime face detector's cascade (default: in the cache folder)", metavar="FILE")
     seed: int = option(2020, "seed of the generated images and of all random choices", minimum=0)
+
+    def refuse(self, names: Sequence[str], what: str, hint: str) -> None:
+        """Checks that options were not given that do not apply to what is scored.
+
+        Args:
+            names: of the fields.
+            what: what is scored, with which the sentence goes on after "does not apply to".
+            hint: what to do instead.
+
+        Raises:
+            UserError: one of them was given.
+        """
+        given = next((name for name in names if getattr(self, name) is not None), None)
+        if given is not None:
+            raise UserError(f"{flag_name(given)} does not apply to {what}", hint)
 
     def validate(self) -> None:
         """Accepts every combination here; what needs files is checked where they are read."""

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.arguments import add_out
-from gan_tf.experiments.page import Page, check_page, render_table
+from gan_tf.experiments.arguments import add_out, check_page
+from gan_tf.experiments.page import Page, render_table
 from gan_tf.options import from_values
 from gan_tf.run_dir import read_run_config
 from gan_tf.utils.tf_import import import_tensorflow

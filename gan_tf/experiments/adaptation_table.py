@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -18,9 +19,11 @@ from PIL import Image
 from gan_tf import cards
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.arguments import add_outputs
-from gan_tf.experiments.page import Page, check_page, render_table
-from gan_tf.experiments.processes import ROOT, run_python
+from gan_tf.experiments.arguments import add_outputs, check_page
+from gan_tf.experiments.page import Page, render_table
+from gan_tf.experiments.processes import TRAIN, run_python
+from gan_tf.experiments.recipe_record import to_arguments
+from gan_tf.experiments.trainings import check_run, command_failed
 from gan_tf.run_dir import RunDir, find_newest_run
 from gan_tf.utils.files import read_json
 from gan_tf.utils.tf_import import import_tensorflow
@@ -36,20 +39,20 @@ class Row:
     Attributes:
         name: what ``--only`` takes; also a part of the runs' folder.
         about: what it is, for the table.
-        flags: what train.py is given besides the target and the seed.
+        flags: options of its configuration by field name, besides the target and the seed.
     """
 
     name: str
     about: str
-    flags: tuple[str, ...]
+    flags: dict[str, Any]
 
 
 ROWS = (
-    Row("source", "source only (lower bound)", ("--phase", "source")),
-    Row("dann", "DANN: the adversarial objective alone (Ganin et al. 2016)", ("--method", "dann")),
-    Row("full", "full method", ()),
-    Row("full-without-domains", "full method, domain weight 0", ("--domain-weight", "0")),
-    Row("target", "target only, with its labels (upper bound)", ("--phase", "target")),
+    Row("source", "source only (lower bound)", {"phase": "source"}),
+    Row("dann", "DANN: the adversarial objective alone (Ganin et al. 2016)", {"method": "dann"}),
+    Row("full", "full method", {}),
+    Row("full-without-domains", "full method, domain weight 0", {"domain_weight": 0.0}),
+    Row("target", "target only, with its labels (upper bound)", {"phase": "target"}),
 )
 FIGURE_ROWS = ("source", "full")
 """The classifiers whose features are drawn: before and after the adaptation."""
@@ -63,23 +66,22 @@ def measure(row: Row, target: str, seed: int, data: Path, runs: Path) -> RunDir:
     """Trains and scores a run, unless that has been done; returns it.
 
     Raises:
-        UserError: train.py failed, or did not score, or the run that is there was trained on other images.
+        UserError: train.py failed, or did not score, or the run that is there is another one.
         KeyboardInterrupt: it was stopped.
     """
     folder = runs / f"{target}-{row.name}-{seed}"
     run_dir = find_newest_run(folder, "dann")
-    if run_dir is not None and run_dir.config["data"]["path"] != str(data.resolve()):
-        problem = f"{run_dir.path} was trained on the images in {run_dir.config['data']['path']}, not {data}"
-        raise UserError(problem, "Name another folder by --runs")
-    if run_dir is not None and cards.has_scores(run_dir.path):
-        return run_dir
+    flags = {"target": target, "seed": seed, **row.flags}
+    if run_dir is not None:
+        check_run(run_dir, flags, data)
+        if cards.has_scores(run_dir.path):
+            return run_dir
     print(f"{target}, {row.about}, seed {seed}", flush=True)
-    arguments = [str(ROOT / "train.py"), "--task", "dann", "--target", target, "--seed", str(seed), *row.flags]
+    arguments = [*TRAIN, "--task", "dann", *to_arguments(flags)]
     code = run_python([*arguments, "--data", str(data), "--runs", str(folder), "--resume"], folder / "train.log")
     run_dir = find_newest_run(folder, "dann")
     if code or run_dir is None:
-        problem = f"Training {row.name} for {target} ended with exit code {code}"
-        raise UserError(problem, "Fix what is reported above, then run the same command again")
+        raise command_failed(f"Training {row.name} for {target}", code)
     if not cards.has_scores(run_dir.path):
         raise UserError(f"{run_dir.path} could not be scored", f"Put val.csv of {target} into {data}")
     return run_dir
@@ -175,7 +177,7 @@ def run(argv: Sequence[str]) -> int:
     drawn: dict[str, list[Path]] = {}
     try:
         for seed in range(args.seeds):
-            for target in args.targets:
+            for target in dict.fromkeys(args.targets):
                 for row in [row for row in ROWS if row.name in args.only]:
                     run_dir = measure(row, target, seed, args.data.absolute(), args.runs.absolute())
                     accuracies.setdefault((row.name, target), []).append(read_accuracy(run_dir, target))

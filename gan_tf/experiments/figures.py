@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from gan_tf.curves import read_curves, running_mean
+from gan_tf.curves import SMOOTHED_FROM, read_curves, running_mean
 from gan_tf.utils.plots import to_png
 
 _PANEL_WIDTH, _PANEL_HEIGHT, _DPI = 4.0, 2.2, 100  # inches; pixels of an inch
-_SMOOTHED_FROM = 100  # points
 
 
 def read_run_curves(directory: Path) -> dict[str, np.ndarray]:
@@ -47,7 +46,7 @@ def render_curves_side_by_side(
             for number, name in enumerate(names):
                 if name in found:
                     points = found[name]
-                    shown = running_mean(points) if len(points) > _SMOOTHED_FROM else points
+                    shown = running_mean(points) if len(points) > SMOOTHED_FROM else points
                     panel.plot(*shown.T, color=f"C{number}", linewidth=1.2, label=name)
             panel.grid(color="0.9")
             panel.spines[["top", "right"]].set_visible(False)

@@ -18,7 +18,7 @@ from gan_tf.evaluation.report import protocol_line
 from gan_tf.evaluation.scores import Score
 from gan_tf.options import from_values, option
 from gan_tf.tasks import CIFAR10, Task, find_task
-from gan_tf.utils.files import write_atomic
+from gan_tf.utils.files import require_space, write_atomic
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError, counted
 
@@ -167,10 +167,11 @@ def check_out(path: Path) -> None:
     """Checks that the file may be written: it does not exist yet, or holds Inception Scores.
 
     Raises:
-        UserError: it is something else.
+        UserError: it is something else, or nothing can be written there.
     """
     if path.exists() and not (path.is_file() and path.read_bytes().startswith(_TITLE.encode())):
         raise UserError(f"--out {path} exists already and holds no Inception Scores", "Name another file, or remove it")
+    require_space(path.parent, 0)
 
 
 def run(argv: Sequence[str]) -> int:
@@ -191,8 +192,8 @@ def run(argv: Sequence[str]) -> int:
     directories = find_directories(args.weights)
     import_tensorflow()
     text = render_rows(score_rows(directories, options), options)
-    write_atomic(args.out, text.encode())
-    print(text, end="")
+    print(text, end="", flush=True)  # first, so that a full disk loses no score
+    write_atomic(args.out, text.encode(errors="backslashreplace"))
     return 0
 
 

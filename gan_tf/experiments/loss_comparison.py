@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.arguments import add_outputs
+from gan_tf.experiments.arguments import add_outputs, check_page
 from gan_tf.experiments.inception_scores import InceptionScoreOptions, score_rows
 from gan_tf.experiments.inception_scores import Row as InceptionScores
 from gan_tf.experiments.models import (
@@ -26,7 +26,7 @@ from gan_tf.experiments.models import (
     read_facts,
     split_by_task,
 )
-from gan_tf.experiments.page import Page, check_page, render_table, stack_labeled
+from gan_tf.experiments.page import GAN_CURVES, Page, render_table, stack_labeled
 from gan_tf.experiments.recipe_record import describe_machine, detect_machine
 from gan_tf.experiments.trainings import Budget, Training, add_budget, read_budget
 from gan_tf.tasks import ANIME, CIFAR10, Task
@@ -39,7 +39,6 @@ LOSSES: dict[str, tuple[Training, ...]] = {
     CIFAR10.name: tuple(Training(loss, "", {"loss": loss}) for loss in ("gan", "lsgan", "wgan", "wgangp")),
     ANIME.name: tuple(Training(loss, "", {"loss": loss}) for loss in ("hinge", "wgangp")),
 }
-CURVES = {"losses": ("d_loss", "g_loss"), "mean output of D": ("d_real", "d_fake_before", "d_fake_after")}
 HEAD = "inception_score_cifar10_head"
 _BUDGET = Budget(minutes=9.0)
 _ROWS, _COLUMNS = 2, 16
@@ -125,7 +124,7 @@ def add_task(page: Page, evaluator: Evaluator, found: Mapping[str, Path], option
     page.add_figure(
         f"{task.name}-samples", stack_labeled(strips), f"{task.name}: the first {count} images of seed {evaluator.seed}"
     )
-    curves = render_curves_side_by_side(found, CURVES, share_scale=False)
+    curves = render_curves_side_by_side(found, GAN_CURVES, share_scale=False)
     page.add_figure(
         f"{task.name}-curves", curves, f"{task.name}: losses and mean outputs of D; each loss has scales of its own"
     )

@@ -15,7 +15,7 @@ import numpy as np
 
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.arguments import add_outputs
+from gan_tf.experiments.arguments import add_outputs, check_page
 from gan_tf.experiments.models import (
     Evaluator,
     Facts,
@@ -26,7 +26,7 @@ from gan_tf.experiments.models import (
     load_generator,
     read_facts,
 )
-from gan_tf.experiments.page import Page, check_page, render_table, stack_labeled
+from gan_tf.experiments.page import GAN_CURVES, Page, render_table, stack_labeled
 from gan_tf.experiments.trainings import Budget, Training, add_budget, read_budget
 from gan_tf.tasks import MNIST
 from gan_tf.utils.tf_import import import_tensorflow
@@ -42,13 +42,12 @@ TRAININGS = (
     ),
     Training("mlp", "fully connected layers, the handout's bonus", {"network": "mlp"}),
 )
-CURVES = {"losses": ("d_loss", "g_loss"), "mean output of D": ("d_real", "d_fake_before", "d_fake_after")}
 # Of the game of Goodfellow et al. 2014, theorem 1, where G generates the data: D is 1/2 everywhere.
 EQUILIBRIUM = {"d_loss": 2 * math.log(2), "g_loss": math.log(2), "d_real": 0.5, "d_fake_before": 0.5, "d_fake_after": 0.5}
 _LAST = 0.2  # the part of the curves that the means are taken of
 _NEAR = 0.05  # D's mean outputs are this near to 1/2 at an equilibrium
 _BUDGET = Budget(minutes=8.0)
-_NUM_SHOWN, _NUM_PAIRS, _NUM_POINTS, _BEYOND = 16, 5, 10, 0.5
+_NUM_SHOWN, _NUM_PAIRS, _NUM_POINTS, _EXTRAPOLATION = 16, 5, 10, 0.5
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def mean_of_end(points: np.ndarray) -> float:
 
 def is_at_equilibrium(means: Mapping[str, float]) -> bool:
     """Returns whether D's mean outputs are those of the game's equilibrium, 1/2, for real and for generated images."""
-    return all(abs(means[name] - EQUILIBRIUM[name]) <= _NEAR for name in CURVES["mean output of D"])
+    return all(abs(means[name] - EQUILIBRIUM[name]) <= _NEAR for name in GAN_CURVES["mean output of D"])
 
 
 def chi_square_even(digits: np.ndarray) -> tuple[float, float]:
@@ -86,12 +85,13 @@ def chi_square_even(digits: np.ndarray) -> tuple[float, float]:
     return float(result.statistic), float(result.pvalue)
 
 
-def measure(found: Mapping[str, Path], evaluator: Evaluator, classifier: Any, page: Page) -> dict[str, Row]:
+def measure(found: Mapping[str, Path], evaluator: Evaluator, classifier: Any, page: Page) -> None:
     """Measures the models, and writes the figures of their images; raises as ``Workflow.load``."""
     from gan_tf.experiments.figures import read_run_curves
     from gan_tf.utils.images import tile_images
 
-    rows, samples, seed = {}, {}, evaluator.seed
+    rows: dict[str, Row] = {}
+    samples, seed = {}, evaluator.seed
     for name, directory in found.items():
         print(f"measuring {name}", flush=True)
         measures = evaluator.measure(directory)
@@ -105,12 +105,13 @@ def measure(found: Mapping[str, Path], evaluator: Evaluator, classifier: Any, pa
     page.add_figure("samples", stack_labeled(samples), f"The first {2 * _NUM_SHOWN} images of seed {seed} of each model")
     add_curves(page, found)
     generator = load_generator(MNIST, found[best])
-    for figure, beyond in (("interpolation", 0.0), ("extrapolation", _BEYOND)):
-        images = generator.interpolate(_NUM_PAIRS, _NUM_POINTS, seed, "lerp", beyond)
-        ends = "from one latent vector to another" if not beyond else f"the same lines, gone on by {beyond:g} of their length"
+    for figure, extrapolation in (("interpolation", 0.0), ("extrapolation", _EXTRAPOLATION)):
+        images = generator.interpolate(_NUM_PAIRS, _NUM_POINTS, seed, "lerp", extrapolation)
+        ends = "from one latent vector to another"
+        if extrapolation:
+            ends = f"the same lines, gone on by {extrapolation:g} of their length"
         caption = f"Linear {figure} of {best}, {_NUM_POINTS} images each for {_NUM_PAIRS} pairs: {ends}"
         page.add_figure(figure, tile_images(images, _NUM_PAIRS, _NUM_POINTS), caption)
-    return rows
 
 
 def add_curves(page: Page, found: Mapping[str, Path]) -> None:
@@ -119,7 +120,7 @@ def add_curves(page: Page, found: Mapping[str, Path]) -> None:
 
     missing = [name for name, directory in found.items() if not read_run_curves(directory)]
     caption = "Losses of D and G; D(x), and D(G(z)) before and after D's update"
-    page.add_figure("curves", render_curves_side_by_side(found, CURVES), caption)
+    page.add_figure("curves", render_curves_side_by_side(found, GAN_CURVES), caption)
     if missing:
         page.add(f"Not shown: the curves of {', '.join(missing)}, since these weights lie without the metrics of their run.")
 

@@ -17,14 +17,13 @@ import numpy as np
 from gan_tf import export, shipped
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.arguments import add_outputs
+from gan_tf.experiments.arguments import add_outputs, check_page
 from gan_tf.experiments.models import Evaluator, count_digits, describe_metrics, split_by_task
-from gan_tf.experiments.page import Page, check_page, render_table, stack_labeled
+from gan_tf.experiments.page import Page, render_table, stack_labeled
 from gan_tf.experiments.recipe_record import describe_machine, detect_machine, to_arguments
-from gan_tf.experiments.trainings import Budget, Training, add_budget, read_budget, train_to
+from gan_tf.experiments.trainings import Budget, Training, add_budget, read_budget, train_or_refuse
 from gan_tf.tasks import ANIME, MNIST
 from gan_tf.utils.tf_import import import_tensorflow
-from pipelines.errors import UserError
 from pipelines.location import parse_location
 from pipelines.numbers import whole_numbers
 
@@ -83,8 +82,8 @@ def render_results(results: Mapping[str, Result]) -> str:
         cells = [name, f"{result.fid:.1f}", f"{result.diversity:.2f}"]
         cells.append("–" if result.alarm is None else f"{result.alarm:,}")
         if result.digits is not None:
-            share = result.digits.max() / result.digits.sum()
-            cells += [f"{np.count_nonzero(result.digits)}", f"{100 * share:.0f} %"]
+            fraction = result.digits.max() / result.digits.sum()
+            cells += [f"{np.count_nonzero(result.digits)}", f"{100 * fraction:.0f} %"]
         table.append(cells)
     return render_table(header, table)
 
@@ -124,10 +123,7 @@ def add_images(page: Page, evaluator: Evaluator, budget: Budget, runs: Path, nam
     for training in PAIR:
         print(f"{task.name} {training.name}: training to {budget}", flush=True)
         folder = runs / f"{task.name}-{training.name}"
-        run_dir, failure = train_to(task, training, evaluator.data, budget, folder, grid_every=250)
-        if failure:
-            raise UserError(f"The training of {training.name} diverged at step {failure['step']}", "Lower the learning rates")
-        directories[training.name] = run_dir.path
+        directories[training.name] = train_or_refuse(task, training, evaluator.data, budget, folder, grid_every=250).path
     others = {shipped.describe_weights(directory): directory for directory in named}
     results = {name: measure(evaluator, directory) for name, directory in (directories | others).items()}
     flags = "; ".join(f"{training.name}: `{shlex.join(to_arguments(training.flags))}`" for training in PAIR)

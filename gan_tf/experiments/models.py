@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gan_tf import cards, export, shipped
-from gan_tf.experiments.trainings import Budget, Training, train_to
+from gan_tf.experiments.page import describe_bias
+from gan_tf.experiments.trainings import Budget, Training, train_or_refuse
 from gan_tf.options import from_values
 from gan_tf.run_dir import find_newest_run
 from gan_tf.tasks import Task
@@ -56,10 +57,7 @@ def collect_weights(task: Task, trainings: Sequence[Training], request: Request)
             found[name] = shipped.SHIPPED / task.name / name
         else:
             print(f"{name}: training to {request.budget}", flush=True)
-            run_dir, failure = train_to(task, training, request.data, request.budget, folder, grid_every=1000)
-            if failure:
-                raise UserError(f"The training of {name} diverged at step {failure['step']}", "Lower its learning rates")
-            found[name] = run_dir.path
+            found[name] = train_or_refuse(task, training, request.data, request.budget, folder, grid_every=1000).path
         print(f"{name}: {shipped.describe_weights(found[name])}", flush=True)
     return found
 
@@ -159,7 +157,7 @@ class Evaluator:
     """
 
     def __init__(self, task: Task, data: Location, count: int, seed: int):
-        from gan_tf.evaluation.image_files import SourceImages
+        from gan_tf.evaluation.image_files import SourceImages, sample_indices
         from gan_tf.evaluation.metrics.diversity import neighbor_distance
         from gan_tf.gan.collapse import NUM_SAMPLES
 
@@ -168,8 +166,8 @@ class Evaluator:
         self.metrics = open_metrics(source, count, seed)
         self.count = self.metrics.count
         self.num_compared = min(NUM_SAMPLES, len(source), self.count)
-        chosen = np.random.default_rng(seed).choice(len(source), self.num_compared, replace=False)
-        self.real_distance = neighbor_distance(SourceImages(source, np.sort(chosen))[:])
+        chosen = sample_indices(len(source), self.num_compared, seed)
+        self.real_distance = neighbor_distance(SourceImages(source, chosen)[:])
 
     def measure(self, directory: Path) -> Measures:
         """Returns the measures of weights; raises as ``Workflow.load``."""
@@ -185,7 +183,7 @@ class Evaluator:
 def describe_metrics(metrics: "TrainingSetMetrics", seed: int) -> str:
     """Returns, as a sentence, which images and which network a FID is computed from."""
     extractor = metrics.extractor
-    bias = " With fewer than 2,048 images it is biased upwards: compare only within this page." if metrics.count < 2048 else ""
+    bias = describe_bias(metrics.count, "page")
     return (
         f"FID: {metrics.count:,} generated images of seed {seed} against a fixed sample of as many training images, as "
         f"`fid_train` of `train.py --eval-every`; {extractor.name}, {extractor.protocol} ({extractor.resize}).{bias}"
@@ -198,14 +196,12 @@ class Facts:
 
     Attributes:
         step: training steps of the last stage.
-        images: training images seen in the last stage.
         minutes: time of training in the last stage.
         stages: number of stages, each of which starts from the weights of the one before.
         fid: the FID that the card records, with the task's own protocol; None without one.
     """
 
     step: int
-    images: int
     minutes: float
     stages: int
     fid: float | None
@@ -216,7 +212,7 @@ def read_facts(directory: Path) -> Facts:
     card = cards.read_card(directory)
     fid = card.get("scores", {}).get("fid")
     stages = 1 + len(card.get("initialized_from", ()))
-    return Facts(card["step"], card["images_seen"], card["seconds"] / 60, stages, None if fid is None else fid["value"])
+    return Facts(card["step"], card["seconds"] / 60, stages, None if fid is None else fid["value"])
 
 
 def count_digits(classifier: Any, images: np.ndarray) -> np.ndarray:

@@ -21,9 +21,11 @@ from gan_tf.cli.arguments import Parser, requested_task
 from gan_tf.cli.infer import add_weights_arguments
 from gan_tf.cli.main import run_command
 from gan_tf.evaluation.metrics.nearest_neighbors import NUM_NEIGHBORS, Nearest, find_nearest
+from gan_tf.experiments.models import load_generator
 from gan_tf.gan.config import GAN_FAMILY
 from gan_tf.tasks import Task, find_task
 from gan_tf.utils.files import write_atomic
+from gan_tf.utils.images import require_own_image, to_rgb
 from gan_tf.utils.plots import to_png
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
@@ -80,11 +82,15 @@ def run(argv: Sequence[str]) -> int:
     for path in filter(None, (figure, args.neighbors)):
         if path.suffix.lower() != ".png":
             raise UserError(f"{path} must be a .png file", "Correct the name")
+        require_own_image(path)
     import_tensorflow()
     training_source, heldout_source = open_real_images(task, args.data)
     samples = _find_samples(task, args)
-    training = all_images(training_source)
-    heldout = all_images(heldout_source)[: args.count]
+    training, heldout = all_images(training_source), all_images(heldout_source)[: args.count]
+    if samples.shape[1:] != training.shape[1:]:
+        sizes = [f"{images.shape[2]}x{images.shape[1]}" for images in (samples, training)]
+        problem = f"The samples have {sizes[0]} pixels, but the images of --task {task.name} {sizes[1]}"
+        raise UserError(problem, "Name weights or images of the task's size")
     if len(training) <= NUM_NEIGHBORS:
         problem = f"There are only {len(training)} images in {training_source.name}, but more than {NUM_NEIGHBORS} are needed"
         raise UserError(problem, "Name a folder with more training images by --data")
@@ -108,10 +114,10 @@ def _find_samples(task: Task, args: argparse.Namespace) -> np.ndarray:
         from gan_tf.evaluation.image_files import read_image_dir
 
         images = read_image_dir(args.images, task.image_shape[0])
-        return images.images[: args.count]
+        return np.asarray(images.images[: args.count])
     weights = shipped.find_weights(task.name, args.weights, task.default_variant, args.runs)
     print(f"weights: {shipped.describe_weights(weights)}", flush=True)
-    return generate_samples(task, weights, args.count, args.seed)
+    return to_rgb(load_generator(task, weights).generate(args.count, args.seed))
 
 
 def open_real_images(task: Task, data: Location | None) -> tuple[Source, Source]:
@@ -134,17 +140,11 @@ def open_real_images(task: Task, data: Location | None) -> tuple[Source, Source]
     return training, heldout
 
 
-def generate_samples(task: Task, weights: Path, count: int, seed: int) -> np.ndarray:
-    """Returns images of a GAN, uint8 ``[count, height, width, channels]``."""
-    from gan_tf.workflow import load_workflow
-
-    samples: np.ndarray = load_workflow(task, weights).load(weights).generate(count, seed)
-    return samples
-
-
 def all_images(source: Source) -> np.ndarray:
-    """Returns the images of a source, uint8 ``[n, height, width, channels]``."""
-    return np.asarray(source.take(np.arange(len(source))))
+    """Returns the images of a source, uint8 ``[n, height, width, 3]``."""
+    from gan_tf.evaluation.image_files import SourceImages
+
+    return np.asarray(SourceImages(source)[:])
 
 
 def describe_findings(samples: np.ndarray, heldout: np.ndarray, num_training: int) -> str:

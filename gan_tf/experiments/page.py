@@ -6,34 +6,25 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from gan_tf.utils.files import require_space, write_atomic
+from gan_tf.evaluation.scores import FEW_IMAGES
+from gan_tf.utils.files import write_atomic
 from gan_tf.utils.images import to_rgb, write_png
-from pipelines.errors import UserError
 
-FOLDER = Path("docs/experiments")
-
-
-def check_page(path: Path, flag: str = "--out") -> None:
-    """Checks the path of a page, before hours are spent on what it shows.
-
-    Args:
-        path: the page.
-        flag: what names it on the command line.
-
-    Raises:
-        UserError: it is not that of a Markdown file, or nothing can be written there.
-    """
-    if path.suffix != ".md":
-        raise UserError(f"{flag} {path} must be a .md file", "Correct the name")
-    if path.is_dir():
-        raise UserError(f"{flag} {path} is a folder", "Name a file")
-    require_space(path.parent, 0)
+GAN_CURVES = {"losses": ("d_loss", "g_loss"), "mean output of D": ("d_real", "d_fake_before", "d_fake_after")}
+"""Panels of a GAN's curves, by their titles."""
 
 
 def render_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Returns a Markdown table; the first column is left-aligned, the others right-aligned."""
     lines = [header, ["---", *["--:"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def describe_bias(count: int, place: str) -> str:
+    """Returns a sentence, after a space, on a FID of few images, which can be compared in one place only; "" for many."""
+    if count >= FEW_IMAGES:
+        return ""
+    return f" With fewer than {FEW_IMAGES:,} images it is biased upwards: compare only within this {place}."
 
 
 def stack_labeled(strips: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -94,6 +85,6 @@ class Page:
 
     def write(self) -> None:
         """Writes the page, and prints which files were written."""
-        write_atomic(self.path, ("\n\n".join(self.blocks) + "\n").encode())
+        write_atomic(self.path, ("\n\n".join(self.blocks) + "\n").encode(errors="backslashreplace"))
         for path in (self.path, *self.written):
             print(f"wrote {path}")

@@ -11,12 +11,13 @@ from types import FrameType
 
 from gan_tf.utils.files import file_errors
 
-ROOT = Path(__file__).resolve().parents[2]
+TRAIN = ("-m", "gan_tf", "train")
+"""What follows ``python`` in the command that trains, wherever the package is installed."""
 _STOPPED = (130, -signal.SIGINT, -signal.SIGTERM)  # exit codes of a process that a signal ended
 
 
 def run_python(arguments: Sequence[str], log: Path) -> int:
-    """Runs Python in the repository's root; returns the exit code.
+    """Runs Python; returns the exit code.
 
     Args:
         arguments: what follows ``python`` on a command line.
@@ -28,21 +29,26 @@ def run_python(arguments: Sequence[str], log: Path) -> int:
     """
     with file_errors(log):
         log.parent.mkdir(parents=True, exist_ok=True)
-        file = open(log, "a")  # noqa: SIM115 (closed below)
+        file = open(log, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115 (closed below)
     child = subprocess.Popen(
         [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
+        errors="backslashreplace",
         start_new_session=True,  # otherwise Ctrl-C would reach it twice, and the second one ends it without a checkpoint
     )
     assert child.stdout is not None
-    with file, child, _forward_signals(child):
-        for line in child.stdout:
-            print(line, end="", flush=True)
-            file.write(line)
+    with file_errors(log), file, child, _forward_signals(child):
+        try:
+            for line in child.stdout:
+                print(line, end="", flush=True)
+                file.write(line)
+                file.flush()
+        except BaseException:
+            child.terminate()  # nobody would read what it says any more; a training ends with a checkpoint
+            raise
     if child.returncode in _STOPPED:
         raise KeyboardInterrupt
     return child.returncode

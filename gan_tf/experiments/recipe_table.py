@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gan_tf.experiments.page import stack_labeled
+from gan_tf.experiments.page import describe_bias, stack_labeled
 from gan_tf.experiments.recipe_record import SAMPLES, describe_machine, is_finished, read_record, to_arguments
 from gan_tf.utils.files import write_atomic
 from gan_tf.utils.images import write_png
@@ -39,7 +39,7 @@ def write_table(runs: Path, table: Path, known: Sequence[str]) -> list[Path]:
         images = {label: np.asarray(Image.open(path).convert("RGB")) for label, path in strips.items()}
         write_png(image, stack_labeled(images))
         written.append(image)
-    write_atomic(table, render_page(record, known, image.name if strips else None).encode())
+    write_atomic(table, render_page(record, known, image.name if strips else None).encode(errors="backslashreplace"))
     return written
 
 
@@ -127,7 +127,7 @@ def _describe_fid(score: Mapping[str, Any]) -> str:
     """Returns which images and which network the FID is computed from."""
     protocol, count = score["protocol"], score["images"]
     warning = f" ({protocol['warning']})" if protocol["warning"] else ""
-    bias = " With fewer than 2,048 images it is biased upwards: compare only within this table." if count < 2048 else ""
+    bias = describe_bias(count, "table")
     return (
         f"FID: {count:,} images of the EMA generator as exported (latents of seed {score['seed']}) against one fixed sample of "
         f"{count:,} of the training images, as `fid_train` of `train.py --eval-every`; {protocol['name']}{warning}, "

@@ -12,6 +12,7 @@ from typing import Any
 
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
+from gan_tf.experiments.arguments import check_page
 from gan_tf.experiments.processes import run_python
 from gan_tf.experiments.recipe_record import (
     SAMPLES,
@@ -30,7 +31,7 @@ from gan_tf.run_dir import RunDir
 from gan_tf.tasks import Task, find_task
 from gan_tf.utils.files import read_json
 from pipelines.errors import UserError
-from pipelines.location import Location, parse_location
+from pipelines.location import Location, open_data, parse_location
 from pipelines.numbers import positive_numbers
 
 _WIDE = {"loss": "hinge", "hidden_dim": 64}
@@ -73,6 +74,7 @@ def prepare_comparison(task: Task, recipes: Sequence[Training], data: Location, 
     """
     from gan_tf.evaluation.features.inception_weights import load_weights
 
+    open_data(task.data, data, "train", 0)  # a record of images that are not there would refuse the right ones
     record = open_record(task, data, minutes, runs)
     for recipe in recipes:
         check_recipe(task, recipe.name, recipe.flags, record, runs)
@@ -153,8 +155,7 @@ def run(argv: Sequence[str]) -> int:
         return 0
     if args.data is None:
         raise UserError("No --data was given", "Add --data DIR with the task's images; --list shows the recipes")
-    if args.table.suffix != ".md":
-        raise UserError(f"--table {args.table} must be a .md file", "Correct the name")
+    check_page(args.table, "--table")
     task, recipes, runs = find_task(args.task), select_recipes(args.only), args.runs.absolute()
     if task.family is not GAN_FAMILY:
         raise UserError(f"--task {task.name} has no GAN", "Choose another task")

@@ -16,8 +16,8 @@ import numpy as np
 from gan_tf import shipped
 from gan_tf.cli.arguments import Parser, add_options, build_options
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.arguments import add_out
-from gan_tf.experiments.page import Page, check_page, render_table, stack_labeled
+from gan_tf.experiments.arguments import add_out, check_page
+from gan_tf.experiments.page import Page, render_table, stack_labeled
 from gan_tf.experiments.recipe_record import describe_machine, detect_machine
 from gan_tf.options import option
 from gan_tf.tasks import DIFFUSION
@@ -135,7 +135,7 @@ def compute_rows(weights: Path, data: Path, options: SamplerOptions) -> Iterator
         options: what is compared.
 
     Raises:
-        UserError: the weights know no digits, or there are too few labeled images.
+        UserError: the weights know no digits, cannot be sampled so, or there are too few labeled images.
     """
     from gan_tf.diffusion.config import NUM_DIGITS
     from gan_tf.diffusion.generator import Sampling
@@ -152,15 +152,21 @@ def compute_rows(weights: Path, data: Path, options: SamplerOptions) -> Iterator
     if len(source) < 2 * options.count:
         problem = f"{data} has {len(source):,} training images, but two samples of --count {options.count:,} are compared"
         raise UserError(problem, f"Use --count {len(source) // 2}")
+    samplings = [Sampling(sampler, steps, guidance) for sampler, steps, guidance in options.rows()]
+    for sampling in samplings:  # all of them before the first images
+        sampling.num_steps(generator.config.timesteps)
+        sampling.strength(generator.config)
     order = np.random.default_rng(options.seed).permutation(len(source))
     real, second = (np.sort(order[i * options.count : (i + 1) * options.count]) for i in (0, 1))
     features, _ = classifier(SourceImages(source, real)[:])
-    for sampler, steps, guidance in options.rows():
+    for sampling in samplings:
         start = time.monotonic()
-        images = generator.generate(options.count, options.seed, sampling=Sampling(sampler, steps, guidance))
+        images = generator.generate(options.count, options.seed, sampling=sampling)
         seconds = (time.monotonic() - start) * 1000 / options.count
         quality = _describe(classifier(to_rgb(images)), np.arange(options.count) % NUM_DIGITS, features)
-        yield Row([sampler, f"{steps}", f"{guidance:g}", *quality, f"{seconds:.0f}"], images[:NUM_DIGITS])
+        yield Row(
+            [sampling.sampler, f"{sampling.steps}", f"{sampling.guidance:g}", *quality, f"{seconds:.0f}"], images[:NUM_DIGITS]
+        )
     samples = source.take(second)
     assert isinstance(samples, dict)  # as checked above
     quality = _describe(classifier(np.asarray(samples["image"])), np.asarray(samples["label"]), features)

@@ -18,8 +18,8 @@ import numpy as np
 
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.arguments import add_outputs
-from gan_tf.experiments.page import Page, check_page, render_table
+from gan_tf.experiments.arguments import add_outputs, check_page
+from gan_tf.experiments.page import Page, render_table
 from gan_tf.experiments.recipe_record import describe_machine, detect_machine
 from gan_tf.experiments.trainings import Budget, add_budget, find_run, read_budget, remaining_budget
 from gan_tf.gan.config import GAN_FAMILY

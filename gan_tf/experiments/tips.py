@@ -13,9 +13,9 @@ from typing import Any
 
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
-from gan_tf.experiments.arguments import add_outputs
+from gan_tf.experiments.arguments import add_outputs, check_page
 from gan_tf.experiments.models import Evaluator, Measures, describe_metrics
-from gan_tf.experiments.page import Page, check_page, render_table, stack_labeled
+from gan_tf.experiments.page import GAN_CURVES, Page, render_table, stack_labeled
 from gan_tf.experiments.recipe_record import describe_machine, detect_machine, to_arguments
 from gan_tf.experiments.trainings import Budget, Training, add_budget, read_budget, train_to
 from gan_tf.gan.config import GAN_FAMILY
@@ -28,11 +28,7 @@ from pipelines.numbers import whole_numbers
 
 _BUDGET = Budget(steps=2000)
 _NUM_SHOWN = 10
-CURVES = {
-    "losses": ("d_loss", "g_loss"),
-    "mean output of D": ("d_real", "d_fake_before", "d_fake_after"),
-    "sample diversity": ("sample_diversity",),
-}
+CURVES = {**GAN_CURVES, "sample diversity": ("sample_diversity",)}
 
 
 @dataclass(frozen=True)

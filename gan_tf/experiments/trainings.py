@@ -8,7 +8,7 @@ from typing import Any
 
 from gan_tf import cards
 from gan_tf.cli.arguments import Parser
-from gan_tf.experiments.processes import ROOT, run_python
+from gan_tf.experiments.processes import TRAIN, run_python
 from gan_tf.experiments.recipe_record import to_arguments
 from gan_tf.run_dir import FAILURE, RunDir, find_newest_run
 from gan_tf.tasks import Task
@@ -19,6 +19,7 @@ from pipelines.numbers import positive_numbers, whole_numbers
 
 # More steps than any run does in its minutes: time ends it, and nothing is scored on validation images.
 _ENDLESS = 10**9
+_OTHER_RUN = "Name another folder by --runs, or remove the run"
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Training:
 
     Attributes:
         name: of its row, and of the folder of its run.
-        about: what it is, for the page.
+        about: what it is, in words.
         flags: options of its configuration by field name; the others are the task's defaults.
     """
 
@@ -114,7 +115,7 @@ def train_to(
     remaining = remaining_budget(run_dir, budget)
     if run_dir and remaining is None:
         return run_dir, None
-    arguments = [str(ROOT / "train.py"), "--task", task.name, "--data", str(data), "--runs", str(folder), "--resume"]
+    arguments = [*TRAIN, "--task", task.name, "--data", str(data.resolve()), "--runs", str(folder), "--resume"]
     arguments += [*(remaining or budget).arguments(), "--grid-every", str(grid_every), *to_arguments(training.flags)]
     code = run_python(arguments, folder / "train.log")
     run_dir = find_newest_run(folder, task.name)
@@ -122,6 +123,20 @@ def train_to(
     if run_dir is None or (code and failure is None):
         raise command_failed(f"Training {training.name}", code)
     return run_dir, failure
+
+
+def train_or_refuse(
+    task: Task, training: Training, data: Location, budget: Budget, folder: Path, grid_every: int = 0
+) -> RunDir:
+    """Trains as ``train_to``, and returns the run.
+
+    Raises:
+        UserError: as ``train_to``, or the training diverged.
+    """
+    run_dir, failure = train_to(task, training, data, budget, folder, grid_every)
+    if failure:
+        raise UserError(f"The training of {training.name} diverged at step {failure['step']}", "Lower its learning rates")
+    return run_dir
 
 
 def find_run(task: Task, folder: Path, flags: Mapping[str, Any], data: Location, budget: Budget) -> RunDir | None:
@@ -140,17 +155,25 @@ def find_run(task: Task, folder: Path, flags: Mapping[str, Any], data: Location,
     run_dir = find_newest_run(folder, task.name)
     if run_dir is None:
         return None
-    hint = "Name another folder by --runs, or remove the run"
-    config = run_dir.config
-    if config["explicit"] != dict(flags):
-        raise UserError(f"{run_dir.path} was started with other options", hint)
-    if config["data"]["path"] != str(data.resolve()):
-        raise UserError(f"{run_dir.path} was trained on the images in {config['data']['path']}, not {data}", hint)
+    check_run(run_dir, flags, data)
     progress = read_progress(run_dir)
     if budget.is_exceeded(progress):
         problem = f"{run_dir.path} has been trained for {counted(progress['step'], 'step')} in {progress['seconds'] / 60:.0f} "
-        raise UserError(f"{problem}minutes, more than {budget}", hint)
+        raise UserError(f"{problem}minutes, more than {budget}", _OTHER_RUN)
     return run_dir
+
+
+def check_run(run_dir: RunDir, flags: Mapping[str, Any], data: Location) -> None:
+    """Checks that a run was started with these options, and on these images.
+
+    Raises:
+        UserError: it was not.
+    """
+    config = run_dir.config
+    if config["explicit"] != dict(flags):
+        raise UserError(f"{run_dir.path} was started with other options", _OTHER_RUN)
+    if config["data"]["path"] != str(data.resolve()):
+        raise UserError(f"{run_dir.path} was trained on the images in {config['data']['path']}, not {data}", _OTHER_RUN)
 
 
 def remaining_budget(run_dir: RunDir | None, budget: Budget) -> Budget | None:

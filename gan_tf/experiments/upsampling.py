@@ -15,13 +15,12 @@ import numpy as np
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
 from gan_tf.cyclegan.config import DIRECTIONS
-from gan_tf.experiments.arguments import add_outputs
-from gan_tf.experiments.page import Page, check_page, render_table
+from gan_tf.experiments.arguments import add_outputs, check_page
+from gan_tf.experiments.page import Page, render_table
 from gan_tf.experiments.recipe_record import describe_machine, detect_machine
-from gan_tf.experiments.trainings import Budget, Training, add_budget, read_budget, train_to
+from gan_tf.experiments.trainings import Budget, Training, add_budget, read_budget, train_or_refuse
 from gan_tf.tasks import YOSEMITE
 from gan_tf.utils.tf_import import import_tensorflow
-from pipelines.errors import UserError
 from pipelines.location import Location, parse_location
 from pipelines.numbers import whole_numbers
 
@@ -144,9 +143,7 @@ def run(argv: Sequence[str]) -> int:
     directories = {}
     for training in TRAININGS:
         print(f"{training.name}: training to {budget}", flush=True)
-        run_dir, failure = train_to(YOSEMITE, training, args.data, budget, args.runs.absolute() / training.name)
-        if failure:
-            raise UserError(f"The training of {training.name} diverged at step {failure['step']}", "Choose other images")
+        run_dir = train_or_refuse(YOSEMITE, training, args.data, budget, args.runs.absolute() / training.name)
         directories[training.about] = run_dir.path
     results = measure(args.data, args.count, directories)
     page = Page(args.out, "Checkerboards of CycleGAN's generators", parser.recorded_command(argv))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from gan_tf.evaluation.image_files import SourceImages
+from gan_tf.evaluation.image_files import SourceImages, sample_indices
 from gan_tf.evaluation.metrics.diversity import neighbor_distance
 from gan_tf.training.callbacks import Callback
 from gan_tf.training.context import RunContext
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 NUM_SAMPLES, NUM_DIGITS = 256, 10
 _LOWEST_DIVERSITY = 0.5
-# Of a healthy generator's digits, the rarest have a share of 1 to 2 %: 256 samples lack one of them in one case of 20, but
+# Of a healthy generator's digits, the rarest are 1 to 2 % of the samples: 256 samples lack one of them in one case of 20, but
 # hardly ever three. Only digits count that are frequent among real images, since other images can be trained on.
 _MISSING_DIGITS, _FREQUENT = 3, 0.05
 _LARGEST_DIGIT, _LARGER_THAN_REAL = 0.4, 3.0  # fraction of the samples, and how many times the real images' fraction
@@ -109,7 +109,7 @@ class CollapseAlarm(Callback):
         if not self.interval or len(source) < 2:
             return
         count = min(NUM_SAMPLES, len(source))
-        real = SourceImages(source, np.sort(np.random.default_rng(seed).choice(len(source), count, replace=False)))[:]
+        real = SourceImages(source, sample_indices(len(source), count, seed))[:]
         self._num_samples, self._real_distance, self._real_digits = count, neighbor_distance(real), self._count_digits(real)
         if not self._real_distance:
             tqdm.write("no alarm for a mode collapse: most of the training images are copies of others")

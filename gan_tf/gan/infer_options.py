@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gan_tf.options import option
-from pipelines.errors import UserError
+from pipelines.errors import UserError, shorten
 
 _DEFAULT_COUNT, _MAX_COUNT = 1000, 10_000_000
 _MAX_SEED = 2**63 - 1  # TensorFlow's seeds are of type int64
@@ -48,8 +48,9 @@ class GanInferOptions:
         if self.grid is None:
             return None
         rows, _, columns = self.grid.partition("x")
-        if not (rows.isdecimal() and columns.isdecimal() and 0 < int(rows) <= 200 and 0 < int(columns) <= 200):
-            raise UserError(f"--grid {self.grid} is not valid: rows x columns are needed, each from 1 to 200", "Use --grid 5x5")
+        if not all(word.isdecimal() and len(word) <= 3 and 0 < int(word) <= 200 for word in (rows, columns)):
+            problem = f"--grid {shorten(self.grid)} is not valid: rows x columns are needed, each from 1 to 200"
+            raise UserError(problem, "Use --grid 5x5")
         return int(rows), int(columns)
 
     @property

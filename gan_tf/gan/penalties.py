@@ -122,8 +122,8 @@ def forward_with_penalty(
             return functions.at_images(at_real, at_fake)
         assert functions.at_interpolates is not None
         interpolates = interpolate(real, fake, interpolation)
-        logits_between, tape_between = forward_with_tape(discriminator, interpolates)
-        return functions.at_interpolates(gradient_squared_norm(tape_between, logits_between, interpolates))
+        logits_at_interpolates, tape_at_interpolates = forward_with_tape(discriminator, interpolates)
+        return functions.at_interpolates(gradient_squared_norm(tape_at_interpolates, logits_at_interpolates, interpolates))
 
     if is_penalty_step is None:
         return real_logits, fake_logits, compute_penalty()

@@ -79,7 +79,7 @@ class ImageGenerator:
             yield self.generate(1, seed)
 
     def interpolate(
-        self, num_pairs: int, num_points: int, seed: int = 0, path: str = "slerp", beyond: float = 0.0
+        self, num_pairs: int, num_points: int, seed: int = 0, path: str = "slerp", extrapolation: float = 0.0
     ) -> np.ndarray:
         """Returns images along paths between pairs of latent vectors; path n leads from vector 2n of the seed to 2n + 1.
 
@@ -88,13 +88,13 @@ class ImageGenerator:
             num_points: images on each.
             seed: of the latent vectors.
             path: "slerp" or "lerp".
-            beyond: how far each path goes on beyond both its ends, as a fraction of its length.
+            extrapolation: how far each path goes on beyond both its ends, as a fraction of its length.
 
         Returns:
             uint8 ``[num_pairs * num_points, height, width, channels]``.
         """
         ends = self.sample_latents(2 * num_pairs, seed)
-        weights = interpolation_weights(num_points, beyond)
+        weights = interpolation_weights(num_points, extrapolation)
         paths = [PATHS[path](ends[2 * n], ends[2 * n + 1], weights) for n in range(num_pairs)]
         return generate_images(self.network, np.concatenate(paths))
 

@@ -156,14 +156,18 @@ def _list_commands(run: RunFiles) -> list[tuple[str, str]]:
     about = run.record["data"]
     where = f" (DIR is {about['path']})" if about["path"] else ""
     more = " --steps N" if run.card.get("step", 0) >= run.record["steps"] else ""
+    repeat = (f"Train the same again{where}", run.record["command"])
+    watch = ("Watch in TensorBoard", f"tensorboard --logdir {folder}")
+    if not run.record["command"].startswith("python train.py "):  # the task is that of an experiment alone
+        return [repeat, watch]
     use = f"python infer.py --task {task.name} --weights {folder} {task.family.example}"
     score = f"python evaluate.py --task {task.name} --weights {folder}"
     return [
-        (f"Train the same again{where}", run.record["command"]),
+        repeat,
         ("Resume", f"python train.py --task {task.name} --resume {folder}{more}"),
         (f"Use the weights ({task.family.summary[0].lower()}{task.family.summary[1:]})", use),
         ("Score the weights", score),
         ("Make this page again", f"python -m gan_tf.report {folder}"),
         ("Compare with other runs", f"python -m gan_tf.report {folder} OTHER_RUN"),
-        ("Watch in TensorBoard", f"tensorboard --logdir {folder}"),
+        watch,
     ]

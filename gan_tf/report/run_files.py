@@ -145,9 +145,7 @@ def _parse_networks(values: Any) -> list[Network]:
     """Returns what ``training/report_page.py`` has written."""
     try:
         return [
-            Network(
-                name, int(network["parameters"]), int(network["trainable"]), tuple(Layer(*row) for row in network["layers"])
-            )
+            Network(name, int(network["parameters"]), int(network["trainable"]), _parse_layers(network["layers"]))
             for name, network in values.items()
         ]
     except (KeyError, TypeError, AttributeError):

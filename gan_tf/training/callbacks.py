@@ -15,7 +15,7 @@ from tqdm import tqdm
 from gan_tf import cards, export
 from gan_tf.evaluation.features.extractor import extract, fid_extractor
 from gan_tf.evaluation.features.feature_cache import real_features
-from gan_tf.evaluation.image_files import SourceImages
+from gan_tf.evaluation.image_files import SourceImages, sample_indices
 from gan_tf.evaluation.metrics.frechet import frechet_distance_of_features
 from gan_tf.evaluation.metrics.kernel_distance import kernel_distance_of_subsets
 from gan_tf.training.context import RunContext
@@ -189,7 +189,7 @@ class TrainingSetMetrics:
             raise UserError(f"A FID needs two or more training images, but {source.name} has one", "Leave --eval-every out")
         self.count, self.seed = min(count, len(source)), seed
         self.extractor = fid_extractor()
-        indices = np.sort(np.random.default_rng(seed).choice(len(source), self.count, replace=False))
+        indices = sample_indices(len(source), self.count, seed)
         self._real_features, _ = real_features(self.extractor, SourceImages(source, indices), cache_folder())
 
     def compute(self, images: np.ndarray) -> tuple[float, float]:

@@ -1,12 +1,13 @@
 """Files that appear whole or not at all, and file-system errors that the user can fix. Free of TensorFlow."""
 
 import contextlib
+import csv
 import errno
 import io
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,15 @@ def require_space(directory: Path, num_bytes: int, what: str = "checkpoints") ->
         raise UserError(problem, "Free some disk space, or choose another folder")
 
 
+def format_label_table(names: Sequence[str], labels: Sequence[str]) -> bytes:
+    """Returns the CSV file of the labels of images, ``image_name,label``; names that are no UTF-8 keep their bytes."""
+    table = io.StringIO()
+    rows: Any = csv.writer(table, lineterminator="\n")
+    rows.writerow(("image_name", "label"))
+    rows.writerows(zip(names, labels, strict=True))
+    return table.getvalue().encode(errors="surrogateescape")
+
+
 def check_label_files(images: Path | None, out: Path | None, overwrite: bool) -> None:
     """Checks the arguments of a command that writes the labels of a folder's images into a CSV file; None is not given yet.
 
@@ -159,5 +169,7 @@ def check_label_files(images: Path | None, out: Path | None, overwrite: bool) ->
         raise UserError(f"{out} is a folder", "Name another file")
     if out is not None and os.path.lexists(out) and not overwrite:
         raise UserError(f"{out} exists already", "Name another file, or add --overwrite")
+    if out is not None:
+        require_space(out.parent, 0)
     if images is not None and not images.is_dir():
         raise UserError(f"{images} is not a folder", "Give a folder of images")

@@ -15,7 +15,9 @@ from tqdm import tqdm
 from gan_tf.utils.files import LEFTOVERS, file_errors, require_space, write_atomic
 from pipelines.errors import UserError
 
-_SOFTWARE_KEY, _SOFTWARE = "Software", "gan_tf"  # a keyword of the PNG specification
+SOFTWARE_KEY, SOFTWARE = "Software", "gan_tf"
+"""What stands in the metadata of images that this program writes; the key is one of the PNG specification."""
+
 _BLOCK = 4096  # bytes; what the smallest file takes on most file systems
 
 
@@ -64,7 +66,7 @@ def write_png(path: Path, image: np.ndarray, durable: bool = True) -> None:
         UserError: it cannot be written.
     """
     data, metadata = io.BytesIO(), PngInfo()
-    metadata.add_text(_SOFTWARE_KEY, _SOFTWARE)
+    metadata.add_text(SOFTWARE_KEY, SOFTWARE)
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(data, "PNG", pnginfo=metadata)
     write_atomic(Path(path), data.getvalue(), durable)
 
@@ -75,8 +77,8 @@ def is_own_image(path: Path) -> bool:
         return False
     try:
         with Image.open(path, formats=("PNG",)) as image:
-            return image.info.get(_SOFTWARE_KEY) == _SOFTWARE
-    except (OSError, SyntaxError, ValueError):  # no PNG file
+            return image.info.get(SOFTWARE_KEY) == SOFTWARE
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # no PNG file, or an enormous one
         return False
 
 

@@ -7,11 +7,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from gan_tf.utils.images import SOFTWARE, SOFTWARE_KEY
+
 
 def to_png(figure: Figure) -> bytes:
-    """Returns a figure as a PNG image, without the version of Matplotlib in it."""
+    """Returns a figure as a PNG image, whose metadata name this program and no version of Matplotlib."""
     data = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(data, metadata={"Software": None})
+    FigureCanvasAgg(figure).print_png(data, metadata={SOFTWARE_KEY: SOFTWARE})
     return data.getvalue()
 
 

@@ -60,7 +60,7 @@ def read_cifar10(path: str | Path, part: Literal["train", "test"]) -> tuple[np.n
                 return parse(contents, part)
     except tarfile.ReadError as error:
         raise UserError(f"{path} is no archive of CIFAR-10, or it is damaged", _HINT) from error
-    except READ_ERRORS as error:
+    except (*READ_ERRORS, Image.DecompressionBombError) as error:
         raise UserError(f"{path} cannot be read as CIFAR-10 ({error})", _HINT) from error
     raise UserError(f"{path} is no copy of CIFAR-10: it lacks {', '.join(_FILES['binary'][part])}", _HINT)
 

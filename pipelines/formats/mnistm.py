@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipelines.labeled import LabeledImages
 
 SIZE = 28
+_MAX_BYTES = 4_000_000_000  # of decoded photographs, which are held in memory
 _TABLES: "dict[idx.Part, str]" = {"train": "train.csv", "test": "val.csv"}
 _FOLDERS = ImageFolderData((SIZE, SIZE, 3), "pipelines.synthetic.digits:SyntheticDigits")
 
@@ -117,7 +118,7 @@ def _read_photos(folder: Path) -> "tuple[list[np.ndarray], str]":
     """Returns the photographs of a folder in the order of their paths, and which were left out, in words."""
     from pipelines.decode import UnreadableImage, decode
 
-    photos, unusable = [], []
+    photos, unusable, num_bytes = [], [], 0
     for path in list_images(folder):
         try:
             photo = decode(path)
@@ -126,8 +127,12 @@ def _read_photos(folder: Path) -> "tuple[list[np.ndarray], str]":
             continue
         if min(photo.shape[:2]) < SIZE:
             unusable.append(f"{path.name} (smaller than {SIZE}x{SIZE} pixels)")
-        else:
-            photos.append(photo)
+            continue
+        photos.append(photo)
+        num_bytes += photo.nbytes
+        if num_bytes > _MAX_BYTES:
+            problem = f"The photographs in {folder} take more than {_MAX_BYTES / 1e9:g} GB as pixels"
+            raise UserError(problem, "Name a folder of fewer or smaller ones, such as the training images of BSDS500")
     if not photos:
         problem = f"No photographs of {SIZE}x{SIZE} pixels or more were found in {folder}"
         raise UserError(problem, "Name a folder of photographs, such as the training images of BSDS500")

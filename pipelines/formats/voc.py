@@ -190,7 +190,7 @@ def match_boxes(annotations: Path, images: Path, wanted: list[Path], known: list
                 files.append(image)
                 boxes.append(box)
             used.add(image)
-        except (OSError, ValueError, ElementTree.ParseError) as error:
+        except (OSError, ValueError, LookupError, ElementTree.ParseError) as error:  # LookupError: an unknown encoding
             faults.append(f"{place.as_posix()} ({' '.join(str(error).split())})")
     if not boxes:
         first = f": {_first(faults)}" if faults else " (it is empty)"
@@ -255,12 +255,16 @@ def _number(element: ElementTree.Element, name: str) -> float:
 
 def _list_annotations(folder: Path) -> Iterator[Path]:
     """Yields the files below a folder that may be annotations, sorted: those with .xml or without an ending."""
-    for directory, subfolders, names in os.walk(folder):
+    for directory, subfolders, names in os.walk(folder, onerror=_refuse):
         subfolders.sort()
         for name in sorted(names):
             path = Path(directory, name)
             if not name.startswith(".") and path.suffix.lower() in ("", ".xml") and (path.is_file() or not path.exists()):
                 yield path  # a link that leads nowhere is a fault, and opening a pipe would wait
+
+
+def _refuse(error: OSError) -> None:
+    raise UserError(f"{error.filename} cannot be read ({error.strerror})", "Change its permissions, or remove the folder")
 
 
 def _first(faults: list[str]) -> str:

@@ -83,6 +83,7 @@ BAD_INPUT = [
     ("infer", [*ANIME, "--weights", "hing", "{tmp}/out"], "did you mean 'hinge'"),
     ("infer", [*ANIME, "--weights", "newest", "--runs", "{tmp}/empty", "{tmp}/out"], "no run"),
     ("infer", [*ANIME, "--weights", "{run}", "--grid", "5", "{tmp}/x.png"], "5x5"),
+    ("infer", [*ANIME, "--weights", "{run}", "--grid", 5000 * "9" + "x5", "{tmp}/x.png"], "5x5"),
     ("infer", [*ANIME, "--weights", "{run}", "--grid", "5x5", "{tmp}/out"], ".png"),
     ("infer", [*ANIME, "--weights", "{run}", "--count", "0", "{tmp}/out"], "from 1 to"),
     ("infer", [*ANIME, "--weights", "{run}", "--pairs", "3", "{tmp}/out"], "--pairs applies to --interpolate only"),
@@ -455,6 +456,16 @@ def test_infer_newest_is_the_newest_run(run, tmp_path, capsys):
     assert f"weights: {run}" in capsys.readouterr().out
     infer(run, "--count", 2, tmp_path / "named")
     assert (tmp_path / "newest/0001.png").read_bytes() == (tmp_path / "named/0001.png").read_bytes()
+
+
+def test_evaluate_takes_no_config_of_another_program_for_that_of_a_run(run, tmp_path, capsys):
+    """Exported weights in a project with a config.json of its own have no data of a run; those in RUN/best have."""
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "weights").mkdir()
+    for name in ("weights.npz", "card.json"):
+        shutil.copy(run / name, tmp_path / "weights")
+    assert call("evaluate", *ANIME, "--weights", tmp_path / "weights") == 2
+    assert "is not a run folder" not in capsys.readouterr().err
 
 
 def test_infer_image_i_does_not_depend_on_the_count(run, tmp_path):

@@ -12,7 +12,7 @@ SIZE = 8
 
 
 class FakeTranslator:
-    """Adds ``steps`` to an image for A to B; subtracts them, or inverts the image, for B to A."""
+    """Adds 10 levels to an image for A to B; subtracts them, or inverts the image, for B to A."""
 
     def __init__(self, inverts: bool = False):
         self.inverts = inverts

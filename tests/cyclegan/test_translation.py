@@ -1,5 +1,7 @@
 """Translation of images of any size and of files, with generators that compute something known."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from gan_tf.cyclegan import translation
 from gan_tf.cyclegan.config import CycleGanInferOptions
 from gan_tf.cyclegan.networks import build_generator
 from gan_tf.cyclegan.translation import ImageTranslator, translate_files
-from gan_tf.utils.images import is_own_image
+from gan_tf.utils.images import is_own_image, write_png
 from pipelines.errors import UserError
 
 
@@ -89,6 +91,15 @@ def test_translate_files_of_one_image_writes_one(translator, tmp_path):
         translate(translator, tmp_path / "in.png", tmp_path / "new/out.png")
     translate(translator, tmp_path / "in.png", tmp_path / "new/out.png", direction="BtoA", overwrite=True)
     np.testing.assert_array_equal(Image.open(tmp_path / "new/out.png"), noise(10, 11, 3))
+
+
+def test_translate_files_that_do_not_fit_on_the_disk_removes_nothing(translator, tmp_path, monkeypatch):
+    write_png(tmp_path / "in/a.png", noise(64, 64, 3))
+    translate(translator, tmp_path / "in", tmp_path / "out")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 6000}))
+    with pytest.raises(UserError, match="but 1 translation need"):
+        translate(translator, tmp_path / "in", tmp_path / "out", overwrite=True)
+    assert (tmp_path / "out/a.png").is_file()
 
 
 def test_translate_files_with_max_size_shrinks_the_longer_side(translator, tmp_path):

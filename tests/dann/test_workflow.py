@@ -158,6 +158,7 @@ BAD_INPUT = [
     ("infer", ["--target", "mnist", "{data}/svhn/data", "{tmp}/out.csv"], "choose one of"),
     ("evaluate", ["--weights", "{run}", "--data", "{tmp}"], "No images of SVHN, the target domain"),
     ("evaluate", ["--weights", "{run}", "--data", "{data}", "--detector", "face"], "does not apply"),
+    ("evaluate", ["--weights", "{run}", "--data", "{data}/usps"], "were trained for svhn, not for"),
     ("train", ["--runs", "{tmp}/runs", "--data", "{tmp}"], "No images of MNIST-M, the source domain"),
     ("train", ["--runs", "{tmp}/runs", "--data", "{data}", "--phase", "source", "--method", "dann"], "nothing is adapted"),
     ("train", ["--runs", "{tmp}/runs", "--data", "{data}", "--source-data", "{tmp}"], "exclude each other"),

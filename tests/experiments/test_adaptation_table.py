@@ -5,12 +5,13 @@ import statistics
 
 import numpy as np
 import pytest
-from helpers.domains import TINY_DANN, write_digits
+from helpers.domains import write_digits
 from PIL import Image
 
 from gan_tf.experiments import adaptation_table
 from gan_tf.experiments.adaptation_table import ROWS, Row, format_accuracy, write_page
 from gan_tf.experiments.page import Page
+from gan_tf.experiments.processes import run_python
 from pipelines.errors import UserError
 
 
@@ -33,7 +34,7 @@ def test_write_page_has_a_line_for_each_row_that_was_measured(tmp_path):
 
 
 def test_rows_of_the_table_are_trained_without_labels_but_for_the_last():
-    assert [row.name for row in ROWS if "target" in row.flags] == ["target"]
+    assert [row.name for row in ROWS if row.flags.get("phase") == "target"] == ["target"]
 
 
 @pytest.mark.parametrize(
@@ -55,8 +56,10 @@ def test_adaptation_table_bad_input_is_refused_before_anything_is_trained(words,
 
 def test_adaptation_table_trains_scores_draws_and_continues(tmp_path, monkeypatch):
     data = write_digits(tmp_path / "data")
-    row = Row("source", "source only", ("--phase", "source", "--steps", "1", *map(str, TINY_DANN)))
+    row = Row("source", "source only", {"phase": "source", "hidden_dim": 2, "batch": 4})
     monkeypatch.setattr(adaptation_table, "ROWS", (row,))
+    short = ["--steps", "1", "--log-every", "1", "--grid-every", "0"]
+    monkeypatch.setattr(adaptation_table, "run_python", lambda arguments, log: run_python([*arguments, *short], log))
     words = ["--data", data, "--seeds", 1, "--targets", "svhn", "--runs", tmp_path / "runs", "--out", tmp_path / "page.md"]
     assert adaptation_table.run(list(map(str, words))) == 0
     page = (tmp_path / "page.md").read_text()
@@ -71,3 +74,6 @@ def test_adaptation_table_trains_scores_draws_and_continues(tmp_path, monkeypatc
     monkeypatch.setattr(adaptation_table, "run_python", lambda *_: pytest.fail("trained again"))
     assert adaptation_table.run(list(map(str, words))) == 0
     assert (tmp_path / "page.md").read_text() == page
+    monkeypatch.setattr(adaptation_table, "ROWS", (Row("source", "source only", {"phase": "source", "hidden_dim": 2}),))
+    with pytest.raises(UserError, match="was started with other options"):
+        adaptation_table.run(list(map(str, words)))

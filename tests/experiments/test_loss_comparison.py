@@ -7,7 +7,7 @@ from helpers.mean_gray import MeanGray
 
 from gan_tf.cli.main import run_command
 from gan_tf.evaluation.scores import Score
-from gan_tf.experiments import inception_scores, loss_comparison, models
+from gan_tf.experiments import inception_scores, loss_comparison, models, trainings
 from gan_tf.experiments.loss_comparison import HEAD, LOSSES, describe_head
 from gan_tf.experiments.models import Facts, Measures, split_by_task
 from gan_tf.run_dir import RunDir
@@ -17,9 +17,9 @@ from pipelines.image_array import ImageArray
 
 
 def test_losses_have_the_names_of_their_variants():
-    for name, trainings in LOSSES.items():
+    for name, compared in LOSSES.items():
         task = TASKS[name]
-        for training in trainings:
+        for training in compared:
             assert task.variant_of(task.family.resolve(task, {}, training.flags).config) == training.name
 
 
@@ -33,7 +33,7 @@ def test_split_by_task_needs_the_images_of_each(tmp_path):
 
 def make_result(scores, reasons):
     measures = Measures(np.zeros((1, 4, 4, 3), np.uint8), 50.0, 1.0)
-    return loss_comparison.Result(Facts(1, 1, 1.0, 1, None), measures, inception_scores.Row("cifar10/gan", scores, reasons))
+    return loss_comparison.Result(Facts(1, 1.0, 1, None), measures, inception_scores.Row("cifar10/gan", scores, reasons))
 
 
 def test_describe_head_names_the_ceiling_or_the_reason():
@@ -58,7 +58,7 @@ def test_loss_comparison_page_takes_named_weights_and_trains_the_others(tmp_path
         scores = {key[1]: Score(float(len(key[1])), {}, baseline=Score(6.2, {"generated": "test"})) for key in directories}
         return [inception_scores.Row(f"cifar10/{loss}", {HEAD: value}, {}) for loss, value in scores.items()]
 
-    monkeypatch.setattr(models, "train_to", train)
+    monkeypatch.setattr(trainings, "train_to", train)
     monkeypatch.setattr(models, "open_metrics", lambda *args: MeanGray(32))
     monkeypatch.setattr(models.shipped, "shipped_variants", lambda task: [])
     monkeypatch.setattr(loss_comparison, "score_rows", score)

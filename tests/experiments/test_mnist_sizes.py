@@ -67,12 +67,12 @@ def test_equilibrium_is_that_of_a_discriminator_that_cannot_tell():
     ],
 )
 def test_describe_equilibrium_compares_with_one_half(means, verdict):
-    row = mnist_sizes.Row(Facts(1, 1, 1.0, 1, None), 50.0, np.full(10, 5), means)
+    row = mnist_sizes.Row(Facts(1, 1.0, 1, None), 50.0, np.full(10, 5), means)
     assert verdict in describe_equilibrium({"16-16": row})[-1]
 
 
 def test_describe_equilibrium_without_curves_says_nothing():
-    assert describe_equilibrium({"16-16": mnist_sizes.Row(Facts(1, 1, 1.0, 1, None), 50.0, np.full(10, 5), {})}) == []
+    assert describe_equilibrium({"16-16": mnist_sizes.Row(Facts(1, 1.0, 1, None), 50.0, np.full(10, 5), {})}) == []
 
 
 @pytest.fixture

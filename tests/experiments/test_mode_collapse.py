@@ -9,7 +9,7 @@ from helpers.gan_weights import TINY, write_curves, write_gan_weights
 from helpers.mean_gray import MeanGray
 
 from gan_tf.cli.main import run_command
-from gan_tf.experiments import gaussian_grid, mode_collapse, models, stacked_mnist
+from gan_tf.experiments import gaussian_grid, mode_collapse, models, stacked_mnist, trainings
 from gan_tf.experiments.gaussian_grid import CENTERS, STANDARD_DEVIATION, GaussianGrid, count_modes, train_points
 from gan_tf.experiments.mode_collapse import PAIR
 from gan_tf.experiments.stacked_mnist import STACKED, StackedDigits, count_stacked_modes
@@ -132,7 +132,7 @@ def test_mode_collapse_page_has_points_and_images(tmp_path, monkeypatch):
         (folder / "metrics.jsonl").write_text(metrics)  # steps 910 to 9100
         return RunDir(folder), None
 
-    monkeypatch.setattr(mode_collapse, "train_to", train)
+    monkeypatch.setattr(trainings, "train_to", train)
     monkeypatch.setattr(gaussian_grid, "train_points", lambda flags, steps: CENTERS)
     monkeypatch.setattr(models, "open_metrics", lambda *args: MeanGray(12))
     monkeypatch.setattr(type(MNIST), "load_classifier", lambda task: Brightness())

@@ -1,5 +1,7 @@
 """Copies among samples are counted and shown; the published figure contains no training image."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -30,7 +32,7 @@ def samples(monkeypatch):
     images, training = random_images(20, 3), random_images(60, 1)
     images[[0, 4]] = training[[7, 9]]
     images[2] = training[8, :, ::-1]
-    monkeypatch.setattr(command, "generate_samples", lambda *_: images)
+    monkeypatch.setattr(command, "load_generator", lambda *_: SimpleNamespace(generate=lambda *_: images))
     return images
 
 
@@ -77,7 +79,7 @@ def test_nearest_without_neighbors_flag_writes_no_training_image(data, samples, 
 
 
 def test_nearest_all_samples_are_copies_has_no_median(data, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(command, "generate_samples", lambda *_: random_images(60, 1)[:20])
+    monkeypatch.setattr(command, "load_generator", lambda *_: SimpleNamespace(generate=lambda *_: random_images(60, 1)[:20]))
     assert command.main(["--data", str(data), "--count", "20", "--figure", str(tmp_path / "a.png")]) == 0
     output = capsys.readouterr().out
     assert "20 and 5 are copies" in output
@@ -87,7 +89,7 @@ def test_nearest_all_samples_are_copies_has_no_median(data, monkeypatch, tmp_pat
 
 def test_nearest_images_of_a_folder_are_compared_instead_of_weights(data, monkeypatch, tmp_path, capsys):
     """Of four images, two are copies; the order of the count is that of their names."""
-    monkeypatch.setattr(command, "generate_samples", lambda *_: pytest.fail("not requested"))
+    monkeypatch.setattr(command, "load_generator", lambda *_: pytest.fail("not requested"))
     images = np.concatenate([random_images(2, 4), random_images(60, 1)[[30, 31]]])
     for i, image in enumerate(images):
         write_png(tmp_path / f"out/{i:04d}.png", image)
@@ -134,3 +136,20 @@ def test_nearest_wrong_usage_is_one_line(arguments, named, data, capsys):
     output = capsys.readouterr().err
     assert named in output
     assert output.count("\n") == 1
+
+
+def test_nearest_samples_of_another_size_are_refused(data, tmp_path, monkeypatch, capsys):
+    larger = np.zeros((20, 128, 128, 3), np.uint8)
+    monkeypatch.setattr(command, "load_generator", lambda *_: SimpleNamespace(generate=lambda *_: larger))
+    assert command.main(["--data", str(data), "--figure", str(tmp_path / "figure.png")]) == 2
+    assert "The samples have 128x128 pixels, but the images of --task anime 64x64" in capsys.readouterr().err
+
+
+def test_nearest_replaces_no_picture_of_somebody_else(data, samples, tmp_path, capsys):
+    Image.new("RGB", (8, 8)).save(tmp_path / "holiday.png")
+    before = (tmp_path / "holiday.png").read_bytes()
+    assert command.main(["--data", str(data), "--figure", str(tmp_path / "holiday.png")]) == 2
+    assert "holiday.png exists already" in capsys.readouterr().err
+    assert (tmp_path / "holiday.png").read_bytes() == before
+    for _ in range(2):  # its own may be replaced
+        assert command.main(["--data", str(data), "--figure", str(tmp_path / "own.png")]) == 0

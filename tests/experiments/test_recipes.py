@@ -14,6 +14,7 @@ from PIL import Image
 from gan_tf.cli import train as train_command
 from gan_tf.cli.arguments import given_options
 from gan_tf.experiments import recipe_record, recipe_scores, recipes, trainings
+from gan_tf.experiments.processes import TRAIN
 from gan_tf.experiments.recipe_record import to_arguments
 from gan_tf.experiments.recipes import RECIPES, main, select_recipes
 from gan_tf.experiments.trainings import Training
@@ -69,6 +70,15 @@ def test_recipes_wrong_arguments_train_nothing(processes, arguments, named, caps
     assert named in capsys.readouterr().err
     assert processes.trainings == []
     assert not Path("docs").exists()
+
+
+def test_recipes_of_images_that_are_not_there_leaves_nothing(processes, capsys):
+    """Otherwise the right --data would differ from the one that the comparison was started with."""
+    assert main(["--data", "faecs", "--minutes", "20"]) == 2
+    assert "faecs" in capsys.readouterr().err
+    assert not Path("runs/recipes/results.json").exists()
+    processes.fids = {"one": [90.0, 80.0], "two": [70.0, 60.0]}
+    assert main(ARGUMENTS) == 0
 
 
 def test_select_recipes_keeps_the_order_of_the_table():
@@ -219,8 +229,8 @@ def test_recipes_real_training_and_scoring(quarter_means, monkeypatch, image_dir
     monkeypatch.setattr(recipes, "RECIPES", (Training("tiny", "a small one", flags),))
 
     def run_here(arguments, log):
-        is_score = arguments[0] == "-m"
-        return recipe_scores.run(arguments[2:]) if is_score else train_command.run(arguments[1:])
+        is_training = tuple(arguments[: len(TRAIN)]) == TRAIN
+        return train_command.run(arguments[len(TRAIN) :]) if is_training else recipe_scores.run(arguments[2:])
 
     for module in (recipes, trainings):
         monkeypatch.setattr(module, "run_python", run_here)

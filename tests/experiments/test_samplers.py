@@ -59,7 +59,7 @@ def test_images_without_labels_are_refused_before_any_row(run, image_dir, tmp_pa
         (["--samplers", "heun"], "no sampler 'heun'"),
         (["--steps", "ten"], "must be lists of numbers"),
         (["--guidance", "101"], "from 0 to 100"),
-        (["--steps", "11"], "11 sampling steps are more than the 10"),
+        (["--steps", "2,11"], "11 sampling steps are more than the 10"),
         (["--count", "31"], "60 training images, but two samples of --count 31 are compared. Use --count 30"),
         (["--out", "table.txt"], "--out table.txt must be a .md file"),
         (["--out", "/dev/null/table.md"], "/dev/null cannot be written"),

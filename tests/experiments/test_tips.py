@@ -1,5 +1,7 @@
 """The experiment on tips: which runs it makes, and the page of a comparison whose trainings are only pretended."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from helpers.cli import call, only_run
@@ -11,6 +13,7 @@ from gan_tf.cli import train as train_command
 from gan_tf.cli.arguments import given_options
 from gan_tf.cli.main import run_command
 from gan_tf.experiments import models, tips, trainings
+from gan_tf.experiments.processes import TRAIN
 from gan_tf.experiments.recipe_record import to_arguments
 from gan_tf.experiments.tips import BASE, TIPS, select_tips
 from gan_tf.experiments.trainings import Budget
@@ -87,9 +90,11 @@ def test_train_to_trains_once_without_scores(image_dir, tmp_path, monkeypatch):
 
     def run_here(arguments, log):
         calls.append(arguments)
-        return call("train", *arguments[1:])
+        return call("train", *arguments[len(TRAIN) :])
 
     monkeypatch.setattr(trainings, "run_python", run_here)
+    monkeypatch.chdir(image_dir.parent)  # the images are named relative to the current folder
+    image_dir = Path(image_dir.name)
     training = trainings.Training("tiny", "", {"loss": "gan", **TINY, "batch": 4})
     for _ in range(2):
         run_dir, failure = trainings.train_to(ANIME, training, image_dir, Budget(steps=2), tmp_path / "runs")

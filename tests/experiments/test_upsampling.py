@@ -11,7 +11,7 @@ from PIL import Image
 
 from gan_tf import export
 from gan_tf.cli.main import run_command
-from gan_tf.experiments import upsampling
+from gan_tf.experiments import trainings, upsampling
 from gan_tf.experiments.spectrum import pattern_strength, power_spectrum
 from gan_tf.run_dir import RunDir
 from gan_tf.training import callbacks
@@ -64,13 +64,13 @@ def test_pattern_strength_of_images_with_each_block_alike_is_high():
 def no_training(monkeypatch):
     """Trainings that write random weights at once."""
 
-    def train(task, training, data, budget, folder):
+    def train(task, training, data, budget, folder, grid_every=0):
         model = build_cyclegan(upsample=training.flags["upsample"])
         about = {"task": task.name, "config": dataclasses.asdict(model.config), "image_shape": [32, 32, 3]}
         export.write_export(folder, model.exported(), {}, about, {**CARD, "task": task.name})
         return RunDir(folder), None
 
-    monkeypatch.setattr(upsampling, "train_to", train)
+    monkeypatch.setattr(trainings, "train_to", train)
     monkeypatch.setattr(upsampling, "_SIZES", {**SMALL})
     monkeypatch.setattr(callbacks, "TrainingSetMetrics", lambda source, count, seed: MeanGray(count))
 
@@ -95,6 +95,6 @@ def test_upsampling_page_has_a_row_for_real_images_and_for_each_training(no_trai
     [([], "--data"), (["--data", ".", "--count", "1"], "--count 1"), (["--data", ".", "--out", "x.txt"], "must be a .md file")],
 )
 def test_upsampling_wrong_arguments_train_nothing(words, named, monkeypatch, capsys):
-    monkeypatch.setattr(upsampling, "train_to", lambda *_: pytest.fail("it was trained"))
+    monkeypatch.setattr(trainings, "train_to", lambda *_: pytest.fail("it was trained"))
     assert run_command(upsampling.run, words) == 2
     assert named in capsys.readouterr().err

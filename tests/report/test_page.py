@@ -95,6 +95,18 @@ def test_run_page_lists_changed_options_first(tmp_path, read_page):
     assert "--seed" in rows[5:]
 
 
+def test_run_page_of_an_experiments_own_task_lists_no_commands_that_do_not_know_it(tmp_path, read_page):
+    folder = write_run(tmp_path / "run", TASKS["mnist"])
+    assert "python infer.py" in read_page(folder, "mnist").text
+    config = json.loads((folder / "config.json").read_text())
+    write_json(folder / "config.json", {**config, "command": "python -m gan_tf.experiments.stacked_mnist --data DIR"})
+    text = read_page(folder, "mnist").text
+    assert "python -m gan_tf.experiments.stacked_mnist --data DIR" in text
+    assert "tensorboard --logdir" in text
+    for name in ("train.py", "infer.py", "evaluate.py", "-m gan_tf.report"):
+        assert f"python {name}" not in text
+
+
 def test_run_page_escapes_every_text(tmp_path, read_page):
     """A hostile name, command, caption, curve, layer or digest stays a text: no element and no script comes of it."""
     folder = write_run(tmp_path / "<b onclick=alert(3)>&", TASKS["diffusion"])
@@ -163,6 +175,7 @@ def test_run_page_says_which_file_is_damaged(run, read_page, name, content):
         ("scores.json", {"fid": {"value": "low", "protocol": {}}}),
         ("scores.json", {"fid": {"value": 1, "protocol": {"images": "many"}}}),
         ("networks.json", {"generator": 3}),
+        ("networks.json", {"generator": {"parameters": 1, "trainable": 1, "layers": [["a", "b", "c", "many"]]}}),
         ("failure.json", {"step": 3}),
         ("figures/figures.json", {"../images/reals.png": "outside of the folder"}),
     ],

@@ -9,6 +9,7 @@ from PIL import Image
 
 from gan_tf.utils.images import (
     empty_image_dir,
+    is_own_image,
     require_own_image,
     split_tiles,
     tile_images,
@@ -109,6 +110,13 @@ def test_empty_image_dir_removes_images_of_this_program_only_if_asked(tmp_path):
     assert len(list(directory.glob("*.png"))) == 3
     empty_image_dir(directory, overwrite=True)
     assert [path.name for path in directory.iterdir()] == [".hidden"]
+
+
+def test_is_own_image_of_an_enormous_image_is_false(tmp_path, monkeypatch):
+    write_png(tmp_path / "a.png", random_pixels(8, 8, 3))
+    assert is_own_image(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # more than twice as many may be an attack
+    assert not is_own_image(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

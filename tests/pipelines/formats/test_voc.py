@@ -126,6 +126,7 @@ BOMB = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c "&b;&b;&b;"
 FAULTS = {
     "broken": "<annotation><size>",
     "bomb": BOMB,
+    "encoding": '<?xml version="1.0" encoding="foo"?><annotation></annotation>',
     "long": annotation((1, 1, 9, 9)) + " " * (1 << 20),
     "nobox": annotation(),
     "outside": annotation((30, 30, 40, 40)),
@@ -148,7 +149,7 @@ def test_voc_data_faulty_annotations_are_counted_named_and_left_out(tmp_path):
     source, _ = open_all(tmp_path)
     assert len(source) == 1
     assert f"{len(FAULTS)} faulty annotations left out: bomb (it is too long, or declares entities); broken (" in source.summary
-    assert "and 5 more" in source.summary
+    assert "and 6 more" in source.summary
     assert (read_boxes(tmp_path / "annotations/good")[0]) == Box(0, 0, 9, 16, 20, 16)
 
 
