@@ -1,8 +1,10 @@
 """What makes whole trainings by the command short: no scores at their end, and few synthetic faces."""
 
 import functools
+from pathlib import Path
 
 import pytest
+from helpers.cli import train_two_steps
 
 from pipelines.synthetic import anime
 
@@ -21,3 +23,9 @@ def few_synthetic_faces():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(anime, "SyntheticFaces", functools.partial(anime.SyntheticFaces, 16))
         yield
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A run of anime faces after two steps, which no test changes."""
+    return train_two_steps(tmp_path_factory.mktemp("runs"))

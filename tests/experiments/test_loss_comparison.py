@@ -45,6 +45,16 @@ def test_describe_head_names_the_ceiling_or_the_reason():
     assert describe_head({"gan": missing}, options) == "The Inception Score is not computed: CIFAR-10 is missing."
 
 
+def test_render_results_marks_the_lowest_fid():
+    results = {}
+    for name, fid in (("gan", 60.0), ("lsgan", 50.0), ("wgan", 70.0)):
+        measures = Measures(np.zeros((1, 4, 4, 3), np.uint8), fid, 1.0)
+        results[name] = loss_comparison.Result(Facts(1, 1.0, 1, None), measures, None)
+    rows = loss_comparison.render_results(results).splitlines()[2:]
+    assert [row.split("|")[1].strip() for row in rows] == ["gan", "**lsgan**", "wgan"]
+    assert [row.split("|")[4].strip() for row in rows] == ["60.0", "50.0", "70.0"]
+
+
 def test_loss_comparison_page_takes_named_weights_and_trains_the_others(tmp_path, monkeypatch):
     trained = []
 

@@ -71,6 +71,17 @@ def test_describe_equilibrium_compares_with_one_half(means, verdict):
     assert verdict in describe_equilibrium({"16-16": row})[-1]
 
 
+def test_describe_marks_the_lowest_fid_and_compares_the_mlp_with_the_best_convolutions():
+    def row(fid: float) -> mnist_sizes.Row:
+        return mnist_sizes.Row(Facts(1, 1.0, 1, None), fid, np.full(10, 5), {})
+
+    rows = {"16-16": row(40.0), "100-16": row(30.0), "mlp": row(35.0)}
+    _, table, mlp, *_ = mnist_sizes.describe(rows, 50, "protocol")
+    assert [line.split("|")[1].strip() for line in table.splitlines()[2:]] == ["16-16", "**100-16**", "mlp"]
+    assert mlp == "MLP against CNN: the FID of the fully connected networks, 35.0, is higher than the 30.0 of 100-16."
+    assert "25.0, is not higher than the 30.0" in mnist_sizes.describe({**rows, "mlp": row(25.0)}, 50, "protocol")[2]
+
+
 def test_describe_equilibrium_without_curves_says_nothing():
     assert describe_equilibrium({"16-16": mnist_sizes.Row(Facts(1, 1.0, 1, None), 50.0, np.full(10, 5), {})}) == []
 
