@@ -230,6 +230,18 @@ def test_readme_accuracies_of_the_classifier_are_those_of_its_card():
     assert f"{scores['mnistm_accuracy']['value']:.2f} %" in row
 
 
+@pytest.mark.parametrize("weights", [path for path in shipped_weights() if path.startswith("yosemite/")])
+def test_readme_scores_of_translations_are_those_of_the_card(weights):
+    """They are better than leaving the images as they are."""
+    scores = read_card(SHIPPED / weights)["scores"]
+    row = table_rows(ROOT / "README.md")[weights]
+    for direction in ("AtoB", "BtoA"):
+        translated, plain = (scores[f"kid_{direction}{end}"]["value"] for end in ("", "_untranslated"))
+        assert translated < plain
+        assert f"KID × 1000 {1000 * translated:.1f} (untranslated: {1000 * plain:.1f}" in row
+        assert f"FID {scores[f'fid_{direction}']['value']:.1f}" in row
+
+
 @pytest.mark.parametrize("weights", shipped_weights())
 def test_pages_describe_the_training_of_the_card(weights):
     page, card = ROOT / "docs/weights.md", read_card(SHIPPED / weights)

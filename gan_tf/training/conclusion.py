@@ -53,6 +53,6 @@ def _score(request: TrainingRequest, run: RunContext) -> None:
         cards.write_scores(directory, json.loads(to_json(scores, task.thresholds)))
         print(render_table(scores, task.thresholds), end="")
     if left_out:
-        print(f"not scored: {'; '.join(left_out)}")
+        print(f"not scored: {'; '.join(dict.fromkeys(left_out))}")
     if not scores:
         print(f"score them: python evaluate.py --task {task.name} --weights {shlex.quote(str(directory))} --data FOLDER")
