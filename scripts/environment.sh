@@ -7,7 +7,7 @@ requirements=(requirements.txt "$@")
 stamp=.venv/installed-$(cat "${requirements[@]}" | sha256sum | cut -c1-16)
 python=$PWD/.venv/bin/python
 
-if [ ! -e "$stamp" ] || ! "$python" -c "" 2>/dev/null; then  # a Python that has moved leaves a broken environment
+if [ ! -e "$stamp" ] || [ ! -x "$python" ]; then  # a Python that has gone leaves a broken link
     base=
     for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
         if [ -n "$candidate" ] && "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
