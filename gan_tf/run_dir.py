@@ -128,6 +128,11 @@ def has_trained(directory: Path) -> bool:
     return metrics.is_file() and metrics.stat().st_size > 0
 
 
+def is_of_train(config: Mapping[str, Any]) -> bool:
+    """Returns whether train.py started the run of a ``config.json``; it knows the task, which is not an experiment's own."""
+    return str(config["command"]).startswith("python train.py ")
+
+
 def hint_new_run(directory: Path) -> str:
     """Returns how to go on without a run that has lost files, as the second half of a hint."""
     directory = Path(directory)

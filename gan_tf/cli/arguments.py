@@ -96,7 +96,8 @@ def _count_values(action: argparse.Action, words: Sequence[str]) -> int:
 def _shown_values(action: argparse.Action, values: Sequence[str]) -> list[str]:
     """Returns the values of an argument as a recorded command shows them."""
     if action.type not in (Path, parse_location):
-        return ["DIR" if os.sep in value else shlex.quote(value) for value in values]  # --weights takes names and folders
+        is_folder = action.dest == "weights" and os.sep in values[0]  # which takes names and folders
+        return ["DIR"] if is_folder else [shlex.quote(value) for value in values]
     locations = [parse_location(value) if action.type is parse_location else Path(value) for value in values]
     return [
         str(TfdsLocation(location.name)) if isinstance(location, TfdsLocation) else str(action.metavar)

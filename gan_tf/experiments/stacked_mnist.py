@@ -177,7 +177,6 @@ def train(data: Location, budget: Budget, runs: Path, loss: str, command: str) -
         initial_weights=None,
         initial_task=None,
         command=command,
-        is_registered=False,
     )
     if train_run(request):
         raise KeyboardInterrupt

@@ -15,6 +15,7 @@ from gan_tf.report.gallery import build_gallery, build_pictures, list_figures
 from gan_tf.report.html import render
 from gan_tf.report.run_files import RunFiles, read_run_files
 from gan_tf.report.settings import NONE, list_settings
+from gan_tf.run_dir import is_of_train
 from gan_tf.utils.files import write_atomic
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def _list_commands(run: RunFiles) -> list[tuple[str, str]]:
     more = " --steps N" if run.card.get("step", 0) >= run.record["steps"] else ""
     repeat = (f"Train the same again{where}", run.record["command"])
     watch = ("Watch in TensorBoard", f"tensorboard --logdir {folder}")
-    if not run.record["command"].startswith("python train.py "):  # the task is that of an experiment alone
+    if not is_of_train(run.record):
         return [repeat, watch]
     use = f"python infer.py --task {task.name} --weights {folder} {task.family.example}"
     score = f"python evaluate.py --task {task.name} --weights {folder}"

@@ -7,6 +7,7 @@ from gan_tf import cards
 from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.report import render_table, to_json
 from gan_tf.report.page import PAGE
+from gan_tf.run_dir import is_of_train
 from gan_tf.training.context import RunContext
 from gan_tf.training.request import TrainingRequest
 from gan_tf.workflow import evaluate_weights
@@ -17,7 +18,7 @@ from pipelines.location import parse_location
 def conclude_run(request: TrainingRequest, run: RunContext, last_step: int) -> int:
     """Prints what was reached and what to do next, and scores a finished run; returns the exit code."""
     task, folder, plan = request.task, shlex.quote(str(run.run_dir.path)), run.plan
-    if not request.is_registered:
+    if not is_of_train(run.config):
         print(f"{counted(last_step, 'step')} of {plan.steps:,} trained: {run.run_dir.path}")
         return 0 if last_step == plan.steps or plan.time_is_up else 130
     resume = f"python train.py --task {task.name} --runs {shlex.quote(str(request.runs))} --resume {folder}"

@@ -31,7 +31,6 @@ class TrainingRequest:
         initial_weights: a run or exported weights to start from; None starts from scratch.
         initial_task: the task of ``initial_weights``.
         command: the command as others can type it.
-        is_registered: whether ``train.py`` and ``infer.py`` know the task by its name, so that they can be suggested.
     """
 
     task: "Task"
@@ -46,4 +45,3 @@ class TrainingRequest:
     initial_weights: Path | None
     initial_task: "Task | None"
     command: str
-    is_registered: bool = True

@@ -292,6 +292,9 @@ def test_recorded_command_hides_own_paths():
     assert recorded(words) == "python train.py --init-from=RUN --config FILE"
     assert recorded(["--data", "tfds:mnist@/mine"]) == "python train.py --data tfds:mnist"
     assert recorded(["--data=tfds@/mine", "--flip"]) == "python train.py --data=tfds --flip"
+    words = ["--task", "dann", "--source-data", "/mine", "--classes", "cat/dog"]
+    expected = "python train.py --task dann --source-data DIR --classes cat/dog"
+    assert build_parser(TASKS["dann"]).recorded_command(words) == expected
 
 
 def test_recorded_command_of_an_experiment_keeps_its_numbers():
