@@ -27,6 +27,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    if config.getoption("--write-robustness") and config.getoption("numprocesses", 0):
+        raise pytest.UsageError("--write-robustness counts in one process. Add -n 0.")
     import_tensorflow()
     import tensorflow as tf
 

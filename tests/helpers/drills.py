@@ -91,7 +91,7 @@ _TEXT = """# Robustness: what was done to a training of each family, and how oft
 The tests do what this table names to a tiny training of each family (`tests/helpers/drills.py`), with the real commands and
 real files. They wrote this page themselves:
 
-    bash tests/run.sh --all tests/robustness --write-robustness
+    bash tests/run.sh --all tests/robustness --write-robustness -n 0
 
 Each cell says how often the training **held**, and how often the last run that tried it did so; a dash: not tried. Held means:
 
