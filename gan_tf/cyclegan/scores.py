@@ -40,8 +40,7 @@ def translation_scores(
     _check_options(options)
     if data is None:
         raise UserError("There are no images to translate", "Name a folder with test images of both domains by --data")
-    if not has_validation(spec, data):
-        raise UserError(f"{data} has no test images of both domains", "Put them into testA and testB")
+    check_test_images(spec, data)
     test, train = (open_data(spec, data, split, MEMORY_BUDGET) for split in _SPLITS)
     for source in (*test.values(), *train.values()):
         print(source.summary, flush=True)
@@ -56,6 +55,16 @@ def translation_scores(
         distances = {key: score for key, score in distances.items() if key.removeprefix("imagenet_") in _DISTANCES}
         scores |= _add_suffix(distances, f"{direction}_untranslated")
     return scores
+
+
+def check_test_images(spec: DataSpec, data: Location) -> None:
+    """Checks that there are images to translate.
+
+    Raises:
+        UserError: there are no test images of both domains.
+    """
+    if not has_validation(spec, data):
+        raise UserError(f"{data} has no test images of both domains", "Put them into testA and testB")
 
 
 def _check_options(options: EvaluationOptions) -> None:

@@ -1,7 +1,8 @@
-"""``python -m gan_tf.experiments.inception_scores``: the Inception Scores of the CIFAR-10 handout's losses, in one text file.
+"""``python -m gan_tf.experiments.inception_scores``: the five Inception Scores of a handout, in one text file.
 
-KAIST AI604 2020, HW3, takes 1,000 images and one split. Each line names its measure, since a score by another classifier is
-another number; what cannot be computed reads "not computed", with the reason.
+KAIST AI604 2020, HW3: 1,000 images, in one split, of each of its four losses on CIFAR-10, and photographs of winter that its
+CycleGAN has made summer. Each line names its measure, since a score by another classifier is another number; what cannot be
+computed reads "not computed", with the reason.
 """
 
 import dataclasses
@@ -17,19 +18,36 @@ from gan_tf.evaluation.options import EvaluationOptions
 from gan_tf.evaluation.report import protocol_line
 from gan_tf.evaluation.scores import Score
 from gan_tf.options import from_values, option
-from gan_tf.tasks import CIFAR10, Task, find_task
+from gan_tf.tasks import CIFAR10, YOSEMITE, Task, find_task
 from gan_tf.utils.files import require_space, write_atomic
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError, counted
-
-ROWS: tuple[tuple[Task, str], ...] = tuple((CIFAR10, loss) for loss in ("gan", "lsgan", "wgan", "wgangp"))
-"""The models of the file: tasks and their variants."""
+from pipelines.location import Location, parse_location
 
 _TITLE = "Inception Scores"
 _MEASURES = ("inception_score", "inception_score_cifar10_head")
-_OWN_FIELDS = ("generated", "model_step", "model_sha256", "warning")  # of a protocol: they differ from model to model
+_OWN_FIELDS = ("generated", "images", "size", "model_step", "model_sha256", "warning")  # of a protocol: each model has its own
 
-Directories = Mapping[tuple[str, str], Path]
+
+@dataclass(frozen=True)
+class Model:
+    """A line of the file.
+
+    Attributes:
+        name: of the line.
+        task: its task.
+        variant: which weights of the task; None takes any, and without named ones those that are the task's default.
+        direction: of the translations that are scored; empty for a generator of images.
+    """
+
+    name: str
+    task: Task
+    variant: str | None
+    direction: str = ""
+
+
+LOSSES = tuple(Model(f"{CIFAR10.name}/{loss}", CIFAR10, loss) for loss in ("gan", "lsgan", "wgan", "wgangp"))
+MODELS = (*LOSSES, Model(f"{YOSEMITE.name}, winter to summer", YOSEMITE, None, "BtoA"))
 
 
 @dataclass(frozen=True)
@@ -74,33 +92,46 @@ class Row:
     reasons: Mapping[str, str]
 
 
-def find_directories(named: Sequence[Path]) -> Directories:
-    """Returns the weights of the models in ``ROWS``: the named ones, for the others the shipped ones, if there are any.
+def find_directories(named: Sequence[Path]) -> dict[str, Path]:
+    """Returns the weights of ``MODELS`` by name: the named ones, for the others the shipped ones, if there are any.
 
     Raises:
         UserError: a folder holds no weights, those of another model, or two hold those of the same one.
     """
-    found: dict[tuple[str, str], Path] = {}
-    keys = [(task.name, variant) for task, variant in ROWS]
+    found: dict[str, Path] = {}
     for directory in named:
         about = export.read_weights(directory)
         task = find_task(about.task)
-        key = (task.name, task.variant_of(from_values(task.family.config, about.config, str(directory))))
-        if key not in keys:
-            wanted = ", ".join("/".join(key) for key in keys)
-            raise UserError(
-                f"{directory} holds weights of {'/'.join(key)}, which are not scored here", f"Name some of: {wanted}"
-            )
-        if key in found:
-            problem = f"{found[key]} and {directory} both hold weights of {'/'.join(key)}"
+        variant = task.variant_of(from_values(task.family.config, about.config, str(directory)))
+        model = next((model for model in MODELS if model.task == task and model.variant in (None, variant)), None)
+        if model is None:
+            wanted = ", ".join(model.name for model in LOSSES)
+            problem = f"{directory} holds weights of {task.name}/{variant}, which are not scored here"
+            raise UserError(problem, f"Name some of: {wanted}, {YOSEMITE.name}")
+        if model.name in found:
+            problem = f"{found[model.name]} and {directory} both hold weights of {model.name}"
             raise UserError(problem, "Name one of the two")
-        found[key] = directory
-    defaults = {key: shipped.SHIPPED / key[0] / key[1] for key in keys if key[1] in shipped.shipped_variants(key[0])}
-    return defaults | found
+        found[model.name] = directory
+    for model in MODELS:
+        variant = model.variant or model.task.default_variant
+        if variant in shipped.shipped_variants(model.task.name):
+            found.setdefault(model.name, shipped.SHIPPED / model.task.name / variant)
+    return found
 
 
-def score_rows(directories: Directories, options: InceptionScoreOptions) -> list[Row]:
-    """Scores the models in ``ROWS`` by ``evaluate_weights``.
+def score_rows(
+    models: Sequence[Model],
+    directories: Mapping[str, Path],
+    options: InceptionScoreOptions,
+    photographs: Location | None = None,
+) -> list[Row]:
+    """Scores models by ``evaluate_weights``.
+
+    Args:
+        models: some of ``MODELS``.
+        directories: their weights by name, as far as there are any.
+        options: how to score.
+        photographs: whose test images are translated; None scores no translations.
 
     Raises:
         UserError: the network's weights are missing, or there is nothing that can be computed.
@@ -122,28 +153,29 @@ def score_rows(directories: Directories, options: InceptionScoreOptions) -> list
             raise
         reasons[head] = error.problem
     rows = []
-    for task, variant in ROWS:
-        name = f"{task.name}/{variant}"
-        directory = directories.get((task.name, variant))
-        if directory is None:
-            rows.append(Row(name, {}, dict.fromkeys(options.measures, "there are no weights of it")))
+    for model in models:
+        directory, data = directories.get(model.name), photographs if model.direction else None
+        if directory is None or (model.direction and data is None):
+            why = "there are no weights of it" if directory is None else f"--{YOSEMITE.name} names no photographs"
+            rows.append(Row(model.name, {}, dict.fromkeys(options.measures, why)))
             continue
-        print(f"scoring {name}: {shipped.describe_weights(directory)}", flush=True)
+        print(f"scoring {model.name}: {shipped.describe_weights(directory)}", flush=True)
         left_out: list[str] = []
-        scores = evaluate_weights(task, directory, None, EvaluationOptions(**values), left_out.append)
+        scores = evaluate_weights(model.task, directory, data, EvaluationOptions(**values), left_out.append)
+        suffix = f"_{model.direction}" if model.direction else ""
+        scores = {name: scores[name + suffix] for name in options.measures if name + suffix in scores}
         why = next((words for words in left_out if words.startswith("inception_score, since ")), "")
-        rows.append(Row(name, scores, reasons | {inception: why.removeprefix("inception_score, since ")}))
+        rows.append(Row(model.name, scores, reasons | {inception: why.removeprefix("inception_score, since ")}))
     if not any(row.scores for row in rows):
-        raise UserError(
-            f"No weights of {', '.join(row.name for row in rows)} were found", "Train them, and name their runs by --weights"
-        )
+        problem = f"No weights of {', '.join(row.name for row in rows)} were found that can be scored"
+        raise UserError(problem, "Train them, and name their runs by --weights")
     return rows
 
 
 def render_rows(rows: Sequence[Row], options: InceptionScoreOptions) -> str:
     """Returns the content of the file: a line for each model and measure, and below them the protocols."""
     splits = counted(options.splits, "split")
-    lines = [f"{_TITLE} of {options.count:,} generated images of each model, {splits}, seed {options.seed}", ""]
+    lines = [f"{_TITLE} of {options.count:,} images of each model, or of all test images; {splits}, seed {options.seed}", ""]
     name_width, measure_width = (max(map(len, names)) for names in ([row.name for row in rows], options.measures))
     for row in rows:
         for measure in options.measures:
@@ -152,15 +184,20 @@ def render_rows(rows: Sequence[Row], options: InceptionScoreOptions) -> str:
     for measure in options.measures:
         protocols = [row.scores[measure].protocol for row in rows if measure in row.scores]
         if protocols:
-            shared = {key: value for key, value in protocols[0].items() if key not in _OWN_FIELDS}
+            shared = {
+                key: value
+                for key, value in protocols[0].items()
+                if key not in _OWN_FIELDS and all(protocol.get(key) == value for protocol in protocols)
+            }
             lines += ["", f"protocol of {measure}: {protocol_line(shared)}"]
     return "\n".join(lines) + "\n"
 
 
 def _describe(score: Score) -> str:
     deviation = "" if score.deviation is None else f" ± {score.deviation:.4f}"
+    weights = score.protocol["model_sha256"][:12]
     real = f", {score.baseline.protocol['generated']}: {score.baseline.value:.4f}" if score.baseline else ""
-    return f"{score.value:.4f}{deviation} (weights {score.protocol['model_sha256'][:12]}{real})"
+    return f"{score.value:.4f}{deviation} ({score.protocol['images']:,} images, weights {weights}{real})"
 
 
 def check_out(path: Path) -> None:
@@ -185,13 +222,19 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--weights", type=Path, nargs="+", default=[], metavar="DIR", help=about)
     about = "the file to write (default: inception_score.txt)"
     parser.add_argument("--out", type=Path, default=Path("inception_score.txt"), metavar="FILE", help=about)
+    about = "test images of winter to translate (default: they are not scored)"
+    parser.add_argument(f"--{YOSEMITE.name}", type=parse_location, metavar="DIR", help=about)
     add_options(parser, InceptionScoreOptions())
     args = parser.parse(argv)
     options = build_options(args, InceptionScoreOptions)
     check_out(args.out)
     directories = find_directories(args.weights)
     import_tensorflow()
-    text = render_rows(score_rows(directories, options), options)
+    if args.yosemite is not None:
+        from gan_tf.cyclegan.scores import check_test_images
+
+        check_test_images(YOSEMITE.data, args.yosemite)  # before the others are scored, which takes minutes
+    text = render_rows(score_rows(MODELS, directories, options, args.yosemite), options)
     print(text, end="", flush=True)  # first, so that a full disk loses no score
     write_atomic(args.out, text.encode(errors="backslashreplace"))
     return 0

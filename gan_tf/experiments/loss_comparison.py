@@ -14,6 +14,7 @@ from pathlib import Path
 from gan_tf.cli.arguments import Parser
 from gan_tf.cli.main import run_command
 from gan_tf.experiments.arguments import add_outputs, check_page
+from gan_tf.experiments.inception_scores import LOSSES as LOSSES_OF_CIFAR10
 from gan_tf.experiments.inception_scores import InceptionScoreOptions, score_rows
 from gan_tf.experiments.inception_scores import Row as InceptionScores
 from gan_tf.experiments.models import (
@@ -61,7 +62,7 @@ class Result:
 
 def score_by_head(directories: Mapping[str, Path], options: InceptionScoreOptions) -> dict[str, InceptionScores]:
     """Returns the Inception Scores of CIFAR-10's losses by name; raises as ``score_rows``."""
-    rows = score_rows({(CIFAR10.name, name): directory for name, directory in directories.items()}, options)
+    rows = score_rows(LOSSES_OF_CIFAR10, {f"{CIFAR10.name}/{name}": path for name, path in directories.items()}, options)
     return {row.name.removeprefix(f"{CIFAR10.name}/"): row for row in rows}
 
 

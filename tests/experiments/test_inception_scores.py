@@ -1,5 +1,7 @@
 """The file of Inception Scores: a line for each loss and measure, with small networks."""
 
+import re
+
 import numpy as np
 import pytest
 from helpers.exports import export_untrained
@@ -9,6 +11,12 @@ from gan_tf import shipped
 from gan_tf.cli.main import run_command
 from gan_tf.evaluation.features import extractor as extractors
 from gan_tf.experiments.inception_scores import run
+from gan_tf.tasks import YOSEMITE
+from gan_tf.utils.images import write_png
+from gan_tf.workflow import load_workflow
+from pipelines.formats.unpaired import UnpairedData
+
+SUMMER = "yosemite, winter to summer"
 
 
 class FewClasses:
@@ -44,30 +52,64 @@ def scores(directory, *words, has_logits=True):
         return run_command(run, [str(word) for word in [*common, *words]])
 
 
+def read_scores(path):
+    """Returns the text of the file, and what it says by model and measure."""
+    text = path.read_text()
+    lines = [re.split("  +", line) for line in text.splitlines() if line.startswith(("cifar10/", SUMMER))]
+    return text, {(name, measure): value for name, measure, value in lines}
+
+
+def expected_score(images):
+    """The Inception Score in one split, as it is defined."""
+    logits = FewClasses(True)(images)[1].astype(np.float64)
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return np.exp(np.sum(p * np.log(p / p.mean(axis=0)), axis=1).mean())
+
+
 def test_inception_scores_are_those_of_the_images_of_infer(weights):
     """The lines name their measures; the number is that of NumPy for the images of seed 0."""
     assert scores(weights, "--weights", weights / "wgan") == 0
-    text = (weights / "inception_score.txt").read_text()
-    lines = {tuple(line.split()[:2]): line for line in text.splitlines() if line.startswith("cifar10/")}
-    assert len(lines) == 8
+    text, lines = read_scores(weights / "inception_score.txt")
+    assert len(lines) == 10
     for loss, directory in (("gan", weights / "shipped/cifar10/gan"), ("wgan", weights / "wgan")):
-        images = gan_tf.load("cifar10", directory).generate(20, seed=0)
-        logits = FewClasses(True)(images)[1].astype(np.float64)
-        p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        expected = np.exp(np.sum(p * np.log(p / p.mean(axis=0)), axis=1).mean())
-        assert lines[f"cifar10/{loss}", "inception_score"].split()[2] == f"{expected:.4f}"
-        assert "not computed: There is no CIFAR-10" in lines[f"cifar10/{loss}", "inception_score_cifar10_head"]
-    for loss in ("lsgan", "wgangp"):
-        assert lines[f"cifar10/{loss}", "inception_score"].endswith("not computed: there are no weights of it")
-    assert "of 20 generated images of each model, 1 split, seed 0" in text
+        expected = expected_score(gan_tf.load("cifar10", directory).generate(20, seed=0))
+        assert lines[f"cifar10/{loss}", "inception_score"].startswith(f"{expected:.4f} (20 images, weights ")
+        assert lines[f"cifar10/{loss}", "inception_score_cifar10_head"].startswith("not computed: There is no CIFAR-10")
+    for name in ("cifar10/lsgan", "cifar10/wgangp", SUMMER):
+        assert lines[name, "inception_score"] == "not computed: there are no weights of it"
+    assert "of 20 images of each model, or of all test images; 1 split, seed 0" in text
     assert "protocol of inception_score: extractor quarters" in text
     assert "classes 12" in text
+
+
+def test_inception_scores_translations_are_those_of_winter(weights):
+    """The fifth line is of all test images of winter, however few, as summer."""
+    export_untrained(weights / "cyclegan", "yosemite")
+    random = np.random.default_rng(0)
+    for folder, count in {"trainA": 14, "trainB": 12, "testA": 10, "testB": 9}.items():
+        (weights / "photographs" / folder).mkdir(parents=True)
+        for i in range(count):
+            write_png(weights / "photographs" / folder / f"{i}.png", random.integers(0, 256, (32, 32, 3), np.uint8))
+    words = ["--weights", weights / "cyclegan"]
+    assert scores(weights, *words) == 0
+    without = read_scores(weights / "inception_score.txt")[1]
+    assert without[SUMMER, "inception_score"] == "not computed: --yosemite names no photographs"
+    assert scores(weights, *words, "--yosemite", weights / "photographs") == 0
+    text, lines = read_scores(weights / "inception_score.txt")
+    winter = UnpairedData(size=32).open(weights / "photographs", "val", memory_budget=1 << 20)["b"].take(np.arange(9))
+    translator = load_workflow(YOSEMITE, weights / "cyclegan").load(weights / "cyclegan")
+    expected = expected_score(translator.translate_all(winter.numpy(), "BtoA"))
+    assert lines[SUMMER, "inception_score"].startswith(f"{expected:.4f} (9 images, weights ")
+    assert lines["cifar10/gan", "inception_score"] == without["cifar10/gan", "inception_score"]
+    assert "protocol of inception_score: extractor quarters" in text
+    assert "photographs" not in text.partition("protocol")[2]  # only what all models have in common
 
 
 REFUSED = [
     (["--weights", "wgan", "shipped/cifar10/gan", "wgan"], "both hold weights of cifar10/wgan"),
     (["--cifar", "cifar.tgz"], "There is no CIFAR-10 at 'cifar.tgz'"),
-    (["--weights", "mnist"], "Name some of: cifar10/gan, cifar10/lsgan, cifar10/wgan, cifar10/wgangp"),
+    (["--weights", "mnist"], "Name some of: cifar10/gan, cifar10/lsgan, cifar10/wgan, cifar10/wgangp, yosemite"),
+    (["--yosemite", "nowhere"], "nowhere"),
     (["--weights", "nowhere"], "nowhere"),
     (["--splits", "21"], "cannot be divided into 21 splits"),
     (["--inception-weights", "nowhere.npz"], "nowhere.npz"),

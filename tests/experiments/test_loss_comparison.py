@@ -64,9 +64,10 @@ def test_loss_comparison_page_takes_named_weights_and_trains_the_others(tmp_path
         write_curves(folder, ("d_loss", "g_loss"))
         return RunDir(folder), None
 
-    def score(directories, options):
-        scores = {key[1]: Score(float(len(key[1])), {}, baseline=Score(6.2, {"generated": "test"})) for key in directories}
-        return [inception_scores.Row(f"cifar10/{loss}", {HEAD: value}, {}) for loss, value in scores.items()]
+    def score(models, directories, options):
+        losses = {model.name: len(model.variant) for model in models if model.name in directories}
+        scores = {name: Score(float(n), {}, baseline=Score(6.2, {"generated": "test"})) for name, n in losses.items()}
+        return [inception_scores.Row(name, {HEAD: score}, {}) for name, score in scores.items()]
 
     monkeypatch.setattr(trainings, "train_to", train)
     monkeypatch.setattr(models, "open_metrics", lambda *args: MeanGray(32))

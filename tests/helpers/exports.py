@@ -9,15 +9,22 @@ from gan_tf import export
 from gan_tf.tasks import find_task
 from gan_tf.workflow import build_workflow
 
+_SMALL = {"cyclegan": {"num_blocks": 1, "load_size": 32, "crop_size": 32}}
+
 
 def export_untrained(directory: Path, task: str, **values) -> Path:
-    """Writes weights as a run of the task does, with the configuration's ``values``; returns the directory."""
+    """Writes weights as a run of the task does, with the configuration's ``values``; returns the directory.
+
+    The networks are small. Those of CycleGANs have one block, and are for images of 32x32.
+    """
     entry = find_task(task)
-    config = entry.family.resolve(entry, {}, {"hidden_dim": 4, "latent_dim": 8, **values}).config
+    small = {"hidden_dim": 4, **_SMALL.get(entry.family.name, {"latent_dim": 8}), **values}
+    config = entry.family.resolve(entry, {}, small).config
     model = build_workflow(entry, config).build_model()
     about = {"task": task, "config": dataclasses.asdict(config), "image_shape": list(entry.image_shape)}
     card = {"task": task, "command": "python train.py", "seconds": 0, "step": 0, "images_seen": 0, "data": {}}
-    export.write_export(directory, {"generator": model.networks()["generator"]}, {}, about, card)
+    networks = {name: network for name, network in model.networks().items() if name.startswith("generator")}
+    export.write_export(directory, networks, {}, about, card)
     return directory
 
 
