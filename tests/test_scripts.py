@@ -1,5 +1,6 @@
 """The scripts on machines where something is missing: one clear line and exit code 2."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -83,6 +84,17 @@ def test_run_gan_without_network_fails_each_time(bare_machine):
     assert last_line(done).startswith("error: pip could not install requirements.txt (ERROR")
     again = run_gan(bare_machine, PIP_NO_INDEX="1")  # an incomplete environment is not mistaken for a complete one
     assert again.returncode == 2
+
+
+def test_run_gan_environment_whose_python_has_gone_is_made_again(bare_machine):
+    install_python(bare_machine, fails_on="nothing")
+    (bare_machine / ".venv/bin").mkdir(parents=True)
+    (bare_machine / ".venv/bin/python").symlink_to(bare_machine / "removed")
+    digest = hashlib.sha256((bare_machine / "requirements.txt").read_bytes()).hexdigest()
+    (bare_machine / f".venv/installed-{digest[:16]}").touch()
+    done = run_gan(bare_machine, PIP_NO_INDEX="1")
+    assert last_line(done).startswith("error: pip could not install requirements.txt (ERROR")
+    assert (bare_machine / ".venv/bin/python").exists()
 
 
 def test_train_output_pipe_closed_ends_quietly():
