@@ -57,7 +57,7 @@ class Ours:
         self.function = build_step_function(model, None)
         loss = float(self.function(self.batch)["loss"])
         network = tf.function(lambda *arguments: model.unet_ema(list(arguments), training=False))
-        noise = tf.constant(inputs["noise"][:SAMPLE_BATCH])
+        noise = tf.constant(inputs["noise"][: 2 * SAMPLE_BATCH])  # with guidance: with and without labels
         arguments = noise, tf.fill([len(noise)], 500), tf.zeros([len(noise)], tf.int32)
         self.evaluate = lambda: network(*arguments).numpy()
         self.evaluate()

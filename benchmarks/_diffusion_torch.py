@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from benchmarks._turns import first_line, serve, timing
 
-SAMPLE_BATCH = 25
+EVALUATED = 50  # images: twice a batch of 25, with and without labels
 TRIALS = 3  # timed calls of each mode
 
 
@@ -175,8 +175,8 @@ class Step:
     def evaluate(self) -> None:
         """Evaluates the network in float32, as sampling does."""
         with torch.inference_mode():
-            labels = torch.zeros(SAMPLE_BATCH, dtype=torch.int64)
-            self.function(self.noise[:SAMPLE_BATCH], torch.full((SAMPLE_BATCH,), 500), labels)
+            labels = torch.zeros(EVALUATED, dtype=torch.int64)
+            self.function(self.noise[:EVALUATED], torch.full((EVALUATED,), 500), labels)
 
 
 class Peer:

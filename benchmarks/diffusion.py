@@ -5,7 +5,8 @@
 PYTHON is the interpreter of an environment with PyTorch and NumPy (default: the one this runs in). Our step is the model as it
 is trained, with its EMA, logs and finite check, which the peer leaves out. Before anything is timed, both must have equal
 numbers of parameters, and an equal loss from the same weights, images and noise. The peer runs in the fastest of several
-modes: channels_last or not, and with --compiled also compiled. Evaluations are of 25 images, in float32.
+modes: channels_last or not, and with --compiled also compiled. Evaluations are in float32, of 25 images with and without
+their label in one batch, as sampling with guidance does it.
 
 Both processes exist at the same time on the same cores with the same number of threads, and run strictly in turn. A ratio
 above 1 means that ours is faster: it is the median over the turns of (peer's seconds / our seconds), with its 95 % CI.

@@ -25,7 +25,7 @@ def load(task: str, weights: str | Path | None = None, runs: str | Path = "runs"
         UserError: an unknown task, or weights that are missing, damaged or of another task.
     """
     entry = find_task(task)
-    directory = shipped.find_weights(entry.name, str(weights) if weights else None, entry.default_variant, Path(runs))
+    directory = shipped.find_weights(entry.name, None if weights is None else str(weights), entry.default_variant, Path(runs))
     import_tensorflow()
     from gan_tf.workflow import load_workflow
 

@@ -13,6 +13,7 @@ from gan_tf.utils.files import read_json, write_json
 from pipelines.errors import UserError
 
 WEIGHTS, FINETUNE, CARD, SCORES = "weights.npz", "finetune.npz", "card.json", "scores.json"
+_CONTENT = {"task": str, "command": str, "seconds": int | float, "step": int, "images_seen": int, "data": dict}
 STAGE = ("command", "seconds", "step", "images_seen", "data")  # what a card records about each stage of a training
 
 
@@ -30,9 +31,16 @@ def read_card(directory: Path) -> dict[str, Any]:
         raise UserError(problem, "Name a run folder, or a folder of exported weights with their card") from None
     if isinstance(card, dict) and "settings" in card:
         raise older_format(Path(directory), "its card.json has another layout")
-    if not isinstance(card, dict) or not isinstance(card.get("task"), str) or not card.keys() >= {*STAGE}:
+    if not _is_card(card):
         raise UserError(f"{path} does not describe a training", "Name another folder")
     return card
+
+
+def _is_card(card: Any) -> bool:
+    if not isinstance(card, dict) or not all(isinstance(card.get(key), kind) for key, kind in _CONTENT.items()):
+        return False
+    stages, scores = card.get("initialized_from", []), card.get("scores", {})
+    return isinstance(scores, dict) and isinstance(stages, list) and all(isinstance(stage, dict) for stage in stages)
 
 
 def write_scores(directory: Path, scores: Mapping[str, Any]) -> None:

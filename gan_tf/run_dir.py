@@ -19,6 +19,7 @@ FORMAT = 3
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # network file systems, and some in user space
 FAILURE = "failure.json"  # written where a number that is not finite ended the training
 _NAME = re.compile(r"(\d{3,})-.+")
+_NAME_LENGTH = 100  # of names that hold those of folders of images; file systems allow 255 bytes
 _CHECKPOINT = re.compile(r"step-(\d{9})")
 # The keys of config.json that other code relies on, and those that are there only after --init-from and for some data.
 _CONTENT = {
@@ -159,7 +160,7 @@ def create_run_dir(runs: Path, task: str, name: str) -> RunDir:
         with open(parent / ".numbering", "w") as numbering:
             lock_file(numbering, fcntl.LOCK_EX)
             number = max((number for number, _ in _numbered_dirs(parent)), default=-1) + 1
-            path = parent / f"{number:03d}-{re.sub(r'[^A-Za-z0-9_.]+', '-', name).strip('-')}"
+            path = parent / f"{number:03d}-{re.sub(r'[^A-Za-z0-9_.]+', '-', name).strip('-')[:_NAME_LENGTH]}"
             path.mkdir()
     return RunDir(path)
 

@@ -40,7 +40,16 @@ def test_has_step_only_of_a_whole_export(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [None, b"{", b"[]", b"{}", *(json.dumps({k: v for k, v in CARD.items() if k != key}).encode() for key in CARD)]
+    "content",
+    [
+        None,
+        b"{",
+        b"[]",
+        b"{}",
+        *(json.dumps({k: v for k, v in CARD.items() if k != key}).encode() for key in CARD),
+        *(json.dumps({**CARD, key: [5]}).encode() for key in (*CARD, "scores")),
+        *(json.dumps({**CARD, "initialized_from": stages}).encode() for stages in (5, None, ["x"], {})),
+    ],
 )
 def test_read_card_other_content_is_refused(tmp_path, content):
     if content is not None:

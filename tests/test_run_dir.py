@@ -150,6 +150,7 @@ def test_create_run_dir_numbers_beyond_three_digits(tmp_path):
         ("gan-a/b\\c", "000-gan-a-b-c"),
         ("gan-猫", "000-gan"),
         ("gan-v1.2_x", "000-gan-v1.2_x"),
+        ("gan-" + 250 * "a", "000-gan-" + 96 * "a"),
     ],
 )
 def test_create_run_dir_names_become_safe_in_paths(tmp_path, name, folder):

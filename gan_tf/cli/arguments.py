@@ -42,6 +42,7 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UserError: wrong usage.
         """
+        _refuse_empty(argv)
         try:
             args, unknown = self.parse_known_args(argv)
         except argparse.ArgumentError as error:
@@ -68,11 +69,17 @@ class Parser(argparse.ArgumentParser):
         shown = [self.prog if self.prog.startswith("python") else f"python {self.prog}"]
         remaining = list(argv)
         positional = [action for action in self._actions if not action.option_strings]
+        only_positional = False
         while remaining:
             name, has_value, value = remaining[0].partition("=")
-            action = self._option_string_actions.get(name)
+            action = None if only_positional else self._option_string_actions.get(name)
+            if name == "--" and not only_positional:
+                only_positional = True
+                shown.append(remaining.pop(0))
+                continue
             if action is None:
-                shown += _shown_values(positional.pop(0), [remaining.pop(0)])
+                owner = positional[0] if positional[0].nargs == "+" else positional.pop(0)
+                shown += _shown_values(owner, [remaining.pop(0)])
                 continue
             del remaining[0]
             values = [value] if has_value else [remaining.pop(0) for _ in range(_count_values(action, remaining))]
@@ -81,6 +88,22 @@ class Parser(argparse.ArgumentParser):
             words = _shown_values(action, values)
             shown += [f"{name}={words[0]}"] if has_value else [name, *words]
         return " ".join(shown)
+
+
+def _refuse_empty(argv: Sequence[str]) -> None:
+    """Checks that no argument is empty, as those of unset variables of the shell are; a path would be the current folder.
+
+    Raises:
+        UserError: one is.
+    """
+    for i, word in enumerate(argv):
+        name, has_value, value = word.partition("=")
+        if word and not (name.startswith("--") and has_value and not value):
+            continue
+        before = argv[i - 1] if i else ""
+        owner = name or (before if before.startswith("--") else "An argument")
+        hint = "Check whether a variable of the shell is not set; the current folder is called ."
+        raise UserError(f"{owner} is empty", hint)
 
 
 def _count_values(action: argparse.Action, words: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ Nothing here imports TensorFlow, so that help and wrong usage answer at once.
 
 import contextlib
 import errno
+import os
 import signal
 import sys
 import threading
@@ -57,6 +58,7 @@ def run_command(command: Command, argv: Sequence[str] | None, has_result: bool =
 def _run(command: Command, argv: Sequence[str], interrupts: list[int]) -> int:
     """Runs a command; returns its exit code."""
     try:
+        _check_current_folder()
         return command(argv)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -79,6 +81,18 @@ def _run(command: Command, argv: Sequence[str], interrupts: list[int]) -> int:
         problem = UserError("There is not enough memory for this", "Lower --batch, or use smaller networks or fewer images")
         print(f"error: {problem}", file=sys.stderr)
         return 2
+
+
+def _check_current_folder() -> None:
+    """Checks that the folder in which the command was called exists.
+
+    Raises:
+        UserError: it has been removed.
+    """
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise UserError("The current folder has been removed", "Change into another one, for instance by: cd") from None
 
 
 def _is_out_of_memory(error: Exception) -> bool:

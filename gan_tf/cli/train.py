@@ -1,6 +1,7 @@
 """``train.py``: reads the arguments, resolves the configuration, and hands over to ``training.run``."""
 
 import argparse
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -169,7 +170,8 @@ def _restore_config(task: Task, previous: Mapping[str, Any], given: Mapping[str,
         if value != former:
             problem = f"{flag_name(name)} {value} differs from {former}, with which this run was started"
             raise UserError(problem, "Leave it out, or start a new run without --resume")
-    return Resolved(config, previous["sources"], previous["explicit"])
+    sources = dict.fromkeys(dataclasses.asdict(config), "default") | previous["sources"]
+    return Resolved(config, sources, check_values(task.family.config, previous["explicit"], "config.json"))
 
 
 def _resolve_run_options(previous: Mapping[str, Any] | None, given: Mapping[str, Any]) -> RunOptions:

@@ -153,11 +153,10 @@ def build_parser() -> Parser:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the digits, as for train.py --task dann")
     parser.add_argument("--seeds", type=whole_numbers(1, 1000), default=5, metavar="N", help="seeds 0 to N - 1 (default: 5)")
     names = [row.name for row in ROWS]
-    parser.add_argument(
-        "--only", nargs="+", choices=names, default=names, metavar="ROW", help=f"only some of: {', '.join(names)}"
-    )
+    about = f"only some of: {', '.join(names)}"
+    parser.add_argument("--only", nargs="+", action="extend", choices=names, metavar="ROW", help=about)
     about = "only some of the targets (default: both)"
-    parser.add_argument("--targets", nargs="+", choices=DIGIT_TARGETS, default=DIGIT_TARGETS, metavar="NAME", help=about)
+    parser.add_argument("--targets", nargs="+", action="extend", choices=DIGIT_TARGETS, metavar="NAME", help=about)
     add_outputs(parser, "adaptation")
     return parser
 
@@ -177,8 +176,8 @@ def run(argv: Sequence[str]) -> int:
     drawn: dict[str, list[Path]] = {}
     try:
         for seed in range(args.seeds):
-            for target in dict.fromkeys(args.targets):
-                for row in [row for row in ROWS if row.name in args.only]:
+            for target in dict.fromkeys(args.targets or DIGIT_TARGETS):
+                for row in [row for row in ROWS if args.only is None or row.name in args.only]:
                     run_dir = measure(row, target, seed, args.data.absolute(), args.runs.absolute())
                     accuracies.setdefault((row.name, target), []).append(read_accuracy(run_dir, target))
                     if seed == 0 and row.name in FIGURE_ROWS:

@@ -219,7 +219,7 @@ def run(argv: Sequence[str]) -> int:
     """
     parser = Parser(prog="python -m gan_tf.experiments.inception_scores", description=__doc__ or "")
     about = "runs or exported weights, in place of the shipped ones of their variant"
-    parser.add_argument("--weights", type=Path, nargs="+", default=[], metavar="DIR", help=about)
+    parser.add_argument("--weights", type=Path, nargs="+", action="extend", default=[], metavar="DIR", help=about)
     about = "the file to write (default: inception_score.txt)"
     parser.add_argument("--out", type=Path, default=Path("inception_score.txt"), metavar="FILE", help=about)
     about = "test images of winter to translate (default: they are not scored)"

@@ -144,7 +144,7 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--cifar10", type=parse_location, metavar="DIR", help="CIFAR-10 as for train.py (default: left out)")
     parser.add_argument("--anime", type=parse_location, metavar="DIR", help="anime faces (default: left out)")
     about = "runs or exported weights to use; for the others the shipped ones of their loss, or a training"
-    parser.add_argument("--weights", type=Path, nargs="+", default=[], metavar="DIR", help=about)
+    parser.add_argument("--weights", type=Path, nargs="+", action="extend", default=[], metavar="DIR", help=about)
     add_budget(parser, _BUDGET)
     parser.add_argument(
         "--count", type=whole_numbers(_ROWS * _COLUMNS), default=2000, metavar="N", help="images of each FID (default: 2000)"

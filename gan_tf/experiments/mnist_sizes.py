@@ -201,7 +201,7 @@ def run(argv: Sequence[str]) -> int:
     parser = Parser(prog="python -m gan_tf.experiments.mnist_sizes", description=__doc__ or "")
     parser.add_argument("--data", type=parse_location, required=True, metavar="DIR", help="the four files of MNIST")
     about = "runs or exported weights to use; for the others the shipped ones of their size, or a training"
-    parser.add_argument("--weights", type=Path, nargs="+", default=[], metavar="DIR", help=about)
+    parser.add_argument("--weights", type=Path, nargs="+", action="extend", default=[], metavar="DIR", help=about)
     add_outputs(parser, "mnist_sizes", "where missing ones are trained")
     add_budget(parser, _BUDGET)
     parser.add_argument(

@@ -148,7 +148,7 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--anime", type=parse_location, metavar="DIR", help="anime faces (default: left out)")
     parser.add_argument("--mnist", type=parse_location, metavar="DIR", help="the four files of MNIST (default: left out)")
     about = "more weights to measure, of these tasks"
-    parser.add_argument("--weights", type=Path, nargs="+", default=[], metavar="DIR", help=about)
+    parser.add_argument("--weights", type=Path, nargs="+", action="extend", default=[], metavar="DIR", help=about)
     add_budget(parser, _BUDGET)
     parser.add_argument(
         "--point-steps", type=whole_numbers(1), default=8000, metavar="N", help="steps on 25 Gaussians (default: 8000)"

@@ -133,7 +133,9 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--minutes", type=positive_numbers(), default=20.0, metavar="M", help="training time of each recipe (default: 20)"
     )
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="only these recipes (default: all that --list shows)")
+    parser.add_argument(
+        "--only", nargs="+", action="extend", metavar="NAME", help="only these recipes (default: all that --list shows)"
+    )
     runs, table = Path("runs/recipes"), Path("docs/recipes.md")
     parser.add_argument("--runs", type=Path, default=runs, metavar="DIR", help=f"run folders and results.json ({runs})")
     about = f"Markdown file for the table, with an image of samples beside it ({table})"

@@ -181,7 +181,9 @@ def run(argv: Sequence[str]) -> int:
     parser = Parser(prog="python -m gan_tf.experiments.tips", description=__doc__ or "")
     parser.add_argument("--data", type=parse_location, required=True, metavar="DIR", help="the task's images")
     parser.add_argument("--task", default="anime", metavar="NAME", help="which task's GAN (default: anime)")
-    parser.add_argument("--only", type=whole_numbers(1), nargs="+", metavar="N", help="only the tips of these numbers")
+    parser.add_argument(
+        "--only", type=whole_numbers(1), nargs="+", action="extend", metavar="N", help="only the tips of these numbers"
+    )
     add_budget(parser, _BUDGET)
     parser.add_argument("--count", type=whole_numbers(2), default=1000, metavar="N", help="images of each FID (default: 1000)")
     add_outputs(parser, "tips")

@@ -193,11 +193,13 @@ def command_failed(what: str, code: int) -> UserError:
 
 
 def read_progress(run_dir: RunDir) -> dict[str, Any]:
-    """Returns step and seconds of training of a run's last checkpoint; empty if there is none."""
-    states = sorted((run_dir.path / "checkpoints").glob(f"step-{'[0-9]' * 9}/state.json"))
-    if not states:
-        return {}
-    return {"step": int(states[-1].parent.name[5:]), "seconds": read_json(states[-1])["seconds"]}
+    """Returns step and seconds of training of a run's last checkpoint that tells them; empty if there is none."""
+    for path in sorted((run_dir.path / "checkpoints").glob(f"step-{'[0-9]' * 9}/state.json"), reverse=True):
+        try:
+            return {"step": int(path.parent.name[5:]), "seconds": float(read_json(path)["seconds"])}
+        except (OSError, ValueError, TypeError, KeyError):  # damaged: train.py, too, goes on from an earlier one
+            continue
+    return {}
 
 
 def _read_failure(run_dir: RunDir) -> dict[str, Any] | None:

@@ -115,6 +115,9 @@ class Checkpoints:
             problem = f"{self.path(step)} does not match this model ({str(error).splitlines()[0]})"
             hint = "Use the configuration and the version of gan_tf that wrote it, or start a new run"
             raise UserError(problem, hint) from error
+        except (tf.errors.OpError, IndexError) as error:  # TensorFlow finds less or other bytes than it wrote
+            problem = f"{self.path(step)} is damaged ({type(error).__name__})"
+            raise UserError(problem, "Remove it, or put the files back that were written there") from error
         state = read_json(self.path(step) / "state.json")
         if run_id is not None and state.get("run_id") != run_id:
             problem = f"{self.path(step)} belongs to another run than {self.directory.parent}"

@@ -26,6 +26,14 @@ def test_command_help_or_wrong_usage_loads_no_tensorflow(command, words):
     assert "loaded []" in done.stderr
 
 
+def test_command_in_a_removed_folder_says_so(tmp_path):
+    (tmp_path / "gone").mkdir()
+    command = f"cd {tmp_path}/gone && rmdir {tmp_path}/gone && exec {sys.executable} {ROOT}/infer.py --task anime out"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "The current folder has been removed" in done.stderr
+
+
 ANIME = ["--task", "anime"]
 BAD_INPUT = [
     ("train", [], "No task was given"),
@@ -47,6 +55,11 @@ BAD_INPUT = [
     ("train", ["--task", "cifar10", "--data", "tfds@{tmp}/empty"], "cifar10 of tensorflow-datasets has not been prepared"),
     ("train", [*ANIME, "--data", "tfds:"], "is not tfds[:NAME][@DIR]"),
     ("train", [*ANIME, "--resume", "{tmp}/empty"], "config.json"),
+    ("train", [*ANIME, "--resume", ""], "--resume is empty. Check whether a variable of the shell is not set"),
+    ("train", [*ANIME, "--data="], "--data is empty"),
+    ("infer", [*ANIME, "--count", "2", ""], "An argument is empty"),
+    ("infer", [*ANIME, "--weights", "", "{tmp}/out"], "--weights is empty"),
+    ("evaluate", ["--images", "{run}", "--reference", ""], "--reference is empty"),
     ("train", [*ANIME, "--resume", "{run}", "--init-from", "{run}"], "exclude each other"),
     ("train", [*ANIME, "--init-from", "{tmp}/empty"], "config.json"),
     ("train", [*ANIME, "--config", "{tmp}/words/a.txt"], "a JSON file"),

@@ -308,6 +308,23 @@ def test_recorded_command_of_an_experiment_keeps_its_numbers():
     parser.parse(words)
     command = "python -m gan_tf.experiments.one RUN --weights DIR DIR --only 'two words' one --steps 5"
     assert parser.recorded_command(words) == command
+    words = ["--steps", "5", "--", "-mine"]
+    parser.parse(words)
+    assert parser.recorded_command(words) == "python -m gan_tf.experiments.one --steps 5 -- RUN"
+
+
+def test_train_resume_run_of_a_version_without_an_option_takes_its_default(run, tmp_path, capsys):
+    shutil.copytree(run, tmp_path / "old")
+    config = read_run_config(run)
+    for values in (config["config"], config["sources"]):
+        del values["dropout"]
+    (tmp_path / "old/config.json").write_text(json.dumps(config))
+    words = ["--task", "anime", "--resume", tmp_path / "old", "--steps", 3, "--dry-run"]
+    assert call("train", *words) == 0
+    assert re.search(r"dropout +0\.0 +default", capsys.readouterr().out)
+    (tmp_path / "old/config.json").write_text(json.dumps({**config, "explicit": {"batch": "x"}}))
+    assert call("train", *words) == 2
+    assert "--batch x" in capsys.readouterr().err
 
 
 def test_train_several_gpus_are_used_and_the_run_resumes_on_them(image_dir, two_devices, tmp_path, monkeypatch, capsys):

@@ -108,6 +108,13 @@ def test_train_to_trains_once_without_scores(image_dir, tmp_path, monkeypatch):
     assert (len(calls), (run_dir.path / "weights.npz").is_file()) == (2, True)
 
 
+def test_read_progress_skips_damaged_states(tmp_path):
+    for step, content in {1: '{"seconds": 60}', 2: "", 3: "[]", 4: "{}", 5: '{"seconds": null}'}.items():
+        (tmp_path / f"checkpoints/step-{step:09d}").mkdir(parents=True)
+        (tmp_path / f"checkpoints/step-{step:09d}/state.json").write_text(content)
+    assert trainings.read_progress(RunDir(tmp_path)) == {"step": 1, "seconds": 60.0}
+
+
 def test_find_run_refuses_a_run_of_something_else(tmp_path):
     """A page must not show what an earlier call with other arguments has trained."""
     flags = {"loss": "gan", "batch": 4}

@@ -106,6 +106,19 @@ def test_newest_damaged_file_is_skipped(two_checkpoints, tmp_path, file, how):
     assert model.value() == 1.0
 
 
+@pytest.mark.parametrize("file", ["tensors.index", "tensors.data-00000-of-00001"])
+@pytest.mark.parametrize("how", ["truncated", "removed"])
+def test_restore_damaged_file_is_refused(two_checkpoints, tmp_path, file, how):
+    shutil.copytree(two_checkpoints, tmp_path / "c")
+    path = tmp_path / "c/step-000000002" / file
+    if how == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:2])
+    with pytest.raises(UserError, match=r"step-000000002 is damaged|does not match"):
+        Checkpoints(tmp_path / "c", TinyModel()).restore(2)
+
+
 def test_find_damage_any_changed_byte_of_the_manifest(two_checkpoints, tmp_path):
     folder = tmp_path / "c"
     shutil.copytree(two_checkpoints / "step-000000002", folder)
