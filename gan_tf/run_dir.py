@@ -223,7 +223,8 @@ def _is_run_config(config: Any) -> bool:
     if not _has_keys(data, _DATA, _OPTIONAL_DATA) or not all(isinstance(stage, dict) for stage in stages):
         return False
     are_paths = all(isinstance(path, str) for path in data.get("folders", {}).values())
-    return are_paths and all(_has_keys(source, _SOURCE) for source in data["sources"].values())
+    are_facts = all(isinstance(config["environment"].get(name, {}), dict) for name in ("versions", "variables"))
+    return are_paths and are_facts and all(_has_keys(source, _SOURCE) for source in data["sources"].values())
 
 
 def _has_keys(values: Any, types: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> bool:

@@ -1,6 +1,7 @@
 """The one error for what the user can fix: wrong usage, bad input, a full disk. Free of TensorFlow."""
 
 import itertools
+import lzma
 import re
 import tarfile
 import zipfile
@@ -10,7 +11,7 @@ import zlib
 # byte in turn); RecursionError and NotImplementedError are kinds of RuntimeError.
 READ_ERRORS = (
     *(OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, MemoryError, SyntaxError, OverflowError),
-    *(zipfile.BadZipFile, zipfile.LargeZipFile, tarfile.TarError, zlib.error),
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, tarfile.TarError, zlib.error, lzma.LZMAError),
 )
 _CODE = re.compile(r"\[user-error:(\d+)\]")
 _SHOWN_CHARACTERS = 60

@@ -49,7 +49,7 @@ def parse_location(text: str) -> Location:
     """Returns the location that a person wrote; ``str`` of it gives the same location again.
 
     Raises:
-        UserError: it begins like a data set of tensorflow-datasets, but names none.
+        UserError: it begins like a data set of tensorflow-datasets, but names none, or the folder of an unknown user.
     """
     match = _TFDS.fullmatch(text)
     if match is None:
@@ -57,7 +57,10 @@ def parse_location(text: str) -> Location:
     name, data_dir = match["name"], match["data_dir"]
     if data_dir == "" or (name is not None and not _NAME.fullmatch(name)):
         raise UserError(f"--data {text} is not {FORM}, such as tfds:cifar10@/path/to/tensorflow_datasets", "Correct the value")
-    return TfdsLocation(name, Path(data_dir).expanduser() if data_dir else None)
+    try:
+        return TfdsLocation(name, Path(data_dir).expanduser() if data_dir else None)
+    except RuntimeError:  # of ~ or ~somebody
+        raise UserError(f"--data {text} names a user who has no home folder", "Write the path without ~") from None
 
 
 def open_data(spec: DataSpec, location: Location, split: Split, memory_budget: int) -> dict[str, Source]:

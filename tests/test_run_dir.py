@@ -197,6 +197,7 @@ def test_read_run_config_is_what_was_written(tmp_path):
         json.dumps({**CONFIG, "initialized_from": ["a"]}).encode(),
         *[json.dumps({**CONFIG, "data": {**CONFIG["data"], "folders": value}}).encode() for value in (5, {"source": 5})],
         json.dumps({**CONFIG, "data": {**CONFIG["data"], "annotations": 5}}).encode(),
+        *[json.dumps({**CONFIG, "environment": {name: [5]}}).encode() for name in ("versions", "variables")],
     ],
 )
 def test_read_run_config_other_content_is_refused(tmp_path, content):

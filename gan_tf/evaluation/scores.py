@@ -75,9 +75,11 @@ class Score:
         Raises:
             ValueError: a value is missing, or of another type.
         """
-        value, deviation = _number(values.get("value")), values.get("deviation")
-        if not isinstance(values.get("protocol"), Mapping):
+        if not isinstance(values, Mapping) or not isinstance(values.get("protocol"), Mapping):
             raise ValueError("a score has a protocol")
+        if not isinstance(values["protocol"].get("warning", ""), str):
+            raise ValueError("a warning is a text")
+        value, deviation = _number(values.get("value")), values.get("deviation")
         baseline = values.get("baseline")
         return cls(
             value,

@@ -24,7 +24,7 @@ from gan_tf.evaluation.metrics.nearest_neighbors import NUM_NEIGHBORS, Nearest, 
 from gan_tf.experiments.models import load_generator
 from gan_tf.gan.config import GAN_FAMILY
 from gan_tf.tasks import Task, find_task
-from gan_tf.utils.files import write_atomic
+from gan_tf.utils.files import require_space, write_atomic
 from gan_tf.utils.images import require_own_image, to_rgb
 from gan_tf.utils.plots import to_png
 from gan_tf.utils.tf_import import import_tensorflow
@@ -83,6 +83,10 @@ def run(argv: Sequence[str]) -> int:
         if path.suffix.lower() != ".png":
             raise UserError(f"{path} must be a .png file", "Correct the name")
         require_own_image(path)
+        require_space(path.parent, 0)
+    if args.neighbors and args.neighbors.resolve() == figure.resolve():
+        problem = f"--figure and --neighbors are both {figure}, but only one of them may contain training images"
+        raise UserError(problem, "Name two files")
     import_tensorflow()
     training_source, heldout_source = open_real_images(task, args.data)
     samples = _find_samples(task, args)

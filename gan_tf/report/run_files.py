@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NETWORKS = "networks.json"
 FIGURES, CAPTIONS = "figures", "figures.json"
+_LARGEST = 1e13  # of steps, images and seconds
 _STEP = re.compile(r"step-(\d{9,})\.png")
 _IMAGE_SUFFIXES = (".png", ".webp", ".jpg", ".gif")
 
@@ -126,6 +127,8 @@ def _parse_card(card: Any) -> dict[str, Any]:
     numbers = ("step", "images_seen", "seconds")
     if not isinstance(card, dict) or any(type(card.get(name)) not in (int, float) for name in numbers):
         raise ValueError("no card")
+    if not all(0 <= card[name] < _LARGEST for name in numbers):  # nan is not
+        raise ValueError("numbers that no training reaches")
     return card
 
 

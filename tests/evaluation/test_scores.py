@@ -57,6 +57,21 @@ def test_threshold_passed_for_each_relation(relation, below, at, above):
     assert (threshold.passed(19), threshold.passed(20), threshold.passed(21)) == (below, at, above)
 
 
+@pytest.mark.parametrize("key", ["value", "protocol", "deviation", "baseline"])
+@pytest.mark.parametrize("other", ["x", True, [], 5j])
+def test_score_from_dict_other_types_raise_value_error(key, other):
+    values = SCORES["fid"].to_dict() | {"deviation": 0.1}
+    assert Score.from_dict(values) == Score(26.51, PROTOCOL, 0.1, SCORES["fid"].baseline)
+    with pytest.raises(ValueError, match="a score"):
+        Score.from_dict(values | {key: other})
+
+
+@pytest.mark.parametrize("warning", [5, None, [], {}])
+def test_score_from_dict_warning_that_is_no_text_raises_value_error(warning):
+    with pytest.raises(ValueError, match="a warning is a text"):
+        Score.from_dict({"value": 1, "protocol": {"warning": warning}})
+
+
 def test_to_json_not_finite_number_raises_value_error():
     with pytest.raises(ValueError, match="JSON"):
         to_json({"fid": Score(float("nan"))})

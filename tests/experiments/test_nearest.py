@@ -102,6 +102,16 @@ def test_nearest_images_of_a_folder_are_compared_instead_of_weights(data, monkey
     assert "16 samples and 16 held-out real images, compared with 60 training images: 14 and 5" in capsys.readouterr().out
 
 
+def test_nearest_figures_that_cannot_be_written_are_refused_before_images_are_read(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "open_real_images", lambda *_: pytest.fail("too late"))
+    words = ["--data", str(data), "--figure", str(tmp_path / "a.png"), "--neighbors"]
+    assert command.main([*words, f"{tmp_path}/./a.png"]) == 2
+    assert "only one of them may contain training images" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert command.main([*words, str(tmp_path / "file/b.png")]) == 2
+    assert "file" in capsys.readouterr().err
+
+
 def test_nearest_too_few_training_images_is_refused(data, samples, tmp_path, capsys):
     for path in list((data / "faces").glob("*.png"))[:10]:
         path.unlink()

@@ -34,6 +34,11 @@ def test_parse_location_without_a_name_is_refused(text):
         parse_location(text)
 
 
+def test_parse_location_of_an_unknown_user_is_refused():
+    with pytest.raises(UserError, match="names a user who has no home folder"):
+        parse_location("tfds@~no-such-user/data")
+
+
 def test_parse_location_resolves_the_home_and_the_working_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)

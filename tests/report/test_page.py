@@ -172,6 +172,7 @@ def test_run_page_says_which_file_is_damaged(run, read_page, name, content):
     ("name", "content"),
     [
         ("card.json", {"step": "many"}),
+        *[("card.json", {"step": 1, "images_seen": 64, "seconds": seconds}) for seconds in (float("nan"), -1.0, 10**30)],
         ("scores.json", {"fid": {"value": "low", "protocol": {}}}),
         ("scores.json", {"fid": {"value": 1, "protocol": {"images": "many"}}}),
         ("networks.json", {"generator": 3}),

@@ -87,6 +87,21 @@ def test_read_cifar10_of_each_layout_and_its_archive(tmp_path, images, write, pa
         assert (read.dtype, labels.dtype) == (np.uint8, np.uint8)
 
 
+def test_read_cifar10_of_a_damaged_xz_archive_is_an_error(tmp_path, images):
+    (tmp_path / "package").mkdir()
+    write_binary(tmp_path / "package", *images)
+    with tarfile.open(tmp_path / "c.tar.xz", "w:xz") as archive:
+        archive.add(tmp_path / "package", "package")
+    content = bytearray((tmp_path / "c.tar.xz").read_bytes())
+    assert read_cifar10(tmp_path / "c.tar.xz", "test")[0].shape[0] == COUNT
+    for at in range(16, len(content), len(content) // 10):
+        damaged = content.copy()
+        damaged[at] ^= 0xFF
+        (tmp_path / "c.tar.xz").write_bytes(damaged)
+        with pytest.raises(UserError, match=r"c\.tar\.xz"):
+            read_cifar10(tmp_path / "c.tar.xz", "test")
+
+
 def test_read_cifar10_of_missing_files_is_an_error(tmp_path):
     with pytest.raises(UserError, match="npm pack"):
         read_cifar10(tmp_path, "train")
