@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from gan_tf.evaluation.image_files import sample_indices
 from gan_tf.utils.files import write_atomic, write_json
-from gan_tf.utils.plots import confusion_matrix, render_confusion, to_png
+from gan_tf.utils.plots import confusion_matrix, default_style, render_confusion, to_png
 
 _MAX_POINTS = 1000  # of each domain
 
@@ -68,6 +68,7 @@ def write_figures(folder: Path, title: str, domains: Sequence[DomainFeatures], c
     return [folder / name for name in figures]
 
 
+@default_style()
 def draw_predicted_classes(fractions: np.ndarray, classes: Sequence[str]) -> bytes:
     """Returns a PNG of the histogram of predicted classes.
 
@@ -99,6 +100,7 @@ def _sample(domain: DomainFeatures) -> DomainFeatures:
     return DomainFeatures(domain.name, domain.features[rows], domain.labels[rows], domain.predicted[rows])
 
 
+@default_style()
 def _draw_points(points: np.ndarray, groups: np.ndarray, names: Sequence[str]) -> bytes:
     figure, axes = _build_figure()
     for number, name in enumerate(names):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from gan_tf.utils.files import write_atomic
 from gan_tf.utils.images import to_rgb
-from gan_tf.utils.plots import to_png
+from gan_tf.utils.plots import default_style, to_png
 
 _DPI = 100
 _SCALE = 8  # pixels of an animation for each pixel of an image
@@ -45,6 +45,7 @@ def render_neighbors(images: np.ndarray, neighbors: np.ndarray, distances: np.nd
     return _render_rows([images, neighbors], [[""] * len(images), [f"{distance:.1f}" for distance in distances]])
 
 
+@default_style()
 def render_losses(timesteps: Sequence[int], losses: Sequence[float]) -> bytes:
     """Draws the mean squared error of the prediction against t; returns a PNG image."""
     figure = Figure(figsize=(6.4, 4.0), dpi=_DPI, layout="constrained")
@@ -71,6 +72,7 @@ def write_animation(path: Path, frames: np.ndarray) -> None:
     write_atomic(path, data.getvalue())
 
 
+@default_style()
 def _render_rows(rows: Sequence[np.ndarray], titles: Sequence[Sequence[str]]) -> bytes:
     """Draws rows of images with a title above each."""
     columns = len(rows[0])

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gan_tf.curves import SMOOTHED_FROM, read_curves, running_mean
-from gan_tf.utils.plots import to_png
+from gan_tf.utils.plots import default_style, to_png
 
 _PANEL_WIDTH, _PANEL_HEIGHT, _DPI = 4.0, 2.2, 100  # inches; pixels of an inch
 
@@ -18,6 +18,7 @@ def read_run_curves(directory: Path) -> dict[str, np.ndarray]:
     return read_curves(run / "metrics.jsonl")
 
 
+@default_style()
 def render_curves_side_by_side(
     runs: Mapping[str, Path], panels: Mapping[str, Sequence[str]], share_scale: bool = True
 ) -> bytes | None:

@@ -20,7 +20,7 @@ from gan_tf.gan.config import resolve_gan
 from gan_tf.gan.latents import sample_latents
 from gan_tf.gan.model import GAN
 from gan_tf.training.loop import build_step_function
-from gan_tf.utils.plots import to_png
+from gan_tf.utils.plots import default_style, to_png
 from pipelines.stream import Stream
 
 CENTERS = np.stack(np.meshgrid(np.arange(-4.0, 5.0, 2.0), np.arange(-4.0, 5.0, 2.0)), axis=-1).reshape(25, 2)
@@ -116,6 +116,7 @@ def train_points(flags: Mapping[str, Any], steps: int, seed: int = 0) -> np.ndar
     return _SCALE * gan.exported()["generator"](latents, training=False).numpy().reshape(NUM_SAMPLES, 2)
 
 
+@default_style()
 def render_points(points: Mapping[str, np.ndarray]) -> bytes:
     """Draws points ``[n, 2]`` by the names of their trainings, one panel each; returns a PNG image."""
     figure = Figure(figsize=(4 * len(points), 4.2), dpi=100, layout="constrained")

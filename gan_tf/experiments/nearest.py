@@ -26,7 +26,7 @@ from gan_tf.gan.config import GAN_FAMILY
 from gan_tf.tasks import Task, find_task
 from gan_tf.utils.files import require_space, write_atomic
 from gan_tf.utils.images import require_own_image, to_rgb
-from gan_tf.utils.plots import to_png
+from gan_tf.utils.plots import default_style, to_png
 from gan_tf.utils.tf_import import import_tensorflow
 from pipelines.errors import UserError
 from pipelines.location import Location, has_validation, open_data, parse_location
@@ -173,6 +173,7 @@ def describe_findings(samples: np.ndarray, heldout: np.ndarray, num_training: in
     )
 
 
+@default_style()
 def render_figure(samples: np.ndarray, nearest_to_samples: Nearest, nearest_to_heldout: Nearest, title: str) -> bytes:
     """Returns a PNG of the distributions of closeness and of the closest samples; it contains no training image."""
     figure = Figure(figsize=(9, 6), dpi=_DPI, layout="constrained")
@@ -194,6 +195,7 @@ def render_figure(samples: np.ndarray, nearest_to_samples: Nearest, nearest_to_h
     return to_png(figure)
 
 
+@default_style()
 def draw_neighbors(samples: np.ndarray, nearest_to_samples: Nearest, training: np.ndarray) -> Figure:
     """Draws a row for each of the closest samples: the sample and the training images nearest to it, the nearest first.
 

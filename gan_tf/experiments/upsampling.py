@@ -102,7 +102,7 @@ def render_spectra(results: Results) -> bytes:
     """Draws all spectra on one logarithmic scale, frequency 0 in the middle, a row for each direction; returns a PNG image."""
     from matplotlib.figure import Figure
 
-    from gan_tf.utils.plots import to_png
+    from gan_tf.utils.plots import default_style, to_png
 
     decibels = {
         (direction, name): 10 * np.log10(np.fft.fftshift(directions[direction].spectrum) + 1.0)
@@ -110,18 +110,21 @@ def render_spectra(results: Results) -> bytes:
         for direction in DIRECTIONS
     }
     low, high = (choose([choose(image) for image in decibels.values()]) for choose in (np.min, np.max))
-    figure = Figure(figsize=(3.2 * len(results), 6.4), dpi=100, layout="constrained")
-    axes = figure.subplots(len(DIRECTIONS), len(results), squeeze=False)
-    for row, direction in enumerate(DIRECTIONS):
-        for column, name in enumerate(results):
-            panel = axes[row, column]
-            shown = panel.imshow(decibels[direction, name], cmap="magma", vmin=low, vmax=high, extent=(-0.5, 0.5, 0.5, -0.5))
-            panel.set_xticks([-0.5, -0.25, 0, 0.25, 0.5])
-            panel.set_yticks([-0.5, -0.25, 0, 0.25, 0.5])
-            panel.set_title(f"{name}, {direction}" if column else f"{name}, domain {direction[-1]}", fontsize=10)
-    figure.supxlabel("periods per pixel", fontsize=10)
-    figure.colorbar(shown, ax=axes, shrink=0.6, label="power, dB")
-    return to_png(figure)
+    with default_style():
+        figure = Figure(figsize=(3.2 * len(results), 6.4), dpi=100, layout="constrained")
+        axes = figure.subplots(len(DIRECTIONS), len(results), squeeze=False)
+        for row, direction in enumerate(DIRECTIONS):
+            for column, name in enumerate(results):
+                panel = axes[row, column]
+                shown = panel.imshow(
+                    decibels[direction, name], cmap="magma", vmin=low, vmax=high, extent=(-0.5, 0.5, 0.5, -0.5)
+                )
+                panel.set_xticks([-0.5, -0.25, 0, 0.25, 0.5])
+                panel.set_yticks([-0.5, -0.25, 0, 0.25, 0.5])
+                panel.set_title(f"{name}, {direction}" if column else f"{name}, domain {direction[-1]}", fontsize=10)
+        figure.supxlabel("periods per pixel", fontsize=10)
+        figure.colorbar(shown, ax=axes, shrink=0.6, label="power, dB")
+        return to_png(figure)
 
 
 def run(argv: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from gan_tf.curves import SMOOTHED_FROM, Curves, group_curves, read_curves, running_mean, thin_curve
 from gan_tf.utils.files import write_atomic
-from gan_tf.utils.plots import to_png
+from gan_tf.utils.plots import default_style, to_png
 
 _LOWEST_IS_BEST = "fid_train"  # decides which weights are kept in RUN/best
 _MAX_MARKERS = 40  # points
@@ -28,6 +28,7 @@ def write_curves(run_folder: Path) -> None:
         write_atomic(Path(run_folder) / "curves.png", image)
 
 
+@default_style()
 def render_curves(metrics_path: Path) -> bytes | None:
     """Draws all curves of a ``metrics.jsonl``, those that belong together in one panel; lines that are damaged are skipped.
 

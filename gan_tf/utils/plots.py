@@ -1,13 +1,26 @@
 """What figures that Matplotlib draws have in common."""
 
+import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gan_tf.utils.images import SOFTWARE, SOFTWARE_KEY
+
+
+@contextlib.contextmanager
+def default_style() -> Iterator[None]:
+    """Draws with Matplotlib's own settings, whatever the user's are: a decorator of each function that draws.
+
+    The user's may ask for LaTeX, which is not there or does not take our labels. They are put back afterwards.
+    """
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        yield
 
 
 def to_png(figure: Figure) -> bytes:
@@ -24,6 +37,7 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, num_classes: int
     return counts
 
 
+@default_style()
 def render_confusion(counts: np.ndarray, classes: Sequence[str], rows: str = "true class") -> bytes:
     """Draws a confusion matrix, each cell in percent of its row.
 
