@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +30,7 @@ from pipelines.labeled import LabeledImages
 from pipelines.source import Source
 
 _EXAMPLES_PER_BATCH = 512
+_NODE = re.compile(r"\{\{.*?\}\} ?")  # the place in a graph, in messages of TensorFlow
 _MAX_NAMED = 5  # damaged examples that a message names
 _BOX_DIGITS = 3  # of pixels: boxes are stored as fractions in float32, which hides the whole pixels that they were
 
@@ -41,7 +43,7 @@ def find_builder(name: str, data_dir: Path | None) -> tfds.core.DatasetBuilder:
         data_dir: the folder of prepared data sets; None takes tensorflow-datasets' own.
 
     Raises:
-        UserError: tensorflow-datasets knows no such data set, or it has not been prepared there.
+        UserError: tensorflow-datasets knows no such data set, it has not been prepared there, or what describes it is damaged.
     """
     if data_dir is not None and not data_dir.is_dir():
         raise UserError(f"There is no folder {data_dir}, where tfds:{name} should be", "Correct the folder behind the @")
@@ -52,7 +54,13 @@ def find_builder(name: str, data_dir: Path | None) -> tfds.core.DatasetBuilder:
     except tfds.core.DatasetNotFoundError as error:
         problem = f"tensorflow-datasets has no data set {name.partition('/')[0]!r}"
         raise UserError(problem, "Choose one from https://www.tensorflow.org/datasets/catalog, or name a folder") from error
-    except (ValueError, AssertionError) as error:  # an unknown configuration; an unknown version
+    except Exception as error:  # among others of classes that tensorflow-datasets makes when it raises
+        damaged = _find_description(name, data_dir)
+        if damaged is not None:
+            problem = f"{damaged}, which describes the data set, cannot be read ({type(error).__name__})"
+            raise UserError(problem, f"Remove {damaged.parent}, and prepare the data set again") from error
+        if not isinstance(error, ValueError | AssertionError):  # an unknown configuration; an unknown version
+            raise
         raise UserError(f"tensorflow-datasets has no {name!r} ({_reason(error)})", "Correct the name") from error
     if not is_prepared:
         place = "" if data_dir is None else f", data_dir={str(data_dir)!r}"
@@ -61,6 +69,19 @@ def find_builder(name: str, data_dir: Path | None) -> tfds.core.DatasetBuilder:
         hint += f'tfds.builder({name!r}{place}).download_and_prepare()"; or name the folder that has it by tfds:{name}@DIR'
         raise UserError(problem, hint)
     return builder
+
+
+def _find_description(name: str, data_dir: Path | None) -> Path | None:
+    """Returns the file that describes a prepared data set, whatever it holds; None if there is none.
+
+    Args:
+        name: as ``tfds.load`` takes it, ``NAME[/CONFIG][:VERSION]``.
+        data_dir: the folder of prepared data sets; None takes tensorflow-datasets' own.
+    """
+    folder, _, version = name.partition(":")
+    place = Path(tfds.core.constants.DATA_DIR if data_dir is None else data_dir) / folder
+    found = sorted(place.glob(f"**/{version or '*'}/dataset_info.json"))
+    return found[-1] if found else None
 
 
 def open_split(
@@ -159,7 +180,7 @@ class _SplitReader:
         try:
             examples = self._builder.as_dataset(split=self._split, decoders=decoders, read_config=config)
             yield from tfds.as_numpy(examples if self._limit is None else examples.take(self._limit))
-        except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError) as error:
+        except tf.errors.OpError as error:
             problem = f"The files of split {self._split!r} in {self._builder.data_path} are damaged ({_reason(error)})"
             raise UserError(problem, "Remove that folder, and prepare the data set again") from error
         except NotImplementedError as error:
@@ -236,7 +257,8 @@ def _format_shape(shape: tuple[int | None, ...]) -> str:
 
 def _reason(error: Exception) -> str:
     """Returns the first sentence of an error, without the context that tensorflow-datasets puts before it."""
-    return str(error).split("\n")[0].rpartition('}": ')[2].partition(". ")[0].strip(" .")
+    sentence = str(error).split("\n")[0].rpartition('}": ')[2].partition(". ")[0]
+    return _NODE.sub("", sentence).strip(" .")
 
 
 @contextlib.contextmanager

@@ -231,6 +231,33 @@ def test_tfds_damaged_files_are_one_sentence(tmp_path):
         assert "The files of split 'train' in" in refusal(CIFAR10, tmp_path / damage), damage
 
 
+@pytest.mark.parametrize("content", [b"", b"{", b"null", b"[]", b"{}", b"\xff\xfe", None], ids=repr)
+def test_tfds_damaged_description_is_one_sentence(tmp_path, content):
+    prepare_labeled("cifar10", tmp_path, {"train": 3})
+    (file,) = tmp_path.rglob("dataset_info.json")
+    file.unlink()
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_bytes(content)
+    message = refusal(CIFAR10, tmp_path)
+    assert f"{file}, which describes the data set, cannot be read (" in message
+    assert f"Remove {file.parent}, and prepare the data set again." in message
+
+
+@pytest.mark.parametrize("kind", ["empty", "folder"])
+def test_tfds_without_records_is_one_sentence(tmp_path, kind):
+    prepare_labeled("cifar10", tmp_path, {"train": 9})
+    (file,) = tmp_path.rglob("*train.tfrecord*")
+    file.write_bytes(b"")
+    if kind == "folder":
+        file.unlink()
+        file.mkdir()
+    message = refusal(CIFAR10, tmp_path)
+    assert "The files of split 'train' in" in message
+    assert "{{" not in message
+
+
 def test_tfds_of_another_file_format_is_one_sentence(tmp_path):
     prepare("cifar10", tmp_path, {"train": [{"image": encode(random_image(0, 32, 32))}]}, "array_record")
     assert "another format than TFRecord" in refusal(CIFAR10, tmp_path)
