@@ -223,7 +223,7 @@ def run(argv: Sequence[str]) -> int:
     about = "the file to write (default: inception_score.txt)"
     parser.add_argument("--out", type=Path, default=Path("inception_score.txt"), metavar="FILE", help=about)
     about = "test images of winter to translate (default: they are not scored)"
-    parser.add_argument(f"--{YOSEMITE.name}", type=parse_location, metavar="DIR", help=about)
+    parser.add_argument("--yosemite", type=parse_location, metavar="DIR", help=about)
     add_options(parser, InceptionScoreOptions())
     args = parser.parse(argv)
     options = build_options(args, InceptionScoreOptions)
