@@ -102,7 +102,7 @@ def _refuse_empty(argv: Sequence[str]) -> None:
             continue
         before = argv[i - 1] if i else ""
         owner = name or (before if before.startswith("--") else "An argument")
-        hint = "Check whether a variable of the shell is not set; the current folder is called ."
+        hint = "Check whether a variable of the shell is not set (the current folder is called .)"
         raise UserError(f"{owner} is empty", hint)
 
 

@@ -139,7 +139,7 @@ BAD_INPUT = [
     ("infer", ["--weights", "{run}", "--labels", "3,12", "{tmp}/out"], "labels 0 to 9"),
     ("infer", ["--weights", "{run}", "--labels", "3,x", "{tmp}/out"], "not a list of different labels"),
     ("infer", ["--weights", "{run}", "--labels", "3,3", "{tmp}/out"], "not a list of different labels"),
-    ("infer", ["--weights", "{run}", "--labels", "", "{tmp}/out"], "not a list of different labels"),
+    ("infer", ["--weights", "{run}", "--labels", "", "{tmp}/out"], "--labels is empty"),
     ("infer", ["--weights", "{run}", "--sample-steps", "11", "{tmp}/out"], "11 sampling steps are more than the 10"),
     ("infer", ["--weights", "{run}", "--count", "3", "--per-digit", "3", "{tmp}/out"], "exclude each other"),
     ("infer", ["--weights", "{run}", "--sampler", "dpm", "{tmp}/out"], "dpm-solver++"),
